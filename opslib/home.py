@@ -1,0 +1,33 @@
+"""Where opslib keeps its own files: private, per user, never inside the project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def home() -> Path:
+    """Return `OPSLIB_HOME`, or the platform's place for user data; created 0700."""
+    given = os.environ.get("OPSLIB_HOME")
+    path = Path(given).expanduser() if given else Path(platformdirs.user_data_dir("opslib"))
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path.resolve()
+
+
+def private(name: str) -> Path:
+    """Return the folder `name` (spool, locks, run, sandbox, keys) below `home()`; created 0700."""
+    path = home() / name
+    path.mkdir(exist_ok=True, mode=0o700)
+    return path
+
+
+def default_archive() -> Path:
+    """Return the archive's place: `OPSLIB_ARCHIVE`, else `./archive`."""
+    return Path(os.environ.get("OPSLIB_ARCHIVE") or "archive").expanduser().absolute()
+
+
+def default_environment() -> str:
+    """Return the environment to use when none is named: `OPSLIB_ENV`, else `sandbox`."""
+    return os.environ.get("OPSLIB_ENV") or "sandbox"
