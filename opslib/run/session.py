@@ -1,0 +1,175 @@
+"""One run, seen from inside the notebook."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from contextlib import ExitStack
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from opslib import config, ids
+from opslib.calls import Call
+from opslib.errors import UnknownName
+from opslib.home import default_archive
+from opslib.run import document, history
+from opslib.run.checker import Checker
+from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
+from opslib.show import display, markup
+from opslib.verdict import Finding, Status, Verdict, conclude
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OPEN = ExitStack()
+atexit.register(_OPEN.close)
+
+
+def start(procedure: str, *, system: str, environment: str = "sandbox") -> Ops:
+    """Begin a run and show its banner.
+
+    Args:
+        procedure: id of the procedure, as in the notebook's metadata.
+        system: a system with a file in `parameters/systems`.
+        environment: one of its environments; `sandbox` starts the rehearsal sandbox if none is up.
+
+    Raises:
+        UnknownName: there is no such system or environment.
+        ConfigError: the system's file is wrong; the message names file and line.
+    """
+    chosen = config.load_system(system).environment(environment)
+    if environment == "sandbox" and not chosen.attached:
+        from opslib.sandbox import control
+
+        _OPEN.enter_context(control.ensure(system))
+        chosen = config.load_system(system).environment(environment)
+    ops = Ops(procedure, chosen, os.environ.get("OPSLIB_RUN_ID") or ids.new_run_id())
+    ops.refresh()
+    return ops
+
+
+class Ops:
+    """The run as its notebook sees it.
+
+    Attributes:
+        env: the environment looked at (addresses, limits, vendors).
+        system: the system, as its file describes it.
+        run_id: identity of the run.
+        check: make findings; the banner follows.
+        show: show tables and plots.
+        pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
+    """
+
+    def __init__(self, procedure: str, env: config.Environment, run_id: str) -> None:
+        self.procedure = procedure
+        self.env = env
+        self.system = env.system
+        self.run_id = run_id
+        self.started: datetime = ids.now()
+        self.calls: list[Call] = []
+        self.check = Checker(self._added)
+        self.show = display.Show()
+        self.finished = False
+        self._found: list[Finding] = []
+        self._banner = display.Banner(run_id)
+
+    @cached_property
+    def pg(self) -> DatabaseSource:
+        """The system's database: `ops.pg.table(name)`, `ops.pg.doors()`."""
+        source = DatabaseSource(self.env, f"opslib/{self.procedure}/{self.run_id}", self.calls.append)
+        _OPEN.callback(source.close)
+        return source
+
+    @cached_property
+    def site(self) -> SiteSource:
+        """The system's own URLs: `ops.site.probe()`, `.names()`, `.tls()`."""
+        return SiteSource(self.env, self.calls.append)
+
+    @cached_property
+    def vendors(self) -> StatusSource:
+        """The vendors' public status pages: `ops.vendors.status_pages()`."""
+        return StatusSource(self.env, self.calls.append)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self.vendor(name)
+
+    def vendor(self, name: str) -> VendorSource:
+        """Return the client of one vendor; `ops.vercel` is short for `ops.vendor("vercel")`.
+
+        Raises:
+            AttributeError: opslib has no client for that vendor.
+        """
+        try:
+            source = VendorSource(name, self.env, self.calls.append)
+        except UnknownName as error:
+            raise AttributeError(error.text()) from error
+        setattr(self, name, source)
+        return source
+
+    def limit(self, name: str) -> config.Limit:
+        """Return a limit of this environment: `.warning`, `.critical`, `.unit`, `.source`."""
+        return self.env.limit(name)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict as it stands."""
+        return conclude(self._found)
+
+    def refresh(self) -> None:
+        """Bring the banner up to date."""
+        self._banner.show(self._heading(), self.verdict)
+
+    def findings(self) -> None:
+        """Show all findings, the worst first."""
+        display.findings(self._found)
+
+    def history(self, key: str, runs: int = 30) -> pd.DataFrame:
+        """Return what earlier runs of this procedure observed for one finding.
+
+        Args:
+            key: the finding's key, `check:subject`.
+            runs: how many runs to go back at most.
+
+        Returns:
+            Columns finished_at, status, observed (number), text; the oldest first.
+        """
+        return history.series(default_archive(), self.procedure, self.env, key, runs)
+
+    def routine(self, name: str, max_age_minutes: int = 30) -> pd.DataFrame:
+        """Return the items of a routine with their latest results, running those that have none.
+
+        Args:
+            name: daily, weekly, monthly or quarterly.
+            max_age_minutes: a record younger than this counts; older ones are run again.
+        """
+        from opslib.runner import routine
+
+        return routine.collect(self.system.name, self.env.name, name, max_age_minutes, default_archive())
+
+    def finish(self) -> Verdict:
+        """End the run: final banner, typed output for programs, a note ready to paste."""
+        self.finished = True
+        self.refresh()
+        verdict = self.verdict
+        display.result(document.build(self, verdict), document.note(self, verdict))
+        return verdict
+
+    def _added(self, found: Finding) -> None:
+        self._found.append(found)
+        self.refresh()
+
+    def _heading(self) -> markup.Heading:
+        started = self.started.strftime("%Y-%m-%d %H:%M:%S")
+        title = self.procedure.replace("-", " ")
+        return markup.Heading(
+            title, self.system.name, self.env.name, self.run_id, started, running=not self.finished
+        )
+
+    def __repr__(self) -> str:
+        status = self.verdict.status if self._found else Status.UNKNOWN
+        return f"<ops {self.procedure} {self.system.name}/{self.env.name}: {status}>"
+
+

@@ -1,0 +1,37 @@
+"""The words and signs for each status, made once; colour is never the only sign."""
+
+from __future__ import annotations
+
+from opslib.verdict import Status
+
+SIGN = {
+    Status.OK: "✔",
+    Status.WARNING: "▲",
+    Status.CRITICAL: "✖",
+    Status.UNKNOWN: "?",
+    Status.SKIPPED: "–",
+}
+
+HEADLINE = {
+    Status.OK: "OK",
+    Status.WARNING: "Warning",
+    Status.CRITICAL: "Critical",
+    Status.UNKNOWN: "Unknown",
+    Status.SKIPPED: "Skipped",
+}
+
+SENTENCE = {
+    Status.OK: "every check passed",
+    Status.WARNING: "nothing is broken yet, but a limit is near",
+    Status.CRITICAL: "something is broken",
+    Status.UNKNOWN: "something that matters could not be looked at",
+    Status.SKIPPED: "nothing of this applies here",
+}
+
+
+def counts(statuses: list[Status]) -> str:
+    """Return e.g. `7 checks: 5 ok, 1 warning, 1 skipped`, the worst first."""
+    order = sorted(Status, key=lambda status: status.severity, reverse=True)
+    parts = [f"{statuses.count(status)} {status}" for status in order if status in statuses]
+    total = f"{len(statuses)} check{'' if len(statuses) == 1 else 's'}"
+    return f"{total}: {', '.join(parts)}" if parts else "no check yet"
