@@ -116,12 +116,10 @@ class Catalog:
     """All procedures.
 
     Args:
-        root: the folder that was read.
         procedures: by folder, then id.
         problems: notebooks that cannot be used, with what is wrong about each.
     """
 
-    root: Path
     procedures: tuple[Procedure, ...]
     problems: Mapping[Path, ConfigError]
 
@@ -186,7 +184,7 @@ def load(root: Path | None = None) -> Catalog:
         except ConfigError as error:
             problems[path] = error
     ordered = sorted(found.values(), key=lambda procedure: (procedure.folder, procedure.id))
-    return Catalog(folder, tuple(ordered), problems)
+    return Catalog(tuple(ordered), problems)
 
 
 def read(path: Path, root: Path | None = None) -> Procedure:
@@ -207,10 +205,9 @@ def read(path: Path, root: Path | None = None) -> Procedure:
     return _procedure(path, root or path.parents[1], meta, _parameters(path, cells))
 
 
-def _notebooks(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*.ipynb")):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
+def _notebooks(folder: Path) -> list[Path]:
+    found = sorted(folder.rglob("*.ipynb"))
+    return [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
 
 
 def _check(path: Path, meta: Any) -> None:
