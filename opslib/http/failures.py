@@ -1,0 +1,98 @@
+"""Turn whatever goes wrong between two machines into one of our errors, with a kind."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+
+import httpcore
+import httpx
+
+from opslib.errors import Forbidden, Malformed, RateLimited, SourceError, Unreachable
+from opslib.http import retry
+from opslib.http.transport import NameNotResolved
+
+TRANSPORT_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+    httpcore.ProxyError,
+    httpx.DecodingError,
+    httpx.RemoteProtocolError,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    OSError,
+)
+
+_NOT_HTTP = (httpcore.ProtocolError, httpx.RemoteProtocolError, httpx.DecodingError, httpx.InvalidURL)
+
+
+def from_exception(error: Exception, where: str) -> SourceError:
+    """Return the error for a request that got no answer.
+
+    Args:
+        error: what httpcore or the socket raised.
+        where: name and host of the server, for the message.
+    """
+    if isinstance(error, _NOT_HTTP):
+        return _protocol(error, where)
+    kind, words = _network(error)
+    return Unreachable(f"{where} {words}", kind=kind)
+
+
+def from_status(status_code: int, headers: Mapping[str, str], where: str, path: str) -> SourceError | None:
+    """Return the error for an answer that is not a success, or None for 2xx."""
+    if 200 <= status_code < 300:
+        return None
+    says = f"{where} answered {status_code} for {path}"
+    if retry.limited(status_code, headers):
+        wait = retry.asked_to_wait(headers)
+        return RateLimited(f"{says}: too many requests" + (f", back in {wait:.0f} s" if wait else ""))
+    if status_code in (401, 407):
+        return Forbidden(f"{says}: the credentials were refused", kind="authentication")
+    if status_code == 403:
+        return Forbidden(f"{says}: these credentials may not see it", kind="permission")
+    if status_code >= 500:
+        return Unreachable(says, kind="http-5xx")
+    if status_code >= 400:
+        return Malformed(says, kind="http-4xx")
+    return Malformed(f"{says}: it redirects too often, or to where it must not", kind="redirect")
+
+
+def _protocol(error: Exception, where: str) -> SourceError:
+    if isinstance(error, httpcore.RemoteProtocolError) and "disconnected" in str(error):
+        return Unreachable(f"{where} closed the connection without a whole answer", kind="reset")
+    return Malformed(f"{where} does not speak proper HTTP: {error}", kind="not-http")
+
+
+def _network(error: Exception) -> tuple[str, str]:
+    for link in _chain(error):
+        if isinstance(link, NameNotResolved):
+            return "dns", f"has no address: {link}"
+        if isinstance(link, socket.gaierror):
+            return "dns", "has no address"
+        if isinstance(link, ssl.SSLError):
+            return "tls", f"offers no safe connection: {_tls_reason(link)}"
+        if isinstance(link, ConnectionRefusedError):
+            return "refused", "refuses connections"
+        if isinstance(link, ConnectionResetError | BrokenPipeError):
+            return "reset", "broke the connection off"
+        if isinstance(link, httpcore.TimeoutException | TimeoutError):
+            return "timeout", "did not answer in time"
+    return "unreachable", f"cannot be reached: {error or type(error).__name__}"
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return (error.reason or "handshake failed").replace("_", " ").lower()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        yield error
+        error = error.__cause__ or error.__context__
