@@ -35,6 +35,7 @@ class Answer:
     """What a server said.
 
     Args:
+        source: name of the client that asked.
         status_code: HTTP status.
         headers: names in lower case.
         body: the bytes, decoded.
@@ -43,6 +44,7 @@ class Answer:
         timings: dns, connect, tls, first_byte in milliseconds, as far as they took place.
     """
 
+    source: str
     status_code: int
     headers: Mapping[str, str]
     body: bytes
@@ -72,7 +74,7 @@ class Answer:
         except (ValueError, RecursionError) as error:
             start = self.text[:40].strip() or "an empty body"
             raise Malformed(
-                f"{_host(self.url)} answered with no JSON but {start!r}", kind="not-json"
+                f"{self.source} ({_host(self.url)}) answered with no JSON but {start!r}", kind="not-json"
             ) from error
 
 
@@ -258,7 +260,8 @@ class Client:
         ms = round((time.perf_counter() - started) * 1000, 2)
         headers = {name.lower(): value for name, value in response.headers.items()}
         url = str(response.request.url)
-        return Answer(response.status_code, headers, bytes(body), url, ms, self._clock.timings())
+        timings = self._clock.timings()
+        return Answer(self.name, response.status_code, headers, bytes(body), url, ms, timings)
 
     def _authorised(self) -> dict[str, str]:
         if self._token is None:
