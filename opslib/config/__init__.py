@@ -1,0 +1,68 @@
+"""What is known of the systems: files under `parameters/`, read, checked and made typed.
+
+Nothing here is imported before it is used, so that a command that needs no system pays nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opslib.config.environment import Door as Door
+    from opslib.config.environment import Environment as Environment
+    from opslib.config.environment import HealthEndpoint as HealthEndpoint
+    from opslib.config.environment import VendorAccess as VendorAccess
+    from opslib.config.limits import Limit as Limit
+    from opslib.config.loader import find_parameters as find_parameters
+    from opslib.config.loader import list_systems as list_systems
+    from opslib.config.loader import load_system as load_system
+    from opslib.config.loader import system_file as system_file
+    from opslib.config.model import System as System
+    from opslib.config.routines import Routine as Routine
+    from opslib.config.routines import RoutineItem as RoutineItem
+    from opslib.config.schedule import Slot as Slot
+    from opslib.config.schedule import load_schedule as load_schedule
+    from opslib.config.secret import Secret as Secret
+
+_HOME = {
+    "Door": "environment",
+    "Environment": "environment",
+    "HealthEndpoint": "environment",
+    "Limit": "limits",
+    "Routine": "routines",
+    "RoutineItem": "routines",
+    "Secret": "secret",
+    "Slot": "schedule",
+    "System": "model",
+    "VendorAccess": "environment",
+    "find_parameters": "loader",
+    "list_systems": "loader",
+    "load_schedule": "schedule",
+    "load_system": "loader",
+    "system_file": "loader",
+}
+
+__all__ = [
+    "Door",
+    "Environment",
+    "HealthEndpoint",
+    "Limit",
+    "Routine",
+    "RoutineItem",
+    "Secret",
+    "Slot",
+    "System",
+    "VendorAccess",
+    "find_parameters",
+    "list_systems",
+    "load_schedule",
+    "load_system",
+    "system_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"opslib.config.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'opslib.config' has no attribute {name!r}")
