@@ -1,0 +1,244 @@
+"""Vercel: deployments, the project and the names of its environment variables. Reads only.
+
+The deployment that serves production is the one that the project's production target names; where
+the answer has no targets, the newest production deployment that was promoted counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+import pandas as pd
+
+from opslib.calls import Call
+from opslib.errors import Malformed, SourceError
+from opslib.http import ONCE, Client
+
+if TYPE_CHECKING:
+    from opslib.config import VendorAccess
+
+API = "https://api.vercel.com"
+_PAGE = 100
+
+DEPLOYMENTS = (
+    "id", "created", "state", "substate", "target", "commit", "branch", "message", "author",
+    "current", "rollback_candidate", "url", "error",
+)  # fmt: skip
+ANSWERS = ("id", "commit", "url", "path", "status_code", "ms", "error", "error_kind")
+VARIABLES = ("key", "target", "type", "updated")
+PROJECT = ("id", "name", "production_deployment", "last_request", "last_request_state", "paused")
+
+
+class Vercel:
+    """Reads one Vercel project.
+
+    Args:
+        access: settings `project` (id or name) and, for a team, `team`; the token may be read-only.
+        resolver: name server to ask, for the deployments' own addresses too.
+        on_call: receives a record of each request.
+    """
+
+    COLUMNS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "deployments": DEPLOYMENTS,
+        "answers": ANSWERS,
+        "environment_variables": VARIABLES,
+        "project": PROJECT,
+        "probe": ("ok", "account", "detail"),
+    }
+
+    def __init__(
+        self,
+        access: VendorAccess,
+        *,
+        resolver: str | None = None,
+        on_call: Callable[[Call], None] | None = None,
+    ) -> None:
+        self._access, self._resolver, self._on_call = access, resolver, on_call
+        self._client = Client(
+            access.api_url or API, name="vercel", token=access.token, resolver=resolver, on_call=on_call
+        )
+
+    def deployments(self, limit: int = 5, target: str = "production") -> pd.DataFrame:
+        """Return the latest deployments, the newest first.
+
+        Args:
+            limit: how many at most.
+            target: production, staging or preview.
+
+        Returns:
+            Columns `DEPLOYMENTS`: created is a time in UTC; state is Vercel's readyState; current
+            marks the one that serves production; url is the deployment's own address.
+
+        Raises:
+            SourceError: Vercel could not be asked.
+        """
+        serving = self._serving()
+        found: list[dict[str, Any]] = []
+        first: dict[str, str | int] = {
+            "projectId": self._project,
+            "target": target,
+            "limit": min(limit, _PAGE),
+        }
+        first |= self._team
+        for page in self._client.pages("/v7/deployments", first, _next_page):
+            found += _list(page, "deployments")
+            if len(found) >= limit:
+                break
+        rows = [_deployment(entry) for entry in found[:limit]]
+        current = serving or next((row["id"] for row in rows if _promoted(row)), "")
+        return pd.DataFrame(
+            [{**row, "current": row["id"] == current} for row in rows], columns=list(DEPLOYMENTS)
+        )
+
+    def answers(self, path: str = "/", limit: int = 2) -> pd.DataFrame:
+        """Ask the latest production deployments themselves, past the site's own name.
+
+        Args:
+            path: path to read, best a health endpoint.
+            limit: how many good deployments (state READY) to ask, the current one among them.
+
+        Returns:
+            Columns `ANSWERS`, the newest deployment first; status_code is 0 where error says why
+            no answer came.
+        """
+        deployments = self.deployments(limit=20)
+        ready = deployments[deployments["state"] == "READY"].head(limit)
+        return pd.DataFrame([self._ask(row, path) for _, row in ready.iterrows()], columns=list(ANSWERS))
+
+    def environment_variables(self, target: str = "production") -> pd.DataFrame:
+        """Return the names of the variables set for a target; never their values.
+
+        Returns:
+            Columns key, target (comma-separated), type, updated (UTC).
+        """
+        path = f"/v10/projects/{quote(self._project)}/env"
+        entries = [entry for page in self._pages(path) for entry in _variables(page)]
+        rows = [_variable(entry) for entry in entries]
+        kept = [row for row in rows if target in row["target"].split(", ")]
+        return pd.DataFrame(kept, columns=list(VARIABLES))
+
+    def project(self) -> pd.DataFrame:
+        """Return one row about the project; last_request is a pending or past promote or rollback."""
+        entry = self._read_project()
+        request = entry.get("lastAliasRequest") or {}
+        row = {
+            "id": entry.get("id", ""),
+            "name": entry.get("name", ""),
+            "production_deployment": _production(entry),
+            "last_request": request.get("type", ""),
+            "last_request_state": request.get("jobStatus", ""),
+            "paused": bool(entry.get("paused", False)),
+        }
+        return pd.DataFrame([row], columns=list(PROJECT))
+
+    def probe(self) -> pd.DataFrame:
+        """Read the project: proves token, team and project at once."""
+        entry = self._read_project()
+        return pd.DataFrame([{"ok": True, "account": self._project, "detail": entry.get("name", "")}])
+
+    @property
+    def _project(self) -> str:
+        project = self._access.settings.get("project", "")
+        if not project:
+            raise SourceError("the settings of vercel name no project", hint="add `project:` to the file")
+        return str(project)
+
+    @property
+    def _team(self) -> dict[str, str]:
+        team = self._access.settings.get("team", "")
+        return {"teamId": str(team)} if team else {}
+
+    def _read_project(self) -> dict[str, Any]:
+        answer = self._client.get(f"/v9/projects/{quote(self._project)}", params=self._team).json
+        if not isinstance(answer, dict) or "id" not in answer:
+            raise Malformed("vercel answered with something else than a project")
+        return answer
+
+    def _serving(self) -> str:
+        return _production(self._read_project())
+
+    def _pages(self, path: str) -> Sequence[Any]:
+        return list(self._client.pages(path, self._team, _next_page))
+
+    def _ask(self, deployment: pd.Series, path: str) -> dict[str, Any]:
+        url = str(deployment["url"])
+        row = {"id": deployment["id"], "commit": deployment["commit"], "url": url, "path": path}
+        with Client(
+            url, name="deployment", resolver=self._resolver, policy=ONCE, on_call=self._on_call
+        ) as client:
+            try:
+                answer = client.fetch(path)
+            except SourceError as error:
+                return {**row, "status_code": 0, "ms": None, "error": error.message, "error_kind": error.kind}
+        return {**row, "status_code": answer.status_code, "ms": answer.ms, "error": "", "error_kind": ""}
+
+
+def _next_page(page: Any) -> dict[str, int] | None:
+    pagination = page.get("pagination") if isinstance(page, dict) else None
+    following = pagination.get("next") if isinstance(pagination, dict) else None
+    return {"until": int(following)} if following else None
+
+
+def _list(page: Any, key: str) -> list[dict[str, Any]]:
+    entries = page.get(key) if isinstance(page, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise Malformed(f"vercel answered without a list of {key}")
+    return entries
+
+
+def _variables(page: Any) -> list[dict[str, Any]]:
+    """Return the variables of a page; Vercel may answer with a single one without a list."""
+    if isinstance(page, dict) and "envs" not in page and "key" in page:
+        return [page]
+    return _list(page, "envs")
+
+
+def _deployment(entry: dict[str, Any]) -> dict[str, Any]:
+    meta = entry.get("meta") or {}
+    url = str(entry.get("url") or "")
+    return {
+        "id": str(entry.get("uid", "")),
+        "created": _moment(entry.get("created")),
+        "state": str(entry.get("readyState") or entry.get("state") or ""),
+        "substate": str(entry.get("readySubstate") or ""),
+        "target": str(entry.get("target") or "preview"),
+        "commit": str(meta.get("githubCommitSha", "")),
+        "branch": str(meta.get("githubCommitRef", "")),
+        "message": str(meta.get("githubCommitMessage", "")).split("\n")[0][:80],
+        "author": str((entry.get("creator") or {}).get("username", "")),
+        "rollback_candidate": bool(entry.get("isRollbackCandidate", False)),
+        "url": url if "://" in url else f"https://{url}",
+        "error": str(entry.get("errorMessage") or ""),
+    }
+
+
+def _variable(entry: dict[str, Any]) -> dict[str, Any]:
+    targets = entry.get("target") or []
+    listed = [targets] if isinstance(targets, str) else list(targets)
+    updated = _moment(entry.get("updatedAt"))
+    return {
+        "key": str(entry.get("key", "")),
+        "target": ", ".join(listed),
+        "type": entry.get("type", ""),
+        "updated": updated,
+    }
+
+
+def _moment(milliseconds: Any) -> Any:
+    return pd.to_datetime(milliseconds, unit="ms", utc=True)
+
+
+def _production(project: dict[str, Any]) -> str:
+    target = (project.get("targets") or {}).get("production") or {}
+    return str(target.get("id", ""))
+
+
+def _promoted(row: dict[str, Any]) -> bool:
+    return bool(
+        row["state"] == "READY" and row["target"] == "production" and row["substate"] in ("", "PROMOTED")
+    )
+
+
+CLIENT = Vercel
