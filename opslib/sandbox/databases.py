@@ -1,0 +1,202 @@
+"""The databases of the rehearsed systems: one real PostgreSQL cluster each."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from opslib.errors import SandboxError
+from opslib.sandbox import data
+from opslib.sandbox.lookup import known
+from opslib.sandbox.postgres import Cluster, Ground
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+MONITOR = "opslib_monitor"
+OPERATOR = "opslib_operator"
+MONITOR_CONNECTIONS = 5
+# Slots that ordinary logins can't take (version 16 on): a diagnosis gets in when all others are used.
+RESERVED_CONNECTIONS = 3
+_CONNECT_S = 10
+_LIBRARY = "pg_stat_statements"
+
+Progress = Callable[[str], None]
+
+
+def app_role(system: str) -> str:
+    """Return the role that a system's app logs in as and that owns its tables."""
+    return f"app_{system.replace('-', '_')}"
+
+
+class Databases:
+    """Clusters with schema, rows and roles, each named after its system.
+
+    Args:
+        systems: which ones to make; all by default.
+        scale: multiplies the number of rows.
+        state: a state file that the watchdog removes if this process dies.
+        progress: told what happens, in short sentences.
+
+    Raises:
+        UnknownName: there is no such system.
+        SandboxError: a server did not start; everything that was started is gone again.
+    """
+
+    def __init__(
+        self, systems: Iterable[str] | None = None, *, scale: float = 1.0, state: Path | None = None,
+        progress: Progress = lambda sentence: None,
+    ) -> None:  # fmt: skip
+        chosen = tuple(data.systems() if systems is None else dict.fromkeys(systems))
+        for system in chosen:
+            known("system", system, data.systems())
+        self._scale = scale
+        self._progress = progress
+        self._adding = threading.Lock()
+        self._clusters: dict[str, Cluster] = {}
+        self._passwords = {
+            role: secrets.token_urlsafe(12) for role in ("admin", "app", "monitor", "operator")
+        }
+        self._ground = Ground(self._passwords["admin"], state)
+        try:
+            self.add(chosen)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems that have a cluster here."""
+        return tuple(sorted(self._clusters))
+
+    @property
+    def base(self) -> Path:
+        """The private folder of sockets and data."""
+        return self._ground.base
+
+    def add(self, systems: Iterable[str]) -> None:
+        """Make the clusters of systems that have none yet, side by side, and wait until they are loaded."""
+        with self._adding:
+            missing = [
+                known("system", system, data.systems()) for system in systems if system not in self._clusters
+            ]
+            if not missing:
+                return
+            self._progress(f"PostgreSQL {self._ground.programs.version} ({self._ground.programs.source})")
+            template = self._ground.template()
+            with ThreadPoolExecutor(len(missing)) as pool:
+                made = list(pool.map(lambda system: self._make(system, template), missing))
+            self._clusters.update({cluster.name: cluster for cluster in made})
+
+    def start(self, system: str) -> None:
+        """Start a stopped server; nothing happens if it runs."""
+        self._cluster(system).start()
+
+    def stop(self, system: str) -> None:
+        """Stop a server at once, as a crash would."""
+        self._cluster(system).stop()
+
+    def running(self, system: str) -> bool:
+        """Whether the server's process is there."""
+        return self._cluster(system).running
+
+    def dsn(self, system: str, role: str) -> str:
+        """Return a libpq URI for one role.
+
+        Args:
+            system: one of `systems`.
+            role: `admin` (superuser), `app`, `monitor` or `operator`.
+        """
+        password = self._passwords[known("role", role, self._passwords)]
+        login = {"admin": "postgres", "app": app_role(system), "monitor": MONITOR, "operator": OPERATOR}[role]
+        return self._uri(self._cluster(system), login, password, system)
+
+    def admin(self, system: str) -> Connection:
+        """Open a superuser's connection, through the slots that are kept for superusers; autocommit."""
+        return _connect(self.dsn(system, "admin"))
+
+    def close(self) -> None:
+        """Stop everything and remove every file."""
+        self._ground.close()
+
+    def _cluster(self, system: str) -> Cluster:
+        return self._clusters[known("system", system, self.systems)]
+
+    def _make(self, system: str, template: Path) -> Cluster:
+        cluster = Cluster(self._ground, system, data.systems().index(system), self._settings())
+        cluster.create(template)
+        cluster.start()
+        with _connect(self._uri(cluster, "postgres", self._passwords["admin"], "postgres")) as admin:
+            self._roles(admin, system)
+        with _connect(self._uri(cluster, "postgres", self._passwords["admin"], system)) as admin:
+            data.load(admin, system, app_role(system), scale=self._scale)
+        self._progress(f"{system}: database ready")
+        return cluster
+
+    def _settings(self) -> dict[str, str]:
+        major = self._ground.programs.major
+        settings = (
+            {"reserved_connections": str(RESERVED_CONNECTIONS), "scram_iterations": "64"}
+            if major >= 16
+            else {}
+        )
+        if self._ground.programs.has_library(_LIBRARY):
+            settings |= {"shared_preload_libraries": _LIBRARY, f"{_LIBRARY}.track": "all"}
+        return settings
+
+    def _roles(self, admin: Connection, system: str) -> None:
+        """Make the roles and the database; what a user is asked to make in a database of their own."""
+        from psycopg import sql
+
+        reading = ["pg_monitor", "pg_read_all_data"]
+        reading += ["pg_use_reserved_connections"] if admin.info.server_version >= 160000 else []
+        for role, name, options, member_of in (
+            ("app", app_role(system), "", []),
+            ("monitor", MONITOR, f"bypassrls connection limit {MONITOR_CONNECTIONS}", reading),
+            (
+                "operator",
+                OPERATOR,
+                f"bypassrls connection limit {MONITOR_CONNECTIONS}",
+                [*reading, "pg_signal_backend", app_role(system)],
+            ),
+        ):
+            login = sql.Identifier(name)
+            admin.execute(
+                sql.SQL("create role {} login password {} {}").format(
+                    login, sql.Literal(self._passwords[role]), sql.SQL(options)
+                )
+            )
+            for group in member_of:
+                admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), login))
+        admin.execute(
+            sql.SQL("create database {} owner {}").format(
+                sql.Identifier(system), sql.Identifier(app_role(system))
+            )
+        )
+
+    @staticmethod
+    def _uri(cluster: Cluster, login: str, password: str, database: str) -> str:
+        folder = quote(str(cluster.socket_directory), safe="/")
+        return f"postgresql://{login}:{password}@/{database}?host={folder}&port={cluster.port}"
+
+
+def _connect(dsn: str) -> Connection:
+    import psycopg
+
+    try:
+        return psycopg.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=_CONNECT_S,
+            application_name="opslib-sandbox",
+            prepare_threshold=None,
+        )
+    except psycopg.OperationalError as error:
+        raise SandboxError(
+            f"The sandbox's own PostgreSQL does not let its administrator in: {error}"
+        ) from error
