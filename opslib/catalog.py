@@ -117,11 +117,11 @@ class Catalog:
 
     Args:
         procedures: by folder, then id.
-        problems: notebooks that cannot be used, with what is wrong about each.
+        problems: what is wrong with the notebooks that cannot be used, by the file's name.
     """
 
     procedures: tuple[Procedure, ...]
-    problems: Mapping[Path, ConfigError]
+    problems: Mapping[str, ConfigError]
 
     def get(self, name: str) -> Procedure:
         """Return one procedure.
@@ -133,9 +133,8 @@ class Catalog:
         for procedure in self.procedures:
             if procedure.id == name:
                 return procedure
-        for path, problem in self.problems.items():
-            if path.stem == name:
-                raise problem
+        if name in self.problems:
+            raise self.problems[name]
         near = parameters.close(name, self.ids)
         raise UnknownName(f"there is no procedure {name}{near}", hint="see `opslib list`")
 
@@ -174,7 +173,7 @@ def load(root: Path | None = None) -> Catalog:
     """Read all notebooks under `root` (default: `find_notebooks()`)."""
     folder = root or find_notebooks()
     found: dict[str, Procedure] = {}
-    problems: dict[Path, ConfigError] = {}
+    problems: dict[str, ConfigError] = {}
     for path in _notebooks(folder):
         try:
             procedure = read(path, folder)
@@ -182,7 +181,7 @@ def load(root: Path | None = None) -> Catalog:
                 raise ConfigError(f"{path}: id {procedure.id} is also that of {found[procedure.id].path}")
             found[procedure.id] = procedure
         except ConfigError as error:
-            problems[path] = error
+            problems[path.stem] = error
     ordered = sorted(found.values(), key=lambda procedure: (procedure.folder, procedure.id))
     return Catalog(tuple(ordered), problems)
 

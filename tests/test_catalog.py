@@ -115,7 +115,7 @@ def test_an_id_used_twice_is_told(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     copy = tmp_path / "other" / "too-warm.ipynb"
     copy.write_bytes((tmp_path / "monitor" / "too-warm.ipynb").read_bytes())
-    assert "is also that of" in catalog.load(tmp_path).problems[copy].message
+    assert "is also that of" in catalog.load(tmp_path).problems["too-warm"].message
 
 
 def test_checkpoints_of_jupyter_are_not_procedures(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""The command's outermost shell: every way to end becomes one clear message and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from opslib.errors import EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE, DiskFull, OpsError
+
+EXIT_BROKEN_PIPE = 141
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command line (default: that of the process) and exit with its code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    code = _guarded(words)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _quiet()
+    sys.exit(code)
+
+
+def _guarded(words: list[str]) -> int:
+    from opslib.cli.app import cli
+
+    try:
+        result = cli.main(words, prog_name="opslib", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except OpsError as error:
+        return _tell(words, type(error).__name__, error.message, error.hint, error.exit_code)
+    except click.ClickException as error:
+        hint = _hint(error)
+        return _tell(words, "UsageError", error.format_message(), hint, EXIT_USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        return _tell(words, "Interrupted", "interrupted", "", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        return _quiet()
+    except OSError as error:
+        return _system_error(words, error)
+    except Exception as error:  # noqa: BLE001 - the last resort; it is written down and told
+        return _crashed(words, error)
+
+
+def _hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see `{context.command_path} --help`" if context else "see `opslib --help`"
+
+
+def _tell(words: Sequence[str], kind: str, message: str, hint: str, code: int) -> int:
+    """Say what went wrong, to people on stderr and, where JSON was asked for, to programs on stdout."""
+    from opslib import masking
+
+    masker = masking.Masker(masking.registered())
+    message, hint = masker.mask(message), masker.mask(hint)
+    if "--json" in words:
+        error = {"type": kind, "message": message, "hint": hint, "exit_code": code}
+        print(json.dumps({"error": error}, ensure_ascii=False))
+    print(f"opslib: {message}" + (f"\n  → {hint}" if hint else ""), file=sys.stderr)
+    return code
+
+
+def _quiet() -> int:
+    """Whoever read our output has left; nothing more can be said to them."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_BROKEN_PIPE
+
+
+def _system_error(words: Sequence[str], error: OSError) -> int:
+    name = f"{error.filename}: " if error.filename else ""
+    if error.errno in _FULL:
+        return _tell(words, "DiskFull", f"{name}no space left on the disk", DiskFull.hint, EXIT_UNKNOWN)
+    if isinstance(error, PermissionError) and error.filename:
+        hint = "give this user access, or name another place"
+        return _tell(words, "PermissionError", f"{name}permission denied", hint, EXIT_USAGE)
+    return _crashed(words, error)
+
+
+def _crashed(words: Sequence[str], error: BaseException) -> int:
+    """Keep the traceback where its owner can read it, and name the file in one line."""
+    what = f"opslib itself broke: {type(error).__name__}"
+    try:
+        path = _keep(traceback.format_exception(error))
+    except OSError:
+        return _tell(words, "Crash", what, "its log could not be written", EXIT_UNKNOWN)
+    return _tell(words, "Crash", what, f"what happened is in {path}", EXIT_UNKNOWN)
+
+
+def _keep(lines: Sequence[str]) -> Path:
+    from opslib import home, ids, masking
+
+    text = masking.Masker(masking.registered()).mask("".join(lines))
+    path = home.private("log") / f"crash-{ids.now():%Y%m%dT%H%M%S}-{os.getpid()}.log"
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    main()

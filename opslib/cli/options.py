@@ -1,0 +1,59 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from opslib.errors import UsageError
+from opslib.home import default_archive, default_environment
+
+Decorated = Callable[..., Any]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
+system = click.option("--system", "-s", metavar="NAME", help="A system: a file in parameters/systems.")
+environment = click.option(
+    "--env",
+    "-e",
+    "environment",
+    metavar="NAME",
+    help="Which of its environments (default: OPSLIB_ENV, else sandbox).",
+)
+archive = click.option(
+    "--archive", metavar="DIR", help="Where records are kept (default: OPSLIB_ARCHIVE, else ./archive)."
+)
+
+
+def chosen_environment(name: str | None) -> str:
+    """Return the environment named, else the default one."""
+    return name or default_environment()
+
+
+def needed_system(name: str | None) -> str:
+    """Return the system named.
+
+    Raises:
+        UsageError: none was named; those that exist are listed.
+    """
+    if name:
+        return name
+    from opslib.config import list_systems
+
+    known = ", ".join(list_systems()) or "none yet, see `opslib system new --help`"
+    raise UsageError("which system? give --system NAME", hint=f"systems: {known}")
+
+
+def opened_archive(name: str | None) -> Path:
+    """Return the archive's folder, after what a killed run had left was put into it.
+
+    Raises:
+        ArchiveError: the folder cannot be used.
+    """
+    from opslib.runner import recover
+
+    path = Path(name).expanduser().absolute() if name else default_archive()
+    recover.sweep(path)
+    return path

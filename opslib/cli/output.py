@@ -1,0 +1,111 @@
+"""What commands print: tables for people, exactly one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from opslib.show.words import HEADLINE, SIGN
+from opslib.verdict import Status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLE = {
+    Status.OK: "bold green",
+    Status.WARNING: "bold yellow",
+    Status.CRITICAL: "bold red",
+    Status.UNKNOWN: "bold magenta",
+    Status.SKIPPED: "dim",
+}
+_PIPE_WIDTH = 500  # a table that goes to a file or a pipe is not folded, so that grep sees whole lines
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Return a rich console; colours only on a terminal and without NO_COLOR."""
+    from rich.console import Console
+
+    target = stream or sys.stdout
+    width = None if target.isatty() else _PIPE_WIDTH
+    return Console(file=target, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
+
+
+def emit(document: Mapping[str, Any]) -> None:
+    """Print one JSON object, and nothing else, on stdout."""
+    print(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
+    """Print rows as a table; a cell may be text or a `Status`.
+
+    Args:
+        columns: headings.
+        rows: one sequence of cells a row.
+        title: a line above the table.
+    """
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
+    for name in columns:
+        grid.add_column(name, overflow="fold")
+    for row in rows:
+        grid.add_row(*(_cell(cell) for cell in row))
+    if title:
+        say(f"\n{title}", style="bold")
+    console().print(grid)
+
+
+def say(text: str, *, style: str | None = None) -> None:
+    """Print one line for people on stdout."""
+    console().print(text, style=style, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Print one line on stderr: about the work, not part of the result."""
+    print(text, file=sys.stderr)
+
+
+def status(value: str | Status) -> Any:
+    """Return sign and word of a status, in its colour."""
+    from rich.text import Text
+
+    known = Status(value)
+    return Text(f"{SIGN[known]} {HEADLINE[known]}", style=STYLE[known])
+
+
+def command(procedure: str, parameters: Mapping[str, Any]) -> str:
+    """Return the command that runs a procedure with these parameters, quoted for a shell."""
+    given = dict(parameters)
+    words = ["opslib", "run", procedure]
+    for option, name in (("--system", "system"), ("--env", "environment")):
+        if name in given:
+            words += [option, str(given.pop(name))]
+    for name, value in given.items():
+        words += ["-p", f"{name}={_plain(value)}"]
+    return shlex.join(words)
+
+
+def progress(show: bool = True) -> Callable[[str], None]:
+    """Return a function that shows one changing line on stderr; silent unless that is a terminal."""
+    if not show or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return lambda text: None
+
+    def line(text: str) -> None:
+        sys.stderr.write(f"\r\x1b[2K{text}")
+        sys.stderr.flush()
+
+    return line
+
+
+def _cell(cell: Any) -> Any:
+    return status(cell) if isinstance(cell, Status) else cell if hasattr(cell, "spans") else str(cell)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
