@@ -67,7 +67,7 @@ class VendorAccess:
         name: opslib's name of the vendor.
         api_url: where its API begins.
         status_url: its public status page, without the part that depends on `status_format`.
-        status_format: statuspage, betterstack, incidentio or none.
+        status_format: statuspage, betterstack, incident.io or none.
         components: parts of the status page that matter; none named means all.
         settings: what its API must be told, as text.
         token: credential for its API.

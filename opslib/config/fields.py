@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from opslib.config.secret import EXAMPLES, is_reference
 
-PLACEHOLDER = re.compile(r"\[[^\]]*\]")
+PLACEHOLDER = re.compile(r"\[[A-Za-z][^\]]*\]")
 
 
 class Part(BaseModel):
@@ -75,9 +75,9 @@ Scalar = Annotated[bool, Field(strict=True)] | Annotated[int, Field(strict=True)
     float, Field(strict=True)
 ] | str  # fmt: skip
 SeverityName = Literal["P0", "P1", "P2", "P3"]
-StatusFormat = Literal["statuspage", "betterstack", "incidentio", "none"]
+StatusFormat = Literal["statuspage", "betterstack", "incident.io", "none"]
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell whether a value was never filled in, such as `[Add contact]`."""
-    return PLACEHOLDER.fullmatch(text.strip()) is not None
+    """Tell whether a value, or a part of it, was never filled in, such as `[Add contact]`."""
+    return PLACEHOLDER.search(text) is not None
