@@ -37,7 +37,12 @@ def _url(text: str) -> str:
         port_is_fine = parts.port != 0
     except ValueError:
         port_is_fine = False
-    if not port_is_fine or parts.scheme not in ("http", "https") or not parts.hostname or " " in text:
+    if (
+        not port_is_fine
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not re.fullmatch(r"[^\s{}\"'#]+", text)
+    ):
         raise wrong("must be an address such as https://example.com")
     if parts.username or parts.password:
         raise wrong("an address must not hold a user name or password: refer to it as a secret")
@@ -45,7 +50,7 @@ def _url(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    if not text.startswith("/") or " " in text:
+    if not re.fullmatch(r"/[^\s{}\[\],#\"']*", text):
         raise wrong("must be a path that begins with / (the environment's base_url comes before it)")
     return text
 
