@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from pathlib import Path
-from typing import Any
 
 import click
 
 from opslib.errors import UsageError
 from opslib.home import default_archive, default_environment
-
-Decorated = Callable[..., Any]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 system = click.option("--system", "-s", metavar="NAME", help="A system: a file in parameters/systems.")
@@ -46,6 +43,13 @@ def needed_system(name: str | None) -> str:
     raise UsageError("which system? give --system NAME", hint=f"systems: {known}")
 
 
+def set_archive(name: str | None) -> Path:
+    """Return the archive's folder, and name it to the kernels that this process starts."""
+    path = Path(name).expanduser().absolute() if name else default_archive()
+    os.environ["OPSLIB_ARCHIVE"] = str(path)
+    return path
+
+
 def opened_archive(name: str | None) -> Path:
     """Return the archive's folder, after what a killed run had left was put into it.
 
@@ -54,6 +58,6 @@ def opened_archive(name: str | None) -> Path:
     """
     from opslib.runner import recover
 
-    path = Path(name).expanduser().absolute() if name else default_archive()
+    path = set_archive(name)
     recover.sweep(path)
     return path

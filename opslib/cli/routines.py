@@ -1,0 +1,57 @@
+"""`opslib routine`: a system's daily, weekly, monthly or quarterly list."""
+
+from __future__ import annotations
+
+import getpass
+from typing import TYPE_CHECKING
+
+import click
+
+from opslib.cli import options, output, verdicts
+from opslib.verdict import Status
+
+if TYPE_CHECKING:
+    from opslib.runner.routine import Routine
+
+
+@click.command("routine")
+@click.argument("name")
+@options.system
+@options.environment
+@options.archive
+@options.as_json
+def routine_command(
+    name: str, system: str | None, environment: str | None, archive: str | None, as_json: bool
+) -> int:
+    """Run a system's daily, weekly, monthly or quarterly list.
+
+    Procedures run side by side; what only a person can do is shown as open. The exit code is
+    the worst verdict.
+
+    \b
+    opslib routine daily --system klutr
+    """
+    from opslib.runner import attempt
+
+    target = attempt.target(options.needed_system(system), options.chosen_environment(environment))
+    target.system.routine(name)
+    folder = options.opened_archive(archive)
+    from opslib.runner.routine import run_routine
+
+    line = output.progress(not as_json)
+    done = run_routine(
+        target.system.name, target.name, name, archive=folder, actor=getpass.getuser(), progress=line
+    )
+    line("")
+    output.emit(done.to_dict()) if as_json else _print(done)
+    return done.status.exit_code
+
+
+def _print(done: Routine) -> None:
+    verdicts.headline(done.status, f"{done.name} routine of {done.system} ({done.environment})")
+    output.say("")
+    rows = [(Status(line.verdict), line.item, line.procedure, line.cause, line.why) for line in done.lines]
+    output.table(("VERDICT", "ITEM", "PROCEDURE", "CAUSE", "WHY"), rows)
+    if done.document:
+        output.say(f"\nRecord: {done.document['record']}")
+        output.say(f"Open it: opslib report {done.document['run_id']}", style="dim")

@@ -1,0 +1,79 @@
+"""One run's result, as people read it on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opslib.cli import output
+from opslib.show.words import HEADLINE, SENTENCE, SIGN, counts
+from opslib.verdict import Status
+
+
+def show(document: Mapping[str, Any]) -> None:
+    """Print verdict, cause, findings that are not ok, next steps, record and duration.
+
+    Args:
+        document: the object of the `--json` contract.
+    """
+    status = Status(document["verdict"])
+    findings = list(document.get("findings") or [])
+    skipped = bool(findings) and all(f["status"] == Status.SKIPPED for f in findings)
+    headline(status, f"{document['procedure']} on {document['system']} ({document['environment']})")
+    if skipped:
+        output.say("  not run: nothing that it needs can be looked at here", style="dim")
+    elif document.get("cause"):
+        output.say(f"  cause: {document['cause']['id']}. {document['cause']['text']}")
+    else:
+        output.say(f"  {SENTENCE[status]}")
+    _also(document)
+    _findings(findings)
+    _next(document.get("next") or [])
+    _where(document)
+
+
+def headline(status: Status, what: str) -> None:
+    """Print the verdict's word with its sign and colour."""
+    output.say(f"{SIGN[status]} {HEADLINE[status]}: {what}", style=output.STYLE[status])
+
+
+def code(document: Mapping[str, Any]) -> int:
+    """Return the exit code that a verdict stands for."""
+    return Status(document["verdict"]).exit_code
+
+
+def _also(document: Mapping[str, Any]) -> None:
+    for cause in list(document.get("causes") or [])[1:3]:
+        output.say(f"  also:  {cause['id']}. {cause['text']}")
+
+
+def _findings(findings: Sequence[Mapping[str, str]]) -> None:
+    bad = [f for f in findings if f["status"] != Status.OK]
+    bad.sort(key=lambda finding: -Status(finding["status"]).severity)
+    if bad:
+        output.say("")
+        rows = [_row(finding) for finding in bad]
+        output.table(("STATUS", "CHECK", "SUBJECT", "OBSERVED", "LIMIT", "WHY"), rows)
+    if findings:
+        output.say(f"\n{counts([Status(f['status']) for f in findings])}", style="dim")
+
+
+def _row(finding: Mapping[str, str]) -> tuple[Any, ...]:
+    names = ("check", "subject", "observed", "limit", "why")
+    return (Status(finding["status"]), *(finding.get(name, "") for name in names))
+
+
+def _next(steps: Sequence[Mapping[str, Any]]) -> None:
+    if steps:
+        output.say("\nNext:", style="bold")
+    for step in steps[:5]:
+        output.say(f"  {output.command(step['procedure'], step['parameters'])}")
+        if step.get("why"):
+            output.say(f"    {step['why']}", style="dim")
+
+
+def _where(document: Mapping[str, Any]) -> None:
+    if document.get("record"):
+        output.say(f"\nRecord: {document['record']}")
+    if document.get("duration_s"):
+        output.say(f"Took:   {document['duration_s']:.1f} s   Run: {document['run_id']}", style="dim")
