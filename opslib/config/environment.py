@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opslib.config import overlay, parts
+from opslib.config.fields import is_placeholder
 from opslib.config.limits import Limit, defaults
 from opslib.config.model import SANDBOX, System
 from opslib.config.secret import Secret
@@ -69,7 +70,7 @@ class VendorAccess:
         status_url: its public status page, without the part that depends on `status_format`.
         status_format: statuspage, betterstack, incident.io or none.
         components: parts of the status page that matter; none named means all.
-        settings: what its API must be told, as text.
+        settings: what its API must be told, as text; without what was never filled in.
         token: credential for its API.
         secrets: further credentials by name.
         title: its name as people write it.
@@ -183,7 +184,7 @@ def _access(name: str, vendor: parts.Vendor, here: parts.Vendor | None) -> Vendo
         status_url=_last(layers, "status_url") or "",
         status_format=_last(layers, "status_format") or "none",
         components=_last(layers, "components") or (),
-        settings={key: str(value) for key, value in settings.items()},
+        settings={key: str(value) for key, value in settings.items() if not is_placeholder(str(value))},
         token=Secret.parse(token) if token else None,
         secrets={key: Secret.parse(reference) for key, reference in secrets.items()},
         title=_last(layers, "title") or name,

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from opslib.config.secret import EXAMPLES, is_reference
 
+_URL_TEXT = re.compile(r"[^\s{}\"'#]+")
 PLACEHOLDER = re.compile(r"\[[A-Za-z][^\]]*\]")
 
 
@@ -34,15 +35,10 @@ def _reference(text: str) -> str:
 def _url(text: str) -> str:
     try:
         parts = urlsplit(text)
-        port_is_fine = parts.port != 0
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        port_is_fine = False
-    if (
-        not port_is_fine
-        or parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or not re.fullmatch(r"[^\s{}\"'#]+", text)
-    ):
+        fine = False
+    if not fine or not _URL_TEXT.fullmatch(text):
         raise wrong("must be an address such as https://example.com")
     if parts.username or parts.password:
         raise wrong("an address must not hold a user name or password: refer to it as a secret")

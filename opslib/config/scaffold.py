@@ -66,16 +66,24 @@ environments:
 #   - {{name: DATABASE_URL, where: vercel}}
 
 # What is due every day: a procedure, or a person.
-# routines:
-#   daily:
-#     source: our own list
-#     items:
-#       - {{id: health, title: "Is it well?", procedure: health-check}}
-#       - {{id: tickets, title: Read the support tickets, by: person}}
+{routine}
+#      - {{id: tickets, title: Read the support tickets, by: person}}
 
 # contacts:
 #   - {{role: On-Call Engineer, name: "[Add contact]", phone: "[Add phone]"}}
 """
+_ROUTINE = """\
+routines:
+  daily:
+    source: opslib default
+    items:
+"""
+_ITEM = "      - {{id: {id}, title: {title}, procedure: {procedure}}}"
+_SITE_ITEM = ("site", "Is the site well?", "health-check")
+_DATABASE_ITEMS = (
+    ("connections", "Are there connections to spare?", "database-connections"),
+    ("database", "Is the database well?", "database-health"),
+)
 _BASE_URL = "    base_url: {url}"
 _NO_BASE_URL = "    # base_url: https://example.com"
 _DATABASE = """\
@@ -130,6 +138,7 @@ def new_system(
         limits=_limits(),
         base_url=_BASE_URL.format(url=_checked(Url, url, "--url")) if url else _NO_BASE_URL,
         database=_DATABASE.format(name=name, reference=_reference(dsn_env)) if dsn_env else _NO_DATABASE,
+        routine=_routine(bool(url), bool(dsn_env)),
         health=_HEALTH.format(path=_checked(UrlPath, health, "--health")) if url else _NO_HEALTH,
     )
     folder = _parameters(root)
@@ -159,6 +168,13 @@ def _write(path: Path, text: str) -> None:
 def _unwritten(path: Path, error: OSError) -> ConfigError:
     reason = (error.strerror or "unknown reason").lower()
     return ConfigError(f"{shown(path)} cannot be written: {reason}", hint="check the folder and the disk")
+
+
+def _routine(site: bool, database: bool) -> str:
+    wanted = [*([_SITE_ITEM] if site else []), *(_DATABASE_ITEMS if database else [])]
+    items = [_ITEM.format(id=i, title=json.dumps(t), procedure=p) for i, t, p in wanted or [_SITE_ITEM]]
+    text = _ROUTINE + "\n".join(items)
+    return text if wanted else textwrap.indent(text, "#")
 
 
 def _limits() -> str:
