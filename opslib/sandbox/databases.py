@@ -58,11 +58,15 @@ class Databases:
         self._scale = scale
         self._progress = progress
         self._adding = threading.Lock()
-        self._clusters: dict[str, Cluster] = {}
-        self._passwords = {
-            role: secrets.token_urlsafe(12) for role in ("admin", "app", "monitor", "operator")
-        }
+        self._ready: set[str] = set()
+        roles = ("admin", "app", "monitor", "operator")
+        self._passwords = {role: secrets.token_urlsafe(12) for role in roles}
         self._ground = Ground(self._passwords["admin"], state)
+        settings = self._settings()
+        self._clusters = {
+            system: Cluster(self._ground, system, number, settings)
+            for number, system in enumerate(data.systems())
+        }
         try:
             self.add(chosen)
         except BaseException:
@@ -71,8 +75,8 @@ class Databases:
 
     @property
     def systems(self) -> tuple[str, ...]:
-        """The systems that have a cluster here."""
-        return tuple(sorted(self._clusters))
+        """The systems whose cluster was made, running or not."""
+        return tuple(sorted(self._ready))
 
     @property
     def base(self) -> Path:
@@ -80,18 +84,22 @@ class Databases:
         return self._ground.base
 
     def add(self, systems: Iterable[str]) -> None:
-        """Make the clusters of systems that have none yet, side by side, and wait until they are loaded."""
+        """Make the clusters of systems that have none yet, side by side, and wait until they are loaded.
+
+        Raises:
+            UnknownName: there is no such system.
+            SandboxError: a server did not start, or a packaged file did not run.
+        """
         with self._adding:
             missing = [
-                known("system", system, data.systems()) for system in systems if system not in self._clusters
+                known("system", system, self._clusters) for system in systems if system not in self._ready
             ]
             if not missing:
                 return
             self._progress(f"PostgreSQL {self._ground.programs.version} ({self._ground.programs.source})")
             template = self._ground.template()
             with ThreadPoolExecutor(len(missing)) as pool:
-                made = list(pool.map(lambda system: self._make(system, template), missing))
-            self._clusters.update({cluster.name: cluster for cluster in made})
+                list(pool.map(lambda system: self._make(system, template), missing))
 
     def start(self, system: str) -> None:
         """Start a stopped server; nothing happens if it runs."""
@@ -106,15 +114,15 @@ class Databases:
         return self._cluster(system).running
 
     def dsn(self, system: str, role: str) -> str:
-        """Return a libpq URI for one role.
+        """Return a libpq URI for one role, also before the system's cluster is made.
 
         Args:
-            system: one of `systems`.
+            system: any system that the sandbox has a schema for.
             role: `admin` (superuser), `app`, `monitor` or `operator`.
         """
         password = self._passwords[known("role", role, self._passwords)]
         login = {"admin": "postgres", "app": app_role(system), "monitor": MONITOR, "operator": OPERATOR}[role]
-        return self._uri(self._cluster(system), login, password, system)
+        return self._uri(self._clusters[known("system", system, self._clusters)], login, password, system)
 
     def admin(self, system: str) -> Connection:
         """Open a superuser's connection, through the slots that are kept for superusers; autocommit."""
@@ -122,21 +130,23 @@ class Databases:
 
     def close(self) -> None:
         """Stop everything and remove every file."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Cluster.stop, self._clusters.values()))
         self._ground.close()
 
     def _cluster(self, system: str) -> Cluster:
         return self._clusters[known("system", system, self.systems)]
 
-    def _make(self, system: str, template: Path) -> Cluster:
-        cluster = Cluster(self._ground, system, data.systems().index(system), self._settings())
+    def _make(self, system: str, template: Path) -> None:
+        cluster = self._clusters[system]
         cluster.create(template)
         cluster.start()
         with _connect(self._uri(cluster, "postgres", self._passwords["admin"], "postgres")) as admin:
             self._roles(admin, system)
-        with _connect(self._uri(cluster, "postgres", self._passwords["admin"], system)) as admin:
+        with self.admin(system) as admin:
             data.load(admin, system, app_role(system), scale=self._scale)
+        self._ready.add(system)
         self._progress(f"{system}: database ready")
-        return cluster
 
     def _settings(self) -> dict[str, str]:
         major = self._ground.programs.major

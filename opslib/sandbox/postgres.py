@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,7 +30,11 @@ NOBODY = 65534
 # The shortest limit of the supported platforms (macOS) for a socket's path, in bytes.
 SOCKET_PATH_LIMIT = 103
 FIRST_PORT = 5432
+_START_S = 60
 _STOP_S = 30
+_PAUSE_S = 0.01
+# Counted from 0: where the server writes "ready" into its pid file.
+_STATUS_LINE = 7
 _LOG_TAIL = 1500
 
 # Nothing here outlives the sandbox, so nothing is synced; everything else is as a server in use has it.
@@ -116,6 +122,15 @@ class Ground:
                     f"{program} failed: {said.read().decode(errors='replace').strip()[-_LOG_TAIL:]}"
                 )
 
+    def spawn(self, program: str, log: Path, *words: str | Path) -> subprocess.Popen[bytes]:
+        """Start one of PostgreSQL's programs as the servers' account and return its process."""
+        with log.open("ab") as said:
+            return subprocess.Popen(
+                [self.programs.directory / program, *words],
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
+                cwd=self.base, env=self._environment, **self.account.switch,
+            )  # fmt: skip
+
     def template(self) -> Path:
         """Make the empty cluster that all others are copied from, and return its folder."""
         data = self.base / "template" / "data"
@@ -181,6 +196,7 @@ class Cluster:
         self._ground = ground
         self._data = ground.base / name / "data"
         self._settings = {**SETTINGS, **(settings or {})}
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def socket_directory(self) -> Path:
@@ -213,31 +229,34 @@ class Cluster:
         """
         if self.running:
             return
-        try:
-            self._ground.run(
-                "pg_ctl", "-D", self._data, "-l", self.log, "-w", "-t", str(_STOP_S), "-s", "start"
-            )
-        except SandboxError as error:
-            raise SandboxError(
-                f"PostgreSQL for {self.name} did not start: {error.message}\n{self.log_tail()}"
-            ) from error
+        self._process = self._ground.spawn("postgres", self.log, "-D", self._data)
+        deadline = time.monotonic() + _START_S
+        while not self._ready():
+            if not self.running or time.monotonic() > deadline:
+                self.stop()
+                raise SandboxError(f"PostgreSQL for {self.name} did not start:\n{self.log_tail()}")
+            time.sleep(_PAUSE_S)
 
     def stop(self) -> None:
-        """Stop the server at once, without a checkpoint, and wait; nothing happens if it is down."""
-        if self.running:
-            self._ground.run(
-                "pg_ctl", "-D", self._data, "-m", "immediate", "-w", "-t", str(_STOP_S), "-s", "stop"
-            )
+        """Stop the server at once, as a crash would, and wait; nothing happens if it is down."""
+        if self._process is not None:
+            if self.running:
+                self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(_STOP_S)
 
     @property
     def running(self) -> bool:
         """Whether the server's process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def _ready(self) -> bool:
+        """Whether the server says in its pid file that it takes connections."""
         try:
-            pid = int((self._data / "postmaster.pid").read_text().split()[0])
-            os.kill(pid, 0)
-        except (OSError, ValueError, IndexError):
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
             return False
-        return True
+        mine = self._process is not None and lines[:1] == [str(self._process.pid)]
+        return mine and len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
     def log_tail(self) -> str:
         """The last lines of the server's log."""

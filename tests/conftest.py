@@ -1,0 +1,55 @@
+"""What all tests share: one real sandbox a worker, healed after each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from opslib.sandbox import control, data
+
+ROOT = Path(__file__).parents[1]
+# Enough rows for every procedure, few enough to be there in two seconds.
+SCALE = 0.25
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """The sandbox that a test may break.
+
+    Args:
+        home: its `OPSLIB_HOME`.
+    """
+
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def rehearsal() -> Iterator[Rehearsal]:
+    """All five systems, up for the whole session of this worker; they die with it."""
+    home = Path(tempfile.mkdtemp(prefix="opshome-"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPSLIB_HOME", str(home))
+        patch.setenv("OPSLIB_PARAMETERS", os.environ.get("OPSLIB_PARAMETERS", str(ROOT / "parameters")))
+        held = control.ensure(*data.systems(), scale=SCALE)
+        held.__enter__()
+    yield Rehearsal(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPSLIB_HOME", str(home))
+        held.__exit__(None, None, None)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def sandbox(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
+    """The sandbox of this worker, found through `OPSLIB_HOME`; whatever the test breaks is healed."""
+    monkeypatch.setenv("OPSLIB_HOME", str(rehearsal.home))
+    yield rehearsal
+    monkeypatch.setenv("OPSLIB_HOME", str(rehearsal.home))
+    if control.status()["broken"]:
+        control.heal()
