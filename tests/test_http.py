@@ -17,13 +17,13 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
+from servers import closed_port, in_turn, raw, reply, serving
 
 from opslib import dns as names
 from opslib.calls import Call
 from opslib.errors import Forbidden, Malformed, RateLimited, SourceError, Unreachable, UsageError
 from opslib.http import ONCE, Client, Policy
 from opslib.http import retry as policy
-from servers import closed_port, in_turn, raw, reply, serving
 
 
 def client(url: str, **options: Any) -> Client:
@@ -37,6 +37,17 @@ def kind_of(url: str, error: type[SourceError], **options: Any) -> str:
         reader.get("/health")
     assert "app (127.0.0.1" in caught.value.message or ".test" in caught.value.message
     return caught.value.kind
+
+
+def silence(connection: socket.socket) -> None:
+    """Say nothing until the other side is gone."""
+    while connection.recv(1000):
+        pass
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Read the request and close."""
+    connection.recv(1000)
 
 
 @contextmanager
@@ -82,7 +93,7 @@ def test_a_closed_port_is_refused() -> None:
 
 def test_a_silent_server_is_a_timeout() -> None:
     """It takes the connection and never answers."""
-    with raw(lambda connection: threading.Event().wait(5) and None) as url:
+    with raw(silence) as url:
         assert kind_of(url, Unreachable, timeout=0.2) == "timeout"
 
 
@@ -101,7 +112,7 @@ def test_a_dripping_server_cannot_outlive_the_deadline() -> None:
 
 def test_a_server_that_hangs_up_is_a_reset() -> None:
     """No status line at all."""
-    with raw(lambda connection: connection.recv(1000) and None) as url:
+    with raw(hang_up) as url:
         assert kind_of(url, Unreachable) == "reset"
 
 

@@ -58,21 +58,23 @@ def read_all(environment: Environment, *, on_call: Callable[[Call], None] | None
     """Read the status pages of all vendors of an environment, side by side.
 
     Args:
-        environment: its vendors with a status page are read.
+        environment: the status pages of its vendors are read.
         on_call: receives a record of each request.
 
     Returns:
         One row per page, component, open incident and running maintenance:
         vendor; kind (page, component, incident, maintenance); name; state (one of `STATES`);
-        used (False for components that the system does not use); detail; since (text); url;
-        error (why the page could not be read: then kind is page and state is empty).
+        used (False for what does not count: components that the system did not choose, the page
+        as a whole if it chose some); detail; since (text); url; error (why the page or the part
+        could not be read: then state is empty). A vendor without a page that opslib can read has
+        one row with an empty state and no error.
 
     Raises:
-        SourceError: the system names no vendor with a status page.
+        SourceError: the system names no vendor.
     """
-    wanted = [access for access in environment.vendors.values() if access.status_format in PATHS]
+    wanted = list(environment.vendors.values())
     if not wanted:
-        raise SourceError(f"{environment.system.name} names no status page in its file")
+        raise SourceError(f"{environment.system.name} names no vendor in its file")
 
     def look(access: VendorAccess) -> list[Row]:
         return _read_one(access, environment.resolver, on_call)
@@ -99,13 +101,28 @@ def _read_one(
     access: VendorAccess, resolver: str | None, on_call: Callable[[Call], None] | None
 ) -> list[Row]:
     url = str(access.status_url).rstrip("/")
-    try:
-        rows = parse(_document(url, access, resolver, on_call), access.status_format)
-    except SourceError as error:
-        rows = [_row("page", access.name, "", "")]
-        rows[0]["error"] = error.message
+    if access.status_format not in PATHS:
+        rows = [_row("page", access.name, "", "opslib can read no status page of this vendor")]
+    else:
+        try:
+            rows = parse(_document(url, access, resolver, on_call), access.status_format)
+            rows += _absent(rows, access)
+        except SourceError as error:
+            rows = [{**_row("page", access.name, "", error.kind), "error": error.message}]
     shown = {"vendor": access.name, "url": url}
     return [{**row, **shown, "used": _used(row, access.components)} for row in rows]
+
+
+def _absent(rows: Sequence[Row], access: VendorAccess) -> list[Row]:
+    """Return a row for each chosen component that its page does not know (any more)."""
+    if access.status_format == "incidentio":
+        return []  # such a page lists only what is affected
+    listed = {row["name"].casefold() for row in rows if row["kind"] == "component"}
+    return [
+        {**_row("component", name, "", "absent"), "error": f"the page of {access.name} has no part {name!r}"}
+        for name in access.components
+        if name.casefold() not in listed
+    ]
 
 
 def _document(
@@ -121,10 +138,10 @@ def _document(
 
 
 def _used(row: Row, components: Sequence[str]) -> bool:
-    """Tell whether the row concerns the system; a page without a chosen component concerns it whole."""
-    if row["kind"] != "component" or not components:
-        return True
-    return any(row["name"].casefold() == name.casefold() for name in components)
+    """Tell whether the row counts: the chosen components, or the page as a whole if none is chosen."""
+    if row["kind"] == "component":
+        return any(row["name"].casefold() == name.casefold() for name in components)
+    return row["kind"] != "page" or not components or bool(row["error"])
 
 
 def _row(kind: str, name: str, state: str, detail: str, since: str = "") -> Row:
