@@ -21,13 +21,12 @@ from urllib.parse import quote, quote_plus
 MIN_LENGTH = 6
 MIN_LINE = 16
 # Masking these would make results unreadable and protect nothing: anybody guesses them first.
-COMMON = frozenset(
-    """
+_WORDS = """
     123456 1234567 12345678 123456789 admin123 changeme database default development enabled disabled
     example localhost monitor opslib password postgres postgresql preview production public readonly
     sandbox secret secrets staging supabase testing unknown username
-    """.split()
-)
+"""
+COMMON = frozenset(_WORDS.split())
 _BASE64_EDGE = r"[A-Za-z0-9+/_-]{0,2}"
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 
