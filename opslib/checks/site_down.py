@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from opslib.config import HealthEndpoint
 
 HOSTING = ("vercel", "railway")
+# An outage of these takes nothing from a visitor: they watch, or serve the people who build.
+ASIDE = ("sentry", "rollbar", "posthog", "github", "doppler", "pagerduty", "slack", "statuspage")
 
 DNS = Cause("dns-broken", "the site's name does not resolve", 10)
 TLS = Cause("tls-broken", "the site offers no safe connection", 15)
@@ -182,8 +184,17 @@ def database(evidence: Evidence) -> list[Finding]:
 
 
 def vendors(evidence: Evidence) -> list[Finding]:
-    """Find whether a vendor behind the site is out; while the site works that is only a warning."""
-    return [_vendor(finding, evidence.fails) for finding in vendor_status.analyse(evidence.pages)]
+    """Find whether a vendor behind the site is out.
+
+    It is only a warning while the site works, while the app says that it reaches the vendor, or if
+    no visitor's request goes there.
+    """
+    working = {name for look in evidence.looks for name in look.endpoint.expect if name not in look.wrong}
+    working = working if any(look.read for look in evidence.looks) else set()
+    return [
+        _vendor(found, evidence.fails and found.subject not in {*ASIDE, *working})
+        for found in vendor_status.analyse(evidence.pages)
+    ]
 
 
 def without_source() -> list[Finding]:
@@ -272,11 +283,11 @@ def _shut_doors(evidence: Evidence, kinds: set[Any], seen: str, expected: str) -
     return Finding("database", Status.CRITICAL, "", seen, "", expected, why, _NEXT_DB, cause)
 
 
-def _vendor(found: Finding, fails: bool) -> Finding:
+def _vendor(found: Finding, hurts: bool) -> Finding:
     hosting = found.subject in HOSTING
     check = "hosting" if hosting else "vendor"
     status = found.status
-    if status is Status.CRITICAL and not fails:
+    if status is Status.CRITICAL and not hurts:
         status = Status.WARNING
     cause = found.cause
     if cause and hosting and cause.id == EDGE.id:

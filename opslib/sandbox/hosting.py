@@ -175,7 +175,7 @@ def variables_json(owner: Project) -> dict[str, Any]:
             "createdAt": moment,
             "updatedAt": moment,
         }
-        for name, moment in owner.variables.items()
+        for name, moment in sorted(owner.variables.items())
     ]
     return {"envs": envs, "pagination": {"count": len(envs), "next": None, "prev": None}}
 
