@@ -105,11 +105,17 @@ class Project:
         """
         self.current = self.find(deployment).id
 
-    def withdraw(self, deployment: str) -> None:
-        """Take a deployment away as if it had never been; the newest that is left serves if it served."""
+    def withdraw(self, deployment: str, before: str) -> None:
+        """Take a deployment away as if it had never been.
+
+        Args:
+            deployment: its id.
+            before: id of the one to serve if the withdrawn one serves; the newest if that is gone too.
+        """
         self.deployments = [kept for kept in self.deployments if kept.id != deployment]
         if self.current == deployment:
-            self.current = self.deployments[0].id
+            left = [kept.id for kept in self.deployments]
+            self.current = before if before in left else left[0]
 
 
 def project(system: str, port: int, variables: Iterable[str]) -> Project:

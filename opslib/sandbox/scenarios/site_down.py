@@ -11,8 +11,9 @@ from opslib.verdict import Status
 def _deploy_bad_code(world: World, system: str) -> None:
     project = world.web.project(system)
     commit = hashlib.sha1(f"bad {system}".encode(), usedforsecurity=False).hexdigest()
+    before = project.current
     made = project.deploy(commit, "Move the start page to the new router", broken=True)
-    world.hold("bad-deploy", system).callback(project.withdraw, made.id)
+    world.hold("bad-deploy", system).callback(project.withdraw, made.id, before)
 
 
 def _break_name(world: World, system: str) -> None:
@@ -27,8 +28,9 @@ def _remove_variable(world: World, system: str) -> None:
     name = world.web.app(system).system.required_env[0]
     stack = world.hold("env-var-missing", system)
     stack.callback(project.variables.__setitem__, name, project.variables.pop(name))
+    before = project.current
     again = project.deploy(project.serving.commit, project.serving.message)
-    stack.callback(project.withdraw, again.id)
+    stack.callback(project.withdraw, again.id, before)
 
 
 SCENARIOS = (
