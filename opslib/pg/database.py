@@ -1,0 +1,214 @@
+"""A system's database, asked with packaged statements over one connection."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opslib.calls import Call
+from opslib.errors import Malformed, ParameterError, SourceError
+from opslib.pg import frame, sql
+from opslib.pg.connect import DoorLike, open_door
+from opslib.pg.failures import PASSING
+from opslib.pg.session import Session
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DOOR_COLUMNS = ("door", "reachable", "kind", "error", "ms")
+ROUNDS = 3
+# No further try begins after this: a person waits.
+PATIENCE_S = 12.0
+# How long a closed database is taken to be closed, so that a page of checks does not wait for each.
+REMEMBER_S = 30.0
+_PAUSE_S = (0.2, 0.8)
+
+
+class Database:
+    """The database behind some doors; connects when it is first asked, and then once.
+
+    Args:
+        doors: ways in, the best first.
+        application_name: what the server's administrator sees of us.
+        on_call: told of each question put to the server.
+    """
+
+    def __init__(
+        self,
+        doors: Sequence[DoorLike],
+        *,
+        application_name: str,
+        on_call: Callable[[Call], None] | None = None,
+    ) -> None:
+        self._doors = tuple(doors)
+        self._application_name = application_name
+        self._on_call = on_call or (lambda call: None)
+        self._session: Session | None = None
+        self._closed_until = 0.0
+        self._why_closed: SourceError | None = None
+
+    @property
+    def door(self) -> str:
+        """Name of the door in use, or "" before the first question."""
+        return self._session.door if self._session else ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the server says of itself and of our role: the row of `server_facts`."""
+        row = self.table("server_facts").iloc[0]
+        return {str(name): value for name, value in row.items()}
+
+    def table(self, name: str, **params: Any) -> pd.DataFrame:
+        """Run one packaged statement.
+
+        Args:
+            name: a statement of `sql.names()`.
+            params: a value for each of its parameters.
+
+        Returns:
+            The columns that its header promises.
+
+        Raises:
+            SourceError: the database could not be asked, or did not answer as promised.
+            UnknownName: there is no such statement.
+            ParameterError: a parameter is missing or unknown.
+        """
+        statement = sql.load(name)
+        if set(params) != set(statement.params):
+            wanted = ", ".join(statement.params) or "none"
+            raise ParameterError(
+                f"{name} takes the parameters: {wanted}; given: {', '.join(params) or 'none'}"
+            )
+        try:
+            return self._asked(statement, params)
+        except SourceError:
+            # A warm connection may have been cut since the last question; then one new one is tried.
+            if not (self._session and self._session.lost):
+                raise
+            self.close()
+            return self._asked(statement, params)
+
+    def doors(self) -> pd.DataFrame:
+        """Try every way in once; the first that opens stays open for the questions to come.
+
+        Returns:
+            One row a door: door, reachable, kind ("" when reachable), error, ms.
+        """
+        import pandas as pd
+
+        rows = [self._tried(door) for door in self._doors]
+        return pd.DataFrame(rows, columns=list(DOOR_COLUMNS)).astype(
+            {"reachable": "boolean", "ms": "float64"}
+        )
+
+    def close(self) -> None:
+        """Close the connection; the next question opens one again."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _asked(self, statement: sql.Statement, params: dict[str, Any]) -> pd.DataFrame:
+        session = self._opened()
+        if session.major < statement.since:
+            raise Malformed(f"{statement.name} needs PostgreSQL {statement.since}, this is {session.major}")
+        if session.pooled and not statement.pooler:
+            raise Malformed(f"{statement.name} can't be asked through a pooler", kind="pooler")
+        text = statement.text_for(session.major)
+        started = time.perf_counter()
+        try:
+            columns, rows = session.run(text, params)
+            found = frame.build(statement, columns, rows)
+        except SourceError as error:
+            self._record(session.door, statement.name, None, started, error.message, text)
+            raise
+        self._record(session.door, statement.name, len(found), started, "", text)
+        return found
+
+    def _opened(self) -> Session:
+        """Return the open session, or climb the ladder of doors."""
+        if self._session is not None and not self._session.lost:
+            return self._session
+        self._session = None
+        if self._why_closed is not None and time.monotonic() < self._closed_until:
+            raise self._why_closed
+        self._session = self._climb()
+        return self._session
+
+    def _climb(self) -> Session:
+        """Try all doors, and again those whose trouble may pass.
+
+        In rounds, and not one door to the end: when no new server connection can be had, a pooler
+        may still have one to lend.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        left = list(self._doors)
+        failed: dict[str, SourceError] = {}
+        for attempt in range(ROUNDS):
+            for door in left if attempt == 0 or time.monotonic() < deadline else ():
+                try:
+                    return self._enter(door)
+                except SourceError as error:
+                    failed[door.name] = error
+            left = [door for door in left if failed[door.name].kind in PASSING]
+            if not left or attempt == ROUNDS - 1 or time.monotonic() >= deadline:
+                break
+            # Jittered, so that the many who wait do not come back at the same moment.
+            time.sleep(random.uniform(*_PAUSE_S))
+        raise self._shut(list(failed.values()))
+
+    def _shut(self, errors: list[SourceError]) -> SourceError:
+        """Return the one error for all doors, and remember it for a while."""
+        if not errors:
+            return SourceError("no door to the database is known", kind="no-door")
+        first = errors[0]
+        message = "; ".join(error.message for error in errors)
+        self._why_closed = type(first)(message, kind=first.kind, hint=first.hint)
+        self._closed_until = time.monotonic() + REMEMBER_S
+        return self._why_closed
+
+    def _enter(self, door: DoorLike) -> Session:
+        started = time.perf_counter()
+        try:
+            connection, pooled = open_door(door, self._application_name)
+            session = Session(connection, door.name, pooled)
+        except SourceError as error:
+            self._record(door.name, "connect", None, started, error.message, door.name)
+            raise
+        self._record(door.name, "connect", None, started, "", door.name)
+        return session
+
+    def _tried(self, door: DoorLike) -> tuple[str, bool, str, str, float]:
+        """Open a door and ask one thing: a pooler lets everybody in and only then has nothing to give."""
+        started = time.perf_counter()
+        ours = self._session is not None and self._session.door == door.name
+        try:
+            session = (
+                self._session if ours and self._session and not self._session.lost else self._enter(door)
+            )
+        except SourceError as error:
+            return door.name, False, error.kind, error.message, _ms(started)
+        try:
+            session.run("select 1", {})
+        except SourceError as error:
+            session.close()
+            return door.name, False, error.kind, error.message, _ms(started)
+        ms = _ms(started)
+        self._keep(session)
+        return door.name, True, "", "", ms
+
+    def _keep(self, session: Session) -> None:
+        if self._session is None or self._session.lost:
+            self._session = session
+        elif session is not self._session:
+            session.close()
+
+    def _record(self, door: str, what: str, rows: int | None, started: float, error: str, text: str) -> None:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self._on_call(Call(f"pg:{door}", what, rows, _ms(started), not error, error, digest))
+
+
+def _ms(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)

@@ -1,0 +1,59 @@
+"""Rows of an answer as a frame with the promised columns and types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from opslib.errors import Malformed
+from opslib.pg.sql import Statement
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _seconds(value: Any) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+_VALUE: Mapping[str, Callable[[Any], Any]] = {
+    "int": int, "float": float, "bool": bool, "text": str, "seconds": _seconds, "list": list,
+}  # fmt: skip
+_DTYPE = {
+    "int": "Int64", "float": "float64", "bool": "boolean", "text": "object", "time": "datetime64[us, UTC]",
+    "seconds": "float64", "list": "object", "json": "object",
+}  # fmt: skip
+
+
+def build(statement: Statement, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Return the answer to a statement.
+
+    Args:
+        statement: what was asked.
+        columns: the names that came.
+        rows: the values that came.
+
+    Returns:
+        int as Int64, bool as boolean (both may be NA), float and seconds as float64, time as UTC,
+        text, list and json as objects.
+
+    Raises:
+        Malformed: other columns came than the header promises.
+    """
+    import pandas as pd
+
+    promised = [column.name for column in statement.returns]
+    if list(columns) != promised:
+        raise Malformed(f"{statement.name} answered with the columns {list(columns)}, promised: {promised}")
+    data = {
+        column.name: pd.Series([_value(row[place], column.type) for row in rows], dtype=_DTYPE[column.type])
+        for place, column in enumerate(statement.returns)
+    }
+    return pd.DataFrame(data, columns=promised)
+
+
+def _value(value: Any, kind: str) -> Any:
+    if value is None or kind not in _VALUE:
+        return value
+    return _VALUE[kind](value)

@@ -1,0 +1,163 @@
+"""The packaged statements: one diagnostic is one file in `opslib/sql`, with a header that is read here.
+
+A header is the comment block at the top, `-- key: value`, continued by lines that begin with `--` and
+at least three spaces. A line of the statement that ends in `-- pg>=17` (or `-- pg<17`) is kept only for
+those versions, so that one file serves every supported version and can still be read from top to bottom.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from opslib.errors import ProcedureError, UnknownName
+
+KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
+TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json")
+KINDS = ("read",)
+_HEADER = re.compile(r"-- ([a-z]+): (.*)")
+_CONTINUED = re.compile(r"--   +(.*)")
+_PRAGMA = re.compile(r"\s*-- pg(>=|<)(\d+)\s*$")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that a statement promises.
+
+    Args:
+        name: its name.
+        type: int, float, bool, text, time (UTC), seconds, list or json.
+    """
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One packaged statement.
+
+    Args:
+        name: name of its file, without the ending.
+        title: what it answers, in a sentence.
+        kind: `read`; nothing else is packaged so far.
+        returns: its columns, in order.
+        params: its parameters, by name, with their types.
+        needs: the role membership that it needs to see everything, or `nothing`.
+        cost: what it costs the server.
+        lock: the strongest lock that it takes on a user's table.
+        since: the oldest major version that it runs on.
+        pooler: it may run through a transaction pooler.
+        text: the statement for all versions, with its line pragmas.
+    """
+
+    name: str
+    title: str
+    kind: str
+    returns: tuple[Column, ...]
+    params: Mapping[str, str]
+    needs: str
+    cost: str
+    lock: str
+    since: int
+    pooler: bool
+    text: str
+
+    def text_for(self, major: int) -> str:
+        """Return the statement as one major version understands it."""
+        kept = [_kept(line, major) for line in self.text.splitlines()]
+        return "\n".join(line for line in kept if line is not None)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all packaged statements."""
+    files = resources.files("opslib").joinpath("sql").iterdir()
+    return tuple(sorted(file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql")))
+
+
+@cache
+def load(name: str) -> Statement:
+    """Return one packaged statement.
+
+    Raises:
+        UnknownName: there is no file of that name.
+        ProcedureError: its header is wrong; the message names file and key.
+    """
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names())}"
+        raise UnknownName(f"There is no packaged statement {name!r}", hint=hint)
+    return parse(name, resources.files("opslib").joinpath("sql", f"{name}.sql").read_text("utf-8"))
+
+
+def parse(name: str, source: str) -> Statement:
+    """Read header and statement of one file.
+
+    Raises:
+        ProcedureError: a key is missing, unknown or has a wrong value.
+    """
+    header, text = _split(source)
+    wrong = set(header) ^ set(KEYS)
+    if wrong:
+        raise ProcedureError(f"opslib/sql/{name}.sql: header keys missing or unknown: {sorted(wrong)}")
+    _allowed(name, "kind", header["kind"], KINDS)
+    _allowed(name, "pooler", header["pooler"], ("yes", "no"))
+    return Statement(
+        name=name,
+        title=header["title"],
+        kind=header["kind"],
+        returns=tuple(Column(*pair) for pair in _typed(name, "returns", header["returns"])),
+        params=dict(_typed(name, "params", header["params"])),
+        needs=header["needs"],
+        cost=header["cost"],
+        lock=header["lock"],
+        since=int(header["since"]),
+        pooler=header["pooler"] == "yes",
+        text=text,
+    )
+
+
+def _split(source: str) -> tuple[dict[str, str], str]:
+    """Return header and statement; the header ends at the first line that is none of its own."""
+    header: dict[str, str] = {}
+    lines = source.strip().splitlines()
+    key = ""
+    for number, line in enumerate(lines):
+        if found := _HEADER.fullmatch(line):
+            key = found[1]
+            header[key] = found[2].strip()
+        elif key and (more := _CONTINUED.fullmatch(line)):
+            header[key] += f" {more[1].strip()}"
+        else:
+            return header, "\n".join(lines[number:])
+    return header, ""
+
+
+def _typed(name: str, key: str, value: str) -> list[tuple[str, str]]:
+    if value == "nothing":
+        return []
+    pairs = [tuple(part.split()) for part in value.split(",")]
+    for pair in pairs:
+        if len(pair) != 2:
+            raise ProcedureError(f"opslib/sql/{name}.sql: {key}: {' '.join(pair)!r} is not `name type`")
+        _allowed(name, key, pair[1], TYPES)
+    return [(pair[0], pair[1]) for pair in pairs]
+
+
+def _allowed(name: str, key: str, value: str, values: Iterable[str]) -> None:
+    if value not in values:
+        raise ProcedureError(f"opslib/sql/{name}.sql: {key}: {value!r} is none of {', '.join(values)}")
+
+
+def _kept(line: str, major: int) -> str | None:
+    """Return the line without its pragma, or None when it is for other versions."""
+    pragma = _PRAGMA.search(line)
+    if not pragma:
+        return line
+    number = int(pragma[2])
+    holds = major >= number if pragma[1] == ">=" else major < number
+    return line[: pragma.start()] if holds else None

@@ -1,0 +1,50 @@
+-- title: Space in tables that a rewrite would give back, estimated from statistics (give or take a fifth)
+-- kind: read
+-- returns: schema text, table_name text, estimated_rows int, heap_bytes int, bloat_bytes int, bloat_pct
+--   float, no_statistics bool, hidden bool
+-- params: min_bytes int
+-- needs: pg_read_all_data and BYPASSRLS; statistics of other tables are hidden, and their rows say so
+-- cost: catalog only, one row a column
+-- lock: none
+-- since: 14
+-- pooler: yes
+with tables as (
+  select c.oid, c.relname, n.nspname, c.reltuples::numeric as tuples, c.relpages::numeric as pages,
+         current_setting('block_size')::numeric as block_size,
+         coalesce((select option_value from pg_options_to_table(c.reloptions)
+                   where option_name = 'fillfactor'), '100')::numeric as fill
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'm')
+    and n.nspname not in ('pg_catalog', 'information_schema')
+    and not starts_with(n.nspname, 'pg_t')
+),
+widths as (
+  select t.oid, count(*) as columns, count(s.attname) as known,
+         sum((1 - coalesce(s.null_frac, 0)) * coalesce(s.avg_width, 0))::numeric as width,
+         bool_or(s.null_frac > 0) as has_null
+  from tables t
+    join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_stats s on s.schemaname = t.nspname and s.tablename = t.relname
+                        and s.attname = a.attname and not s.inherited
+  group by t.oid
+),
+-- A row: 23 bytes of header with a bitmap of nulls, the values, each padded to 8 bytes, and a line pointer.
+needed as (
+  select t.*, w.known = 0 or t.tuples < 0 as no_statistics,
+         ceil(t.tuples * (8 * ceil((23 + case when w.has_null then ceil(w.columns / 8.0) else 0 end) / 8)
+                          + 8 * ceil(w.width / 8) + 4)
+              / ((t.block_size - 24) * t.fill / 100)) as needed_pages
+  from tables t join widths w using (oid)
+)
+select nspname as schema,
+       relname as table_name,
+       case when tuples >= 0 then tuples::bigint end as estimated_rows,
+       (pages * block_size)::bigint as heap_bytes,
+       (spare * block_size)::bigint as bloat_bytes,
+       round(100 * spare / nullif(pages, 0), 1) as bloat_pct,
+       no_statistics,
+       not has_table_privilege(oid, 'select') or row_security_active(oid) as hidden
+from needed
+  cross join lateral (select case when not no_statistics then greatest(pages - needed_pages, 0) end) s (spare)
+where pages * block_size >= %(min_bytes)s
+order by bloat_bytes desc nulls last, nspname, relname
