@@ -208,7 +208,7 @@ def _sandbox(system: System) -> Environment:
         base_url=site,
         doors=_sandbox_doors(system.name, state) if state else (),
         vendors={name: _simulated(system.name, _access(name, v, None), state) for name, v in vendors.items()},
-        limits=system.limits,
+        limits={**system.limits, **(_rehearsed(system.limits, state) if state else {})},
         production=False,
         attached=state is not None and (site is not None or bool(state.doors(system.name))),
         resolver=state.resolver if state else None,
@@ -220,6 +220,15 @@ def _sandbox_doors(system: str, state: overlay.State) -> tuple[Door, ...]:
         Door(name, Secret.literal(f"sandbox-{system}-{name}", dsn), name == "pooler")
         for name, dsn in state.doors(system).items()
     )
+
+
+def _rehearsed(limits: Mapping[str, Limit], state: overlay.State) -> dict[str, Limit]:
+    """Return the limits that the sandbox shortens, with itself as their source."""
+    return {
+        name: limits[name].model_copy(update={**steps, "source": SANDBOX})
+        for name, steps in state.limits.items()
+        if name in limits
+    }
 
 
 def _simulated(system: str, real: VendorAccess, state: overlay.State | None) -> VendorAccess:

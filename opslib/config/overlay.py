@@ -25,6 +25,7 @@ class State:
         vendors, status_pages: vendor -> address.
         resolver: `host:port` of its name server.
         settings: vendor -> what its simulated API must be told.
+        limits: limit -> warning and critical, where nobody can wait as long as in production.
     """
 
     databases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class State:
     status_pages: Mapping[str, str] = field(default_factory=dict)
     resolver: str | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def site(self, system: str) -> str | None:
         """Return the address of a system's site, without the last slash."""
@@ -90,6 +92,7 @@ def _state(data: dict[str, Any]) -> State:
         status_pages=dict(data.get("status_pages") or {}),
         resolver=data.get("resolver") or None,
         settings=dict(data.get("vendor_settings") or {}),
+        limits=dict(data.get("limits") or {}),
     )
 
 
