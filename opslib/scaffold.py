@@ -6,7 +6,6 @@ the sandbox and is found.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from typing import Any
 
 from opslib import catalog, ids
 from opslib.errors import UsageError
+from opslib.runner import origin
 
 _PROCEDURE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -167,7 +167,7 @@ def _metadata(name: str, title: str) -> dict[str, Any]:
         "title": title,
         "symptoms": [title],
         "severity": "P2",
-        "owner": getpass.getuser(),
+        "owner": origin.user(),
         "changes": False,
         "needs": {"database": False, "site": True, "vendors": [], "status_pages": False},
         "systems": "all",

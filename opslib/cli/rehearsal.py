@@ -38,9 +38,8 @@ def up(systems: tuple[str, ...], scale: float, foreground: bool, as_json: bool) 
     """
     from opslib.sandbox import control
 
-    line = output.progress(not as_json)
-    line("starting the sandbox")
-    control.up(list(systems) or None, scale=scale, foreground=foreground)
+    line = output.note if foreground else output.progress(not as_json)
+    control.up(list(systems) or None, scale=scale, foreground=foreground, progress=line)
     line("")
     return 0 if foreground else _status(as_json)
 

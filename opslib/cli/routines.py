@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING
 
 import click
@@ -39,9 +38,7 @@ def routine_command(
     from opslib.runner.routine import run_routine
 
     line = output.progress(not as_json)
-    done = run_routine(
-        target.system.name, target.name, name, archive=folder, actor=getpass.getuser(), progress=line
-    )
+    done = run_routine(target.system.name, target.name, name, archive=folder, progress=line)
     line("")
     output.emit(done.to_dict()) if as_json else _print(done)
     return done.status.exit_code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,7 +72,7 @@ def run_command(
     target = attempt.target(options.needed_system(system), options.chosen_environment(environment))
     parameters = chosen.parse(_given(given))
     folder = options.opened_archive(archive)
-    from opslib.runner.execute import Request
+    from opslib.runner.request import Request
 
     line = output.progress(not as_json)
     request = Request(
@@ -83,7 +82,6 @@ def run_command(
         parameters=parameters,
         archive=folder,
         trigger="manual",
-        actor=getpass.getuser(),
         progress=line,
         **_timeouts(cell_timeout, run_timeout),
     )

@@ -6,6 +6,7 @@ add to the system's file. In environment `sandbox` the sandbox is up before the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,8 @@ from opslib import ids
 from opslib.verdict import Finding, Status
 
 if TYPE_CHECKING:
-    from opslib.catalog import Procedure
     from opslib.config import Environment
-    from opslib.runner.execute import Request
+    from opslib.runner.request import Request
 
 SANDBOX = "sandbox"
 
@@ -32,13 +32,20 @@ def target(system: str, environment: str) -> Environment:
     return config.load_system(system).environment(environment)
 
 
-def sandbox_for(environment: Environment) -> AbstractContextManager[Any]:
-    """Return what keeps the sandbox up while a run in `sandbox` lasts; nothing for other environments."""
-    if environment.name != SANDBOX or environment.attached:
+def sandbox_for(
+    environment: Environment, progress: Callable[[str], None] | None = None
+) -> AbstractContextManager[Any]:
+    """Return what keeps the sandbox up while a run in `sandbox` lasts; nothing for other environments.
+
+    Args:
+        environment: where the run is to look.
+        progress: told what happens when the sandbox has to be started.
+    """
+    if environment.name != SANDBOX:
         return nullcontext()
     from opslib.sandbox import control
 
-    return control.ensure(environment.system.name)
+    return control.ensure(environment.system.name, progress or (lambda text: None))
 
 
 def attempt(request: Request, environment: Environment) -> dict[str, Any]:
@@ -50,39 +57,49 @@ def attempt(request: Request, environment: Environment) -> dict[str, Any]:
 
     Returns:
         The document of the `--json` contract.
+
+    Raises:
+        OpsError: as `execute.run`, and the sandbox could not be started.
     """
-    with sandbox_for(environment):
-        reasons = missing(request.procedure, environment)
+    with sandbox_for(environment, request.progress):
+        now = target(request.system, request.environment)
+        reasons = request.procedure.missing(now)
         if reasons:
-            return skipped(request.procedure, environment, reasons)
+            return skip(request, now, reasons)
         from opslib.runner import execute
 
         return execute.run(request).document
 
 
-def missing(procedure: Procedure, environment: Environment) -> tuple[str, ...]:
-    """Return why a procedure cannot look; in the sandbox, by what is up now."""
-    return procedure.missing(target(environment.system.name, environment.name))
+def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -> dict[str, Any]:
+    """Keep a record of a run that was not started: verdict unknown, one finding a reason."""
+    from opslib.runner import origin, seal
+    from opslib.runner.request import Ending
 
-
-def skipped(procedure: Procedure, environment: Environment, reasons: tuple[str, ...]) -> dict[str, Any]:
-    """Return the document of a run that was not started: verdict unknown, one finding a reason."""
-    now = ids.stamp(ids.now())
+    procedure = request.procedure
     findings = [Finding("needs", Status.SKIPPED, procedure.id, "not looked at", why=why) for why in reasons]
-    return {
-        "run_id": ids.new_run_id(),
+    result = {"verdict": str(Status.UNKNOWN), "findings": [finding.to_dict() for finding in findings]}
+    intent = {
+        "run_id": request.run_id,
         "procedure": procedure.id,
-        "system": environment.system.name,
-        "environment": environment.name,
-        "verdict": str(Status.UNKNOWN),
-        "cause": None,
-        "causes": [],
-        "findings": [finding.to_dict() for finding in findings],
-        "next": [],
-        "plan": None,
-        "changed": [],
-        "record": None,
-        "started_at": now,
-        "finished_at": now,
-        "duration_s": 0.0,
+        "system": request.system,
+        "environment": request.environment,
+        "archive": str(request.archive),
+        "started_at": ids.stamp(ids.now()),
+        "origin": origin.of(request, sorted(secret.name for secret in environment.secrets())),
     }
+    notebook = _page(procedure.title, reasons, {seal.RUN_MIME: result})
+    return seal.seal(notebook, intent, Ending(), {}).document
+
+
+def _page(title: str, reasons: tuple[str, ...], result: dict[str, Any]) -> dict[str, Any]:
+    """Return a notebook that says why nothing was run."""
+    words = "\n".join(
+        [f"# {title}", "", "Not run, because it cannot look here:", "", *(f"- {r}" for r in reasons)]
+    )
+    output = {"output_type": "display_data", "data": {"text/plain": "not run", **result}, "metadata": {}}
+    said = {"cell_type": "markdown", "id": "not-run", "metadata": {}, "source": words}
+    told = {"cell_type": "code", "id": "result", "metadata": {}, "source": "", "outputs": [output]}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    cells = [said, {**told, "execution_count": None}]
+    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}

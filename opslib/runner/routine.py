@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opslib import catalog, ids
+from opslib.errors import UnknownName
 from opslib.runner import attempt
 from opslib.runner.lines import CHECKLIST, COLUMNS, Documents, Job, Line, answered
 from opslib.verdict import Status, combine
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from opslib.config import Environment
-    from opslib.runner.execute import Request
+    from opslib.runner.request import Request
 
 JOBS = 2
 MOST_SECONDS = 900  # for one procedure that `collect` starts itself
@@ -102,7 +103,7 @@ def run_routine(
         system, environment, archive, trigger, actor, scheduled_for, progress or (lambda text: None)
     )
     started = ids.now()
-    with attempt.sandbox_for(target):
+    with attempt.sandbox_for(target, progress):
         target = attempt.target(system, environment)
         lines = answered(items, target, lambda jobs: _together(jobs, asked))
         minutes = int((ids.now() - started) / timedelta(minutes=1)) + 5
@@ -121,11 +122,18 @@ def collect(system: str, environment: str, routine: str, max_age_minutes: int, a
         archive: where records are looked for and kept.
 
     Returns:
-        One row an item, in the order of the list: columns as `COLUMNS`.
+        One row an item, in the order of the list: columns as `COLUMNS`; empty, with the reason, when
+        the system has no such routine.
     """
     import pandas as pd
 
+    from opslib import frames
+
     target = attempt.target(system, environment)
+    try:
+        items = target.system.routine(routine).items
+    except UnknownName as error:
+        return frames.unavailable(COLUMNS, error.text())
 
     def answer(jobs: Sequence[Job]) -> Documents:
         def one(job: Job) -> Mapping[str, Any]:
@@ -134,7 +142,7 @@ def collect(system: str, environment: str, routine: str, max_age_minutes: int, a
         with ThreadPoolExecutor(JOBS) as pool:
             return dict(zip([job.key for job in jobs], pool.map(one, jobs), strict=True))
 
-    lines = answered(target.system.routine(routine).items, target, answer)
+    lines = answered(items, target, answer)
     return pd.DataFrame([astuple(line) for line in lines], columns=list(COLUMNS))
 
 
@@ -154,7 +162,7 @@ class _Asked:
     progress: Callable[[str], None]
 
     def request(self, job: Job, *, scheduled: bool = False) -> Request:
-        from opslib.runner.execute import Request
+        from opslib.runner.request import Request
 
         return Request(
             procedure=job.procedure,
@@ -204,7 +212,7 @@ def _fresh(job: Job, target: Environment, max_age_minutes: int, archive: Path) -
     )
     oldest = ids.stamp(ids.now() - timedelta(minutes=max_age_minutes))
     for row in rows:
-        if row["finished_at"] >= oldest and row.get("parameters", {}) == dict(job.parameters):
+        if row["finished_at"] >= oldest and row["parameters"] == dict(job.parameters):
             return {**row, "state": "fresh"}
     return None
 

@@ -42,7 +42,7 @@ def _routine(slot: Slot, moment: datetime, archive: Path) -> dict[str, Any]:
 
 
 def _procedure(slot: Slot, moment: datetime, archive: Path) -> dict[str, Any]:
-    from opslib.runner.execute import Request
+    from opslib.runner.request import Request
 
     procedure = catalog.load().get(str(slot.procedure))
     target = attempt.target(slot.system, slot.environment)

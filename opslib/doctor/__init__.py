@@ -1,0 +1,67 @@
+"""Tries what this machine and a system's file name: what works, what is missing, what that leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from opslib import catalog, config
+from opslib.doctor import machine, target
+from opslib.doctor.report import Line, Report
+from opslib.errors import OpsError
+from opslib.verdict import Status
+
+__all__ = ["Line", "Report", "examine", "role_statements"]
+
+
+def examine(archive: Path, system: str | None, environment: str) -> Report:
+    """Try everything that can be tried without changing anything.
+
+    Args:
+        archive: where records are kept.
+        system: a system to look at; without one the machine and all systems' files are looked at.
+        environment: which of its environments.
+
+    Raises:
+        UnknownName: there is no such system or environment.
+        ConfigError: the system's file is wrong.
+    """
+    if system is None:
+        return Report("", environment, (*machine.lines(archive), *_files()))
+    chosen = config.load_system(system).environment(environment)
+    lines = (*machine.lines(archive), *target.lines(chosen))
+    return Report(system, environment, lines, _left_out(chosen))
+
+
+def role_statements() -> str:
+    """Return the SQL that makes `opslib_monitor` and `opslib_operator`; it holds no password."""
+    return files(__name__).joinpath("roles.sql").read_text(encoding="utf-8")
+
+
+def _files() -> Iterator[Line]:
+    """Read every file under parameters/, and every notebook."""
+    for name in config.list_systems():
+        yield _tried(f"parameters/systems/{name}.yml", name)
+    try:
+        slots = config.load_schedule()
+        yield Line("files", "parameters/schedule.yml", Status.OK, f"{len(slots)} slots")
+    except OpsError as error:
+        yield Line("files", "parameters/schedule.yml", Status.CRITICAL, error.message, error.hint)
+    loaded = catalog.load()
+    yield Line("files", "notebooks", Status.OK, f"{len(loaded.procedures)} procedures")
+    for problem in loaded.problems.values():
+        yield Line("files", "notebook", Status.CRITICAL, problem.message, problem.hint)
+
+
+def _tried(what: str, name: str) -> Line:
+    try:
+        system = config.load_system(name)
+    except OpsError as error:
+        return Line("files", what, Status.CRITICAL, error.message, error.hint)
+    return Line("files", what, Status.OK, ", ".join(system.environment_names))
+
+
+def _left_out(environment: config.Environment) -> dict[str, str]:
+    missing = {p.id: p.missing(environment) for p in catalog.load().procedures}
+    return {name: "; ".join(reasons) for name, reasons in missing.items() if reasons}

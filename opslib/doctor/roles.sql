@@ -1,0 +1,65 @@
+-- The two roles that opslib uses, for the database that you are connected to.
+-- Run it as the database's owner or administrator:   opslib doctor --sql | psql "$ADMIN_URL"
+-- It can be run again. It sets no password: afterwards give each role one, in psql:
+--
+--   \password opslib_monitor
+--   \password opslib_operator
+--
+-- and name the address where opslib is told to look (parameters/systems/<system>.yml), for example
+--   DATABASE_URL=postgresql://opslib_monitor:<password>@<host>:5432/<database>?sslmode=require
+
+-- 1. opslib_monitor looks. pg_monitor shows all sessions and statistics, but no row of your tables.
+do $opslib$
+begin
+    if not exists (select from pg_catalog.pg_roles where rolname = 'opslib_monitor') then
+        create role opslib_monitor login connection limit 3;
+    end if;
+    grant pg_monitor to opslib_monitor;
+    execute format('grant connect on database %I to opslib_monitor', current_database());
+end
+$opslib$;
+
+-- It never writes, and never makes a sick database wait.
+alter role opslib_monitor set default_transaction_read_only = on;
+alter role opslib_monitor set statement_timeout = '15s';
+alter role opslib_monitor set lock_timeout = '1s';
+alter role opslib_monitor set idle_in_transaction_session_timeout = '30s';
+
+-- From PostgreSQL 16 on it may use the slots kept free by reserved_connections, so that it can look
+-- even when applications have taken all others. Without the right to grant this, nothing else is lost.
+do $opslib$
+begin
+    if current_setting('server_version_num')::int >= 160000 then
+        grant pg_use_reserved_connections to opslib_monitor;
+    end if;
+exception when insufficient_privilege then
+    raise notice 'opslib_monitor gets no reserved slots: this account may not grant them';
+end
+$opslib$;
+
+-- 2. opslib_operator acts, when a person has approved a plan: it ends sessions, nothing more.
+do $opslib$
+begin
+    if not exists (select from pg_catalog.pg_roles where rolname = 'opslib_operator') then
+        create role opslib_operator login connection limit 2;
+    end if;
+    grant pg_monitor to opslib_operator;
+    execute format('grant connect on database %I to opslib_operator', current_database());
+end
+$opslib$;
+
+do $opslib$
+begin
+    grant pg_signal_backend to opslib_operator;
+exception when insufficient_privilege then
+    raise notice 'opslib_operator cannot end sessions: this account may not grant pg_signal_backend';
+end
+$opslib$;
+
+alter role opslib_operator set statement_timeout = '60s';
+alter role opslib_operator set lock_timeout = '3s';
+
+-- 3. Only for procedures that read your own tables (usage reports and the like); leave out what you
+--    do not want to be read. Row-level security still applies.
+-- grant usage on schema public to opslib_monitor;
+-- grant select on table public.users to opslib_monitor;
