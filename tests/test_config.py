@@ -233,6 +233,12 @@ def test_unknown_names_are_answered_with_those_there_are(shop: Write) -> None:
     assert "did you mean daily?" in complaint(UnknownName, lambda: system.routine("dayly"))
 
 
+def test_a_file_with_the_other_ending_is_noticed(project: Path, shop: Write) -> None:
+    """`.yaml` looks right and is not read."""
+    shop(GOOD).rename(project / "parameters" / "systems" / "shop.yaml")
+    assert "shop.yaml, renamed to shop.yml" in complaint(UnknownName, lambda: config.load_system("shop"))
+
+
 def test_a_routine_knows_its_name_and_where_its_items_come_from(shop: Write) -> None:
     """The checklist shows both."""
     shop(GOOD + DAILY)

@@ -91,7 +91,18 @@ def test_a_sandbox_whose_process_is_gone_does_not_count(state: Path) -> None:
     assert not sandbox("kulti").attached
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": "x"}', '{"pid": 1, "databases": [1]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"pid": "x"}',
+        '{"pid": 1, "databases": [1]}',
+        '{"pid": 0}',
+        '{"pid": 99999999999999999999}',
+    ],
+)
 def test_a_state_file_that_is_broken_is_named(state: Path, content: str) -> None:
     """Not taken for a sandbox that is down."""
     state.write_text(content)

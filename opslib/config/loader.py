@@ -23,7 +23,7 @@ def find_parameters(start: Path | None = None) -> Path:
     """Return the folder `parameters`: `OPSLIB_PARAMETERS`, else the first one upward from `start`.
 
     Args:
-        start: where to begin; default the working directory.
+        start: where to begin, without a look at the variable; default the working directory.
 
     Raises:
         ConfigError: there is none, or the variable names a folder without `systems`.
@@ -33,16 +33,23 @@ def find_parameters(start: Path | None = None) -> Path:
         return _folder(Path(given).expanduser().absolute(), "OPSLIB_PARAMETERS names")
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
-        if (folder / "parameters" / "systems").is_dir():
+        if _is_folder(folder / "parameters" / "systems"):
             return folder / "parameters"
     raise ConfigError(f"no folder parameters/systems in {here} or above it", hint=_NEW_HINT)
 
 
 def _folder(path: Path, who: str) -> Path:
     for folder in (path, path / "parameters"):
-        if (folder / "systems").is_dir():
+        if _is_folder(folder / "systems"):
             return folder
     raise ConfigError(f"{who} {path}, but there is no folder `systems` in it", hint=_NEW_HINT)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a folder above the project may be closed to us
+        return False
 
 
 def parameters_folder(root: Path | None) -> Path:
@@ -55,8 +62,17 @@ def list_systems(root: Path | None = None) -> tuple[str, ...]:
 
     Args:
         root: the folder `parameters` or the project around it; default as `find_parameters`.
+
+    Raises:
+        ConfigError: the folder is not there or cannot be read.
     """
-    return tuple(sorted(path.stem for path in (parameters_folder(root) / "systems").glob("[!.]*.yml")))
+    folder = parameters_folder(root) / "systems"
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise ConfigError(f"{shown(folder)} cannot be read: {reason}") from None
+    return tuple(sorted(name[:-4] for name in names if name.endswith(".yml") and name[0] not in ".~"))
 
 
 def system_file(name: str, root: Path | None = None) -> Path:
@@ -71,6 +87,8 @@ def system_file(name: str, root: Path | None = None) -> Path:
         return folder / "systems" / f"{name}.yml"
     guess = close(name, known)
     there = ", ".join(known) or "none yet"
+    if NAME.fullmatch(name) and (folder / "systems" / f"{name}.yaml").exists():
+        guess = f"{name}.yaml, renamed to {name}.yml"
     hint = f"did you mean {guess}?" if guess else _NEW_HINT
     raise UnknownName(f"there is no system {name!r}; there is: {there}", hint=hint)
 

@@ -69,19 +69,19 @@ def state() -> State | None:
     Raises:
         ConfigError: the file cannot be read or is not what the daemon writes.
     """
-    path = state_file()
     try:
+        path = state_file()
         data = json.loads(path.read_text(encoding="utf-8"))
         return _state(data) if _alive(int(data["pid"])) else None
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {(error.strerror or 'unknown reason').lower()}") from None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise ConfigError(
-            f"{path}: is not what the sandbox writes",
-            hint="`opslib sandbox down` removes it, `up` writes it anew",
-        ) from None
+        reason = (error.strerror or "unknown reason").lower()
+        hint = "OPSLIB_HOME must be a folder that is yours"
+        raise ConfigError(f"{error.filename}: cannot be used: {reason}", hint=hint) from None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        hint = "`opslib sandbox down` removes it, `up` writes it anew"
+        raise ConfigError(f"{state_file()}: is not what the sandbox writes", hint=hint) from None
 
 
 def _state(data: dict[str, Any]) -> State:
@@ -97,6 +97,8 @@ def _state(data: dict[str, Any]) -> State:
 
 
 def _alive(pid: int) -> bool:
+    if pid <= 0:  # to the kernel these are groups, not processes
+        raise ValueError(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
