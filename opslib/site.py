@@ -39,7 +39,8 @@ def probe(
 
     Args:
         environment: its `health` and `smoke` endpoints are asked.
-        samples: how often each endpoint is asked, one after the other.
+        samples: how often each endpoint is asked, one after the other; fewer where its name does
+            not resolve or it stayed silent twice.
         on_call: receives a record of each request.
 
     Returns:
@@ -53,7 +54,10 @@ def probe(
     endpoints = _endpoints(environment)
 
     def look(endpoint: HealthEndpoint) -> list[dict[str, Any]]:
-        return [_sample(endpoint, number, environment.resolver, on_call) for number in range(1, samples + 1)]
+        rows: list[dict[str, Any]] = []
+        while len(rows) < samples and not _hopeless(rows):
+            rows.append(_sample(endpoint, len(rows) + 1, environment.resolver, on_call))
+        return rows
 
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         rows = [row for rows in pool.map(look, endpoints) for row in rows]
@@ -90,6 +94,12 @@ def dig(document: Any, path: str) -> Any:
             return None
         document = document.get(step)
     return document
+
+
+def _hopeless(rows: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether asking again would only cost time."""
+    kinds = [row["error_kind"] for row in rows]
+    return "dns" in kinds or kinds.count("timeout") > 1
 
 
 def _endpoints(environment: Environment) -> Sequence[HealthEndpoint]:

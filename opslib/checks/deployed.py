@@ -40,7 +40,8 @@ def judge(
     """Find whether the serving deployment is to blame for a failing app.
 
     It is when the app fails, an earlier deployment has other code, and either that one still works
-    at its own address, or the serving one is young and the earlier one does not fail alike.
+    at its own address, or the serving one is young and the earlier one does not fail alike. It is
+    not when the same code still works in an earlier deployment.
 
     Args:
         deployments: as `Vercel.deployments` returns them.
@@ -93,7 +94,12 @@ def _calm(deployments: pd.DataFrame, serving: _Serving) -> Finding:
 def _suspect(serving: _Serving, answers: pd.DataFrame, *, explained: bool, recent: bool) -> Finding:
     own = answers[answers["id"] == serving.id]["status_code"]
     status = int(own.iloc[0]) if len(own) else 500
-    before = answers[(answers["id"] != serving.id) & (answers["commit"] != serving.commit)]
+    others = answers[answers["id"] != serving.id]
+    well = others["status_code"].between(200, 399)
+    if (others[well]["commit"] == serving.commit).any():
+        why = "the same code works in an earlier deployment: what differs is what it was built with"
+        return Finding("deployment", Status.OK, "", f"{serving.label} serves", "", EXPECTED, why)
+    before = others[others["commit"] != serving.commit]
     works = before[before["status_code"].between(200, 399)]
     if status >= 500 and len(works):
         good = str(works.iloc[0]["commit"])[:7]

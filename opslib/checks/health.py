@@ -44,7 +44,9 @@ def answers(probes: pd.DataFrame, endpoints: Iterable[HealthEndpoint]) -> list[F
         probes: as `site.probe` returns them.
         endpoints: the endpoints asked.
     """
-    return _each("answers", probes, endpoints, _answer)
+    endpoints = list(endpoints)
+    told = any(look.wrong or look.missing for look in _looks(probes, endpoints))
+    return _each("answers", probes, endpoints, lambda look, others: _answer(look, others, told))
 
 
 def contents(probes: pd.DataFrame, endpoints: Iterable[HealthEndpoint]) -> list[Finding]:
@@ -148,16 +150,15 @@ def _each(
     ]
 
 
-def _answer(look: Look, others_answer: bool) -> Finding:
+def _answer(look: Look, others_answer: bool, told: bool) -> Finding:
     expected = f"{_codes(look)} every time"
     if look.good == look.samples:
         seen = f"{look.good} of {look.samples} right"
         return Finding("answers", Status.OK, look.name, seen, "all", expected)
     observed = f"{look.good} of {look.samples} right, others: {look.says}"
     status = _how_bad(look, others_answer)
-    cause = _BY_KIND.get(look.kind)
-    if look.kind == "http-5xx" and (look.wrong or look.missing):
-        cause = None  # the JSON says more precisely what is wrong
+    # Where the JSON of a health endpoint says what is wrong, a 5xx adds nothing to it.
+    cause = None if told and look.kind == "http-5xx" else _BY_KIND.get(look.kind)
     return Finding("answers", status, look.name, observed, "all", expected, _why(look), NEXT, cause)
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare, deployed, vendor_status
-from opslib.checks.looks import Look, looks
+from opslib.checks.looks import ANSWERED_NO, Look, looks
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -82,8 +82,10 @@ class Evidence:
 
     @property
     def fails(self) -> bool:
-        """Whether visitors, or the serving deployment's own address, get anything but a good answer."""
-        return any(not _well(look) for look in self.looks) or self.code_fails
+        """Whether visitors get anything but a good answer; our own blindness does not count."""
+        ill = [look for look in self.looks if not _well(look)]
+        said = [look for look in ill if look.answered or look.kind in ANSWERED_NO]
+        return bool(said) or self.code_fails or (bool(ill) and self.we_have_a_network)
 
     @property
     def code_fails(self) -> bool:

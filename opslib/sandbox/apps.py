@@ -147,7 +147,7 @@ class App:
         well = all(works.values())
         if not (endpoint.expect or endpoint.pool or endpoint.version_field):
             page = f"<!doctype html><title>{self.system.title}</title><h1>{self.system.title}</h1>"
-            return Reply(200, page) if well else Reply(500, "<h1>500</h1><p>Something went wrong</p>")
+            return Reply(200, page) if well else Reply(503, "<h1>503</h1><p>Please try again</p>")
         if self.odd_json:
             return Reply(200, '{"ok": true}', JSON)
         document: dict[str, Any] = {}
