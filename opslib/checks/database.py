@@ -1,1 +1,296 @@
-"""Is the database itself in good order: space, memory, dead rows, transaction ids, indexes, replication."""
+"""Is the database itself in good order: space, memory, dead rows, transaction ids, indexes.
+
+What a plain member of pg_monitor can't see is told apart from what is well: a core check that could
+not look is `unknown`, an estimate that needs rights beyond pg_monitor is `skipped` and says which.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from opslib import frames
+from opslib.checks import compare
+from opslib.verdict import Cause, Finding, Status
+
+if TYPE_CHECKING:
+    from opslib.config import Limit
+
+# Below these volumes a share says nothing, or nobody would act on it.
+ENOUGH_READS = 100_000
+ENOUGH_DEAD_ROWS = 10_000
+ENOUGH_BLOAT_BYTES = 50 * 1024**2
+ENOUGH_GROWTH_BYTES = 100 * 1024**2
+BLOAT_PCT = 50.0
+# Autovacuum begins at 100 % of its own freeze age; half as much again means that it falls behind.
+FREEZE_AGE_PCT = 150.0
+_MOST_SUBJECTS = 5
+_DAY_S = 86_400
+
+WRAPAROUND = Cause("wraparound-near", "transaction ids run out faster than vacuum gives them back", 20)
+BLOAT = Cause("bloat", "tables hold much more dead space than rows", 60)
+INVALID = Cause("invalid-index", "an index was left behind half built", 55)
+
+
+def rights(facts: pd.DataFrame) -> Finding:
+    """Find whether our role may see what the other checks rely on.
+
+    Args:
+        facts: the statement `server_facts`.
+    """
+    expected = "the role is a member of pg_monitor"
+    if reason := blind(facts):
+        return compare.unknown("rights", reason, expected=expected)
+    role = str(facts["role"].iloc[0])
+    return Finding("rights", Status.OK, role, "pg_monitor", "", expected)
+
+
+def blind(facts: pd.DataFrame) -> str:
+    """Return why our role can't see others' sessions and replicas, or "" when it can."""
+    if reason := _absent(facts):
+        return reason
+    row = facts.iloc[0]
+    if bool(row["can_monitor"]):
+        return ""
+    return f"sessions and replicas are hidden from {row['role']}: grant pg_monitor to {row['role']}"
+
+
+def size(sizes: pd.DataFrame) -> Finding:
+    """Say how large the database is; what is too large only its growth and its disk can tell.
+
+    Args:
+        sizes: the statement `database_sizes`.
+    """
+    expected = "known, so that growth can be seen"
+    if reason := _absent(_current(sizes)):
+        return compare.unknown("size", reason, expected=expected)
+    # Always in the same unit: later runs read the number back.
+    return Finding("size", Status.OK, "", compare.number(_bytes(sizes) / 1024**2, "MB"), "", expected)
+
+
+def growth(sizes: pd.DataFrame, history: pd.DataFrame, limit: Limit, now: datetime | None = None) -> Finding:
+    """Find whether the database grows faster than expected.
+
+    Args:
+        sizes: the statement `database_sizes`.
+        history: `ops.history("size")`: what earlier runs saw, in MB.
+        limit: per cent a week.
+        now: time of the look, in UTC.
+    """
+    expected = "grows no faster than its data should"
+    if reason := _absent(_current(sizes)):
+        return compare.unknown("growth", reason, expected=expected)
+    earlier = _day_old(history, now or datetime.now(UTC))
+    if earlier is None:
+        reason = frames.reason(history) or "no record of this procedure is at least a day old"
+        return compare.skipped("growth", reason)
+    then, days = earlier
+    grown = _bytes(sizes) - then * 1024**2
+    pct = 100 * grown / max(then * 1024**2, 1) * 7 / days if grown >= ENOUGH_GROWTH_BYTES else 0.0
+    return _below(pct, limit, "growth", expected, why=_doubling(pct), unit="% a week")
+
+
+def disk() -> Finding:
+    """Say that PostgreSQL can't tell how full its disk is."""
+    return compare.skipped("disk", "PostgreSQL does not know the size of its disk; the vendor's console does")
+
+
+def hit_rates(rates: pd.DataFrame, limit: Limit) -> list[Finding]:
+    """Find whether reads are served from memory; a share of few reads is left alone.
+
+    Args:
+        rates: the statement `hit_rates`.
+        limit: per cent.
+    """
+    if reason := _absent(rates):
+        return [compare.unknown("hit rate", reason)]
+    return [_hit_rate(row, limit) for row in rates.to_dict("records")]
+
+
+def wraparound(ages: pd.DataFrame, limit: Limit) -> list[Finding]:
+    """Find whether any database nears the end of its transaction ids, or falls behind in freezing.
+
+    Args:
+        ages: the statement `wraparound_databases`.
+        limit: per cent of the way to the end.
+    """
+    if reason := _absent(ages):
+        return [compare.unknown(check, reason) for check in ("wraparound", "freezing")]
+    end = ages.nlargest(1, "pct_to_wraparound").iloc[0]
+    behind = ages.nlargest(1, "pct_of_freeze_age").iloc[0]
+    return [
+        _below(
+            float(end["pct_to_wraparound"]), limit, "wraparound", "far from the last transaction id",
+            subject=str(end["database"]), cause=WRAPAROUND,
+            why="at the end the server takes no more writes; vacuum the tables with the oldest rows now",
+        ),
+        compare.below(
+            float(behind["pct_of_freeze_age"]), check="freezing", warning=FREEZE_AGE_PCT, unit="%",
+            expected="autovacuum freezes rows about as fast as they age", subject=str(behind["database"]),
+            cause=WRAPAROUND,
+            why="old snapshots, locks or a switched-off autovacuum keep rows from being frozen",
+        ),
+    ]  # fmt: skip
+
+
+def dead_rows(need: pd.DataFrame, limit: Limit) -> list[Finding]:
+    """Find tables whose dead rows vacuum does not clear away.
+
+    Args:
+        need: the statement `autovacuum_need`.
+        limit: per cent of a table's rows that are dead.
+    """
+    if reason := frames.reason(need):
+        return [compare.unknown("dead rows", reason)]
+    many = need[need["dead_rows"].ge(ENOUGH_DEAD_ROWS).fillna(False)]
+    found = [_dead(row, limit) for row in many.to_dict("records")]
+    return _worst(found) or [_all_well("dead rows", len(need), "tables", "vacuum keeps up with changes")]
+
+
+def bloat(estimate: pd.DataFrame) -> list[Finding]:
+    """Find tables that hold much more space than their rows need; an estimate, give or take a fifth.
+
+    Args:
+        estimate: the statement `table_bloat_estimate`; tables whose statistics are hidden from our
+            role are counted in a finding of their own, which is skipped.
+    """
+    if reason := frames.reason(estimate):
+        return [compare.unknown("bloat", reason)]
+    hidden = estimate[estimate["no_statistics"] & estimate["hidden"]]
+    seen = estimate.drop(hidden.index)
+    large = seen[seen["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False) & seen["bloat_pct"].ge(BLOAT_PCT)]
+    found = [_bloated(row) for row in large.head(_MOST_SUBJECTS).to_dict("records")]
+    if not found and (len(seen) or hidden.empty):
+        found = [_all_well("bloat", len(seen), "tables", "tables are not much larger than their rows")]
+    return [*found, *([_hidden(len(hidden), len(estimate))] if len(hidden) else [])]
+
+
+def invalid_indexes(indexes: pd.DataFrame) -> list[Finding]:
+    """Find indexes that a failed build left behind; one that is being built now is none of them.
+
+    Args:
+        indexes: the statement `invalid_indexes`.
+    """
+    expected = "every index is complete"
+    if reason := frames.reason(indexes):
+        return [compare.unknown("invalid index", reason, expected=expected)]
+    left = indexes[~indexes["in_progress"].fillna(False)]
+    if left.empty:
+        building = f"{len(indexes)} being built" if len(indexes) else "none"
+        return [Finding("invalid index", Status.OK, "", building, "none", expected)]
+    why = "it serves no query and still slows each write; drop it, then build it again concurrently"
+    return [
+        Finding(
+            "invalid index", Status.WARNING, str(row["index_name"]),
+            f"{row['leftover']} on {row['table_name']}", "none", expected, why, cause=INVALID,
+        )
+        for row in left.head(_MOST_SUBJECTS).to_dict("records")
+    ]  # fmt: skip
+
+
+def checksums(counters: pd.DataFrame) -> Finding:
+    """Find whether the server has read damaged pages.
+
+    Args:
+        counters: the statement `database_counters`.
+    """
+    expected = "no page was read damaged"
+    if reason := _absent(counters):
+        return compare.unknown("checksums", reason, expected=expected)
+    row = counters.iloc[0]
+    if not bool(row["checksums_on"]):
+        return compare.skipped("checksums", "this server keeps no checksums, so damage would go unseen")
+    return compare.below(
+        float(row["checksum_failures"]), check="checksums", critical=1, expected=expected, unit="failures",
+        why="the storage gave back other bytes than were written: take a backup, call the vendor",
+    )  # fmt: skip
+
+
+def _absent(frame: pd.DataFrame) -> str:
+    return frames.reason(frame) or ("the answer has no rows" if frame.empty else "")
+
+
+def _current(sizes: pd.DataFrame) -> pd.DataFrame:
+    if frames.reason(sizes):
+        return sizes
+    return sizes[sizes["is_current"].fillna(False)]
+
+
+def _bytes(sizes: pd.DataFrame) -> float:
+    return float(_current(sizes)["bytes"].iloc[0])
+
+
+def _day_old(history: pd.DataFrame, now: datetime) -> tuple[float, float] | None:
+    """Return the oldest size in MB and its age in days; None when none is a day old."""
+    for row in history.dropna(subset=["observed"]).to_dict("records"):
+        days = (pd.Timestamp(now) - row["finished_at"]).total_seconds() / _DAY_S
+        return (float(row["observed"]), days) if days >= 1 else None
+    return None
+
+
+def _doubling(pct: float) -> str:
+    return f"at this pace it is twice as large in {100 / pct:.0f} weeks" if pct > 0 else ""
+
+
+def _below(
+    value: float, limit: Limit, check: str, expected: str, *, subject: str = "", cause: Cause | None = None,
+    why: str = "", unit: str = "",
+) -> Finding:  # fmt: skip
+    return compare.below(
+        value, check=check, warning=limit.warning, critical=limit.critical, expected=expected, why=why,
+        subject=subject, cause=cause, unit=unit or limit.unit,
+    )  # fmt: skip
+
+
+def _hit_rate(row: dict[Any, Any], limit: Limit) -> Finding:
+    volume = int(row["hits"]) + int(row["reads"])
+    since = f" since {row['since']:%Y-%m-%d %H:%M} UTC" if not pd.isna(row["since"]) else ""
+    if volume < ENOUGH_READS:
+        return compare.skipped(
+            "hit rate", f"only {volume} block reads{since}: a share of so few says nothing", subject=row["of"]
+        )
+    return compare.above(
+        float(row["hit_pct"]), check="hit rate", warning=limit.warning, critical=limit.critical,
+        expected="nearly all reads are served from memory", subject=row["of"], unit=limit.unit,
+        why=f"of {volume} block reads{since}: memory is short of what is read; not the fault of an index",
+    )  # fmt: skip
+
+
+def _dead(row: dict[Any, Any], limit: Limit) -> Finding:
+    why = "they cost space and time in each scan; see what holds vacuum back"
+    if not row["autovacuum_enabled"]:
+        why = "autovacuum is switched off for this table"
+    subject = f"{row['schema']}.{row['table_name']}"
+    return _below(
+        float(row["dead_pct"]), limit, "dead rows", "vacuum keeps up with changes",
+        subject=subject, cause=BLOAT, why=why,
+    )  # fmt: skip
+
+
+def _worst(found: list[Finding]) -> list[Finding]:
+    bad = [finding for finding in found if finding.status is not Status.OK]
+    return sorted(bad, key=lambda finding: -finding.status.severity)[:_MOST_SUBJECTS]
+
+
+def _bloated(row: dict[Any, Any]) -> Finding:
+    observed = f"about {row['bloat_pct']:.0f} % of {compare.number(row['heap_bytes'] / 1024**2, 'MB')}"
+    return Finding(
+        "bloat", Status.WARNING, f"{row['schema']}.{row['table_name']}", observed, f"{BLOAT_PCT:.0f} %",
+        "tables are not much larger than their rows",
+        "an estimate: measure with pgstattuple before any rewrite, and see first why vacuum fell behind",
+        cause=BLOAT,
+    )  # fmt: skip
+
+
+def _hidden(hidden: int, tables: int) -> Finding:
+    reason = (
+        f"statistics of {hidden} of {tables} tables are hidden from this role;"
+        " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
+    )
+    return compare.skipped("bloat", reason, subject="hidden tables")
+
+
+def _all_well(check: str, number: int, what: str, expected: str) -> Finding:
+    return Finding(check, Status.OK, "", f"{number} {what} looked at", "", expected)
