@@ -36,7 +36,7 @@ class Heading:
 
 def style() -> str:
     """Return the style sheet that notebooks embed once, as a `<style>` element."""
-    sheet = resources.files("opslib.show").joinpath("show.css").readescaped(encoding="utf-8")
+    sheet = resources.files("opslib.show").joinpath("show.css").read_text(encoding="utf-8")
     return f"<style>{sheet}</style>"
 
 
@@ -91,7 +91,10 @@ def _where(heading: Heading) -> str:
 
 
 def _cause_lines(verdict: Verdict) -> list[str]:
-    lines = [f'<p class="opslib-cause">Cause: <b>{escaped(c.id)}</b> {escaped(c.text)}</p>' for c in verdict.causes[:2]]
+    lines = [
+        f'<p class="opslib-cause">Cause: <b>{escaped(c.id)}</b> {escaped(c.text)}</p>'
+        for c in verdict.causes[:2]
+    ]
     worst = [f for f in verdict.findings if f.status is verdict.status and f.why]
     if not lines and worst and verdict.status is not Status.OK:
         lines = [f'<p class="opslib-cause">{escaped(worst[0].check)}: {escaped(worst[0].why)}</p>']
