@@ -1,0 +1,1 @@
+"""Outside the kernel: run a notebook, keep what happened."""

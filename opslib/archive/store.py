@@ -1,0 +1,100 @@
+"""Put a record into the archive in one step, or not at all.
+
+A record is a folder `runs/YYYY/MM/DD/<run id>/`. Its files are written beside, synced, and the folder
+is renamed into place, so a reader never meets half a record, whenever the power goes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from opslib.errors import ArchiveError, DiskFull
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BESIDE = ".writing-"
+
+
+def folder(archive: Path, run_id: str, started: datetime) -> Path:
+    """Return where the record of a run belongs."""
+    return archive / "runs" / f"{started:%Y}" / f"{started:%m}" / f"{started:%d}" / run_id
+
+
+def check(archive: Path) -> None:
+    """Make sure that a record can be written, before anything is run.
+
+    Raises:
+        ArchiveError: the archive is no folder, or may not be written to.
+        DiskFull: there is no room.
+    """
+    with plainly(archive):
+        (archive / "runs").mkdir(parents=True, exist_ok=True)
+        probe = archive / f"{_BESIDE}{os.getpid()}"
+        probe.write_bytes(b"opslib" * 1024)
+        probe.unlink()
+
+
+def publish(archive: Path, run_id: str, started: datetime, files: Mapping[str, bytes]) -> Path:
+    """Write a record and return its folder; a record that is there already is left as it is.
+
+    Args:
+        archive: the archive's folder; made if it does not exist.
+        run_id: identity of the run.
+        started: when it began; decides the folder.
+        files: name -> content.
+
+    Raises:
+        ArchiveError: the archive cannot be written to.
+        DiskFull: there is no room; nothing is left behind.
+    """
+    target = folder(archive, run_id, started)
+    if target.exists():
+        return target
+    beside = target.parent / f"{_BESIDE}{run_id}"
+    try:
+        with plainly(archive):
+            beside.mkdir(parents=True, exist_ok=True)
+            for name, content in files.items():
+                _write(beside / name, content)
+            _sync(beside)
+            beside.rename(target)
+            _sync(target.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return target
+
+
+@contextmanager
+def plainly(archive: Path) -> Iterator[None]:
+    """Turn errors of the file system into sentences with a next step."""
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        if error.errno in _FULL:
+            raise DiskFull(f"{archive}: the record could not be written: {why}") from error
+        raise ArchiveError(f"{error.filename or archive}: the archive cannot be used: {why}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync(path: Path) -> None:
+    """Make a folder's entries durable; a file system that cannot sync folders is no worse for it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,53 @@
+"""What earlier runs observed, read from the archive's index."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from opslib import frames
+from opslib.archive.index import Index
+from opslib.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from opslib.config import Environment
+
+COLUMNS = ("finished_at", "status", "observed", "text")
+_NUMBER = re.compile(r"-?\d[\d ]*(?:\.\d+)?")
+
+
+def series(archive: Path, procedure: str, env: Environment, key: str, runs: int) -> pd.DataFrame:
+    """Return what earlier runs of a procedure observed for one finding, the oldest first.
+
+    Args:
+        archive: the archive to read.
+        procedure: id of the procedure.
+        env: the environment that was looked at.
+        key: the finding's key.
+        runs: how many runs to go back at most.
+
+    Returns:
+        Columns finished_at (UTC time), status, observed (first number of the text, else NaN), text;
+        empty, with the reason, when the archive cannot be read.
+    """
+    try:
+        found = Index(archive).find(
+            procedure=procedure, system=env.system.name, environment=env.name, limit=runs
+        )
+    except ArchiveError as error:
+        return frames.unavailable(COLUMNS, error.message)
+    rows = [
+        (pd.Timestamp(run["finished_at"]), seen["status"], _number(seen["observed"]), seen["observed"])
+        for run in reversed(found)
+        for seen in run["findings"]
+        if seen["key"] == key
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _number(text: str) -> float:
+    found = _NUMBER.search(text)
+    return float(found[0].replace(" ", "")) if found else float("nan")

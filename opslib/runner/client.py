@@ -1,0 +1,190 @@
+"""Execute the cells of a notebook: one private kernel, bounded outputs, bounded time.
+
+The document in memory holds what the kernel said. Nothing of it leaves memory but through `save`,
+which the runner gives, and which masks: so a secret printed in seven pieces is one text again when
+it is looked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opslib.runner.imports import quick
+from opslib.runner.limits import Budget
+from opslib.runner.request import Ending
+
+with quick():
+    from nbclient import NotebookClient
+    from nbclient.exceptions import (
+        CellControlSignal,
+        CellExecutionError,
+        CellTimeoutError,
+        DeadKernelError,
+    )
+
+Notebook = Any
+Cell = Any
+# The kernel's history would keep every cell, secrets included, in a database in the home folder.
+_NO_HISTORY = "--HistoryManager.hist_file=:memory:"
+_SOCKET_PATH_MOST = 90
+_LAST_WORDS = 4000
+
+
+class Client(NotebookClient):  # type: ignore[misc]
+    """A notebook client that joins streams, caps outputs, and writes papermill's timing metadata."""
+
+    def __init__(self, notebook: Notebook, save: Callable[[], None], **options: Any) -> None:
+        super().__init__(
+            notebook,
+            extra_arguments=[_NO_HISTORY],
+            shutdown_kernel="immediate",
+            record_timing=False,
+            **options,
+        )
+        self._save = save
+        self._budget = Budget()
+        self._said = b""
+        self._listener: asyncio.Task[None] | None = None
+
+    async def perform(
+        self,
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        run_timeout_s: float | None,
+        progress: Callable[[str], None] | None = None,
+    ) -> Ending:
+        """Run all cells, stop at the first error, and say how it ended; the kernel is gone after.
+
+        Args:
+            env: environment of the kernel.
+            cwd: its working directory.
+            run_timeout_s: the longest that all cells together may take; None for no bound.
+            progress: told a short line at each code cell.
+        """
+        self.reset_execution_trackers()
+        with tempfile.TemporaryDirectory(prefix="opslib-", ignore_cleanup_errors=True) as sockets:
+            try:
+                async with asyncio.timeout(run_timeout_s) as bound:
+                    await self._start(env, cwd, sockets)
+                    return await self._cells(progress or _silent)
+            except (TimeoutError, DeadKernelError, asyncio.CancelledError) as error:
+                return self._stopped(error, bound.expired(), run_timeout_s)
+            finally:
+                await self._stop()
+
+    async def _start(self, env: Mapping[str, str], cwd: Path, sockets: str) -> None:
+        self.km = self.create_kernel_manager()
+        if os.name == "posix" and len(sockets) < _SOCKET_PATH_MOST:
+            # Unencrypted TCP on loopback can be read by others on the machine; a private socket not.
+            self.km.transport = "ipc"
+            self.km.ip = str(Path(sockets) / "kernel")
+        # The kernel repeats what native code and child processes print on its own stdout and stderr.
+        # Inherited, that would reach our terminal or a service's log unmasked; so it ends in memory.
+        sink = await self._listen()
+        try:
+            await self.async_start_new_kernel(cwd=str(cwd), env=dict(env), stdout=sink, stderr=sink)
+        finally:
+            os.close(sink)
+        await self.async_start_new_kernel_client()
+
+    async def _listen(self) -> int:
+        """Return a descriptor for the kernel to write to; the last of what it says is kept in memory."""
+        reading, writing = os.pipe()
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", 0)
+        )
+        self._listener = asyncio.create_task(self._drain(reader))
+        return writing
+
+    async def _drain(self, reader: asyncio.StreamReader) -> None:
+        while chunk := await reader.read(65536):
+            self._said = (self._said + chunk)[-_LAST_WORDS:]
+
+    async def _cells(self, progress: Callable[[str], None]) -> Ending:
+        codes = [cell for cell in self.nb.cells if cell.cell_type == "code"]
+        for index, cell in enumerate(self.nb.cells):
+            if cell.cell_type != "code":
+                continue
+            number = codes.index(cell) + 1
+            progress(f"cell {number} of {len(codes)}")
+            ending = await self._cell(cell, index, number)
+            if ending.cause:
+                return ending
+        return Ending()
+
+    async def _cell(self, cell: Cell, index: int, number: int) -> Ending:
+        self._budget = Budget()
+        begun = datetime.now(UTC)
+        _mark(cell, start_time=begun.isoformat(), status="running")
+        status = "failed"
+        try:
+            await self.async_execute_cell(cell, index)
+            status = "completed"
+        except CellTimeoutError:
+            return Ending("timed-out", f"cell {number} took longer than {self.timeout:g} s", number)
+        except CellExecutionError as error:
+            text = f"cell {number} ended with {error.ename}: {error.evalue}"
+            return Ending("procedure-broke", text, number, error.ename)
+        finally:
+            self._budget.close(cell)
+            ended = datetime.now(UTC)
+            seconds = (ended - begun).total_seconds()
+            _mark(
+                cell,
+                end_time=ended.isoformat(),
+                duration=seconds,
+                status=status,
+                exception=status == "failed",
+            )
+            self._save()
+        return Ending()
+
+    def process_message(self, msg: dict[str, Any], cell: Cell, cell_index: int) -> Any:
+        """Take one message of the kernel, within the budget of its cell."""
+        if not self._budget.takes(msg):
+            return None
+        before = len(cell.outputs)
+        output = super().process_message(msg, cell, cell_index)
+        outputs = cell.outputs
+        if msg["msg_type"] == "stream" and len(outputs) > max(before, 1) and _same(outputs[-2], outputs[-1]):
+            outputs[-2].text += outputs.pop().text
+        return output
+
+    def _stopped(self, error: BaseException, expired: bool, seconds: float | None) -> Ending:
+        if expired:
+            return Ending("timed-out", f"the run took longer than {seconds:g} s")
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) or (task and task.cancelling()):
+            return Ending("interrupted", "the run was interrupted")
+        last = self._said.decode("utf-8", "replace").strip().splitlines()[-1:]
+        text = ": ".join(["the kernel died while a cell was running", *last])
+        return Ending("kernel-died", text, error="DeadKernelError")
+
+    async def _stop(self) -> None:
+        if self._listener:
+            self._listener.cancel()
+        if self.km is None:
+            return
+        with suppress(CellControlSignal):
+            await asyncio.shield(self._async_cleanup_kernel())
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(one.output_type == other.output_type == "stream" and one.name == other.name)
+
+
+def _mark(cell: Cell, **values: Any) -> None:
+    cell.metadata.setdefault("papermill", {}).update(values)
+
+
+def _silent(text: str) -> None:
+    """Take a line of progress and show it to nobody."""

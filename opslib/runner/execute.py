@@ -1,0 +1,171 @@
+"""Run procedures: check, spool, execute, mask, seal.
+
+Each run has a kernel of its own that lives no longer than the run. Several runs go side by side in one
+event loop. The spool is written before the kernel starts and masked before it is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from opslib import config, ids
+from opslib.archive import record, store
+from opslib.errors import SecretError
+from opslib.masking import Masker, registered
+from opslib.runner import origin, seal
+from opslib.runner.request import Ending, Outcome, Request
+from opslib.runner.spool import Spool, opened
+
+__all__ = ["Outcome", "Request", "run", "run_many"]
+
+
+def run(request: Request) -> Outcome:
+    """Run one procedure and keep its record.
+
+    Raises:
+        ArchiveError, DiskFull: the record cannot be kept; said before the kernel starts if possible.
+        ConfigError, UnknownName: the system or its environment is wrong.
+        KeyboardInterrupt: the run was interrupted; its record is kept.
+    """
+    return run_many([request], jobs=1)[0]
+
+
+def run_many(
+    requests: Sequence[Request], *, jobs: int | None = None, on_done: Callable[[Outcome], None] | None = None
+) -> list[Outcome]:
+    """Run procedures side by side and return their outcomes in the order of the requests.
+
+    Args:
+        requests: what to run.
+        jobs: how many at the same time; None for the number of cores.
+        on_done: told each outcome as it comes.
+
+    Raises:
+        as `run`; an interrupt stops all kernels, keeps all records, and is raised then.
+    """
+    for request in requests:
+        store.check(request.archive)
+    return asyncio.run(_all(requests, jobs or os.cpu_count() or 2, on_done))
+
+
+async def _all(
+    requests: Sequence[Request], jobs: int, on_done: Callable[[Outcome], None] | None
+) -> list[Outcome]:
+    gate = asyncio.Semaphore(jobs)
+
+    async def one(request: Request) -> Outcome:
+        async with gate:
+            outcome = await _one(request)
+        if on_done:
+            on_done(outcome)
+        return outcome
+
+    with _terminated_like_interrupted():
+        tasks = [asyncio.create_task(one(request)) for request in requests]
+        try:
+            return list(await asyncio.gather(*tasks))
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM stops runs as Ctrl-C does: kernels gone, records kept."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def _one(request: Request) -> Outcome:
+    environment = config.load_system(request.system).environment(request.environment)
+    masker = Masker(secret_values(environment))
+    intent = _intent(request, sorted(secret.name for secret in environment.secrets()))
+    with opened(request.run_id) as spool:
+        spool.write_intent(intent)
+        notebook, ending = await _execute(request, spool, masker)
+        outcome = seal.seal(notebook, masker.mask_json(intent), _masked(ending, masker), masker.counts)
+        spool.remove()
+    if ending.cause == "interrupted":
+        raise asyncio.CancelledError
+    return outcome
+
+
+async def _execute(request: Request, spool: Spool, masker: Masker) -> tuple[dict[str, Any], Ending]:
+    from opslib.runner import notebooks
+    from opslib.runner.client import Client
+
+    notebook = notebooks.prepared(request.procedure.path, request.given)
+
+    def masked() -> dict[str, Any]:
+        return dict(masker.mask_json(notebooks.plain(notebook)))
+
+    def save() -> None:
+        spool.write_notebook(record.encode(masked()))
+
+    save()
+    client = Client(notebook, save, timeout=request.cell_timeout_s, kernel_name="python3")
+    ending = await client.perform(
+        env=kernel_environment(request),
+        cwd=Path.cwd(),
+        run_timeout_s=request.run_timeout_s,
+        progress=request.progress and _said(request),
+    )
+    notebooks.close(notebook, ending)
+    return masked(), ending
+
+
+def secret_values(environment: config.Environment) -> dict[str, str]:
+    """Return the values of an environment's secrets that can be had here, by name.
+
+    A secret that cannot be resolved cannot leak either; whoever needs it will say that it is missing.
+    """
+    for secret in environment.secrets():
+        with suppress(SecretError):
+            secret.reveal()
+    return registered()
+
+
+def kernel_environment(request: Request) -> dict[str, str]:
+    """Return the environment variables of the kernel."""
+    own = {"OPSLIB_RUN_ID": request.run_id, "OPSLIB_ARCHIVE": str(request.archive)}
+    return {**os.environ, **own, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
+
+def _intent(request: Request, secrets: list[str]) -> dict[str, Any]:
+    return {
+        "run_id": request.run_id,
+        "procedure": request.procedure.id,
+        "system": request.system,
+        "environment": request.environment,
+        "archive": str(request.archive),
+        "started_at": ids.stamp(ids.now()),
+        "origin": json.loads(json.dumps(origin.of(request, secrets), default=str)),
+    }
+
+
+def _masked(ending: Ending, masker: Masker) -> Ending:
+    return Ending(ending.cause, masker.mask(ending.text), ending.cell, ending.error)
+
+
+def _said(request: Request) -> Callable[[str], None]:
+    def said(text: str) -> None:
+        if request.progress:
+            request.progress(f"{request.procedure.id} on {request.system}: {text}")
+
+    return said

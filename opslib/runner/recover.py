@@ -1,0 +1,55 @@
+"""Take up what a killed runner left behind: its record is kept, with verdict unknown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from opslib.errors import OpsError
+from opslib.runner.request import Ending, Outcome
+from opslib.runner.spool import Spool, abandoned
+
+INTERRUPTED = Ending("interrupted", "the runner was killed before the notebook ended; what was done is kept")
+
+
+def sweep(archive: Path) -> list[Outcome]:
+    """Publish the runs whose runner died, into the archive that each was meant for.
+
+    Two sweeps at once are safe: each spool is locked by the one that takes it. A spool that cannot be
+    published now (its archive is away) stays for the next sweep.
+
+    Args:
+        archive: used for a run that died before it had said where its record belongs.
+
+    Returns:
+        The outcomes of the runs that were taken up.
+    """
+    with abandoned() as spools:
+        found = [_publish(spool, archive) for spool in spools]
+    return [outcome for outcome in found if outcome]
+
+
+def _publish(spool: Spool, archive: Path) -> Outcome | None:
+    from opslib.runner import seal
+
+    try:
+        intent = {"archive": str(archive), **spool.intent()}
+    except (OSError, ValueError):
+        # Killed within its first milliseconds: nothing was asked yet, nothing was started.
+        spool.remove()
+        return None
+    try:
+        outcome = seal.seal(_notebook(spool), intent, INTERRUPTED, {})
+    except OpsError:
+        return None
+    spool.remove()
+    return outcome
+
+
+def _notebook(spool: Spool) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(spool.notebook.read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError):
+        return {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}

@@ -1,0 +1,89 @@
+"""What is asked of the runner, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opslib import ids
+from opslib.verdict import Status
+
+if TYPE_CHECKING:
+    from opslib.catalog import Procedure
+
+CELL_TIMEOUT_S = 120.0
+RUN_TIMEOUT_S = 900.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run that is asked for.
+
+    Args:
+        procedure: what to run.
+        system: the system to look at.
+        environment: its environment.
+        parameters: typed values of the notebook's own parameters, without system and environment.
+        archive: folder that keeps the record.
+        trigger: what started it: manual, schedule, routine or api.
+        actor: who started it; for a schedule, the slot.
+        scheduled_for: the moment of the schedule, RFC 3339.
+        progress: told a short line about how far the run is.
+        cell_timeout_s: the longest that one cell may take, in seconds.
+        run_timeout_s: the longest that all cells together may take, in seconds.
+        run_id: identity of the run.
+    """
+
+    procedure: Procedure
+    system: str
+    environment: str
+    parameters: Mapping[str, Any]
+    archive: Path
+    trigger: str = "manual"
+    actor: str = ""
+    scheduled_for: str | None = None
+    progress: Callable[[str], None] | None = None
+    cell_timeout_s: float = CELL_TIMEOUT_S
+    run_timeout_s: float = RUN_TIMEOUT_S
+    run_id: str = field(default_factory=ids.new_run_id)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """All values that go into the injected cell."""
+        return {"system": self.system, "environment": self.environment, **self.parameters}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Args:
+        run_id: identity of the run.
+        status: its verdict.
+        document: the document of the JSON contract.
+        record: folder of the record.
+    """
+
+    run_id: str
+    status: Status
+    document: dict[str, Any]
+    record: Path
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the execution of a notebook ended.
+
+    Args:
+        cause: "" when all cells ran; else procedure-broke, kernel-died, timed-out or interrupted.
+        text: what happened, in a sentence.
+        cell: number of the code cell, counted from 1, where it happened.
+        error: name of the exception.
+    """
+
+    cause: str = ""
+    text: str = ""
+    cell: int | None = None
+    error: str = ""

@@ -1,0 +1,124 @@
+"""From an executed notebook to a record: verdict, page, statement, archive, index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from opslib import ids
+from opslib.archive import record, store
+from opslib.archive.index import Index
+from opslib.errors import ArchiveError
+from opslib.runner import page
+from opslib.runner.request import Ending, Outcome
+from opslib.verdict import Cause, Finding, Status
+
+RUN_MIME = "application/vnd.opslib.run+json"
+HISTORY_RUNS = 30
+_UNREACHED = Ending("procedure-broke", "the notebook ended without reaching its verdict")
+
+
+def seal(
+    notebook: Mapping[str, Any], intent: Mapping[str, Any], ending: Ending, masked: Mapping[str, int]
+) -> Outcome:
+    """Put the record of a run into the archive.
+
+    Args:
+        notebook: the executed notebook, masked, as plain JSON.
+        intent: what was asked, as the spool keeps it.
+        ending: how the execution ended.
+        masked: how often each secret was masked.
+
+    Raises:
+        ArchiveError, DiskFull: the record could not be written.
+    """
+    result = typed_result(notebook)
+    if not ending.cause and result is None:
+        ending = _UNREACHED
+    document = _document(intent, result or {}, ending)
+    archive = Path(intent["archive"])
+    stated = _stated(document, intent, ending, masked, (result or {}).get("calls", []))
+    files = {"run.ipynb": record.encode(notebook)}
+    files["run.html"] = page.render(notebook, stated, _history(archive, document)).encode()
+    whole = record.encode(record.statement(stated, files))
+    started = datetime.fromisoformat(intent["started_at"])
+    folder = store.publish(archive, document["run_id"], started, {**files, "run.json": whole})
+    document["record"] = str(folder)
+    _indexed(archive, record.document(json.loads(whole), folder), folder)
+    return Outcome(document["run_id"], Status(document["verdict"]), document, folder)
+
+
+def typed_result(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the last typed output of a notebook, or None if it never came."""
+    outputs = [
+        o for cell in notebook["cells"] for o in cell.get("outputs", []) if RUN_MIME in o.get("data", {})
+    ]
+    return dict(outputs[-1]["data"][RUN_MIME]) if outputs else None
+
+
+def _document(intent: Mapping[str, Any], result: Mapping[str, Any], ending: Ending) -> dict[str, Any]:
+    finished = ids.now()
+    started = datetime.fromisoformat(intent["started_at"])
+    document: dict[str, Any] = {
+        "run_id": intent["run_id"],
+        "procedure": intent["procedure"],
+        "system": intent["system"],
+        "environment": intent["environment"],
+        "verdict": result.get("verdict", str(Status.UNKNOWN)),
+        "cause": result.get("cause"),
+        "causes": list(result.get("causes", [])),
+        "findings": list(result.get("findings", [])),
+        "next": list(result.get("next", [])),
+        "plan": result.get("plan"),
+        "changed": list(result.get("changed", [])),
+        "record": "",
+        "started_at": intent["started_at"],
+        "finished_at": ids.stamp(finished),
+        "duration_s": round((finished - started).total_seconds(), 3),
+    }
+    return _broken(document, ending) if ending.cause else document
+
+
+def _broken(document: dict[str, Any], ending: Ending) -> dict[str, Any]:
+    """A run that did not end by itself is unknown, whatever it had said before."""
+    cause = Cause(ending.cause, ending.text).to_dict()
+    found = Finding("run", Status.UNKNOWN, document["procedure"], "did not finish", why=ending.text)
+    return {
+        **document,
+        "verdict": str(Status.UNKNOWN),
+        "cause": cause,
+        "causes": [cause, *document["causes"]],
+        "findings": [*document["findings"], found.to_dict()],
+    }
+
+
+def _stated(
+    document: Mapping[str, Any],
+    intent: Mapping[str, Any],
+    ending: Ending,
+    masked: Mapping[str, int],
+    calls: list[Any],
+) -> dict[str, Any]:
+    error = {"cell": ending.cell, "type": ending.error, "text": ending.text} if ending.cause else None
+    return record.predicate(document, {**intent["origin"], "masked": masked, "error": error}, calls)
+
+
+def _history(archive: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the last runs of the same thing, the oldest first, this one last."""
+    names = ("run_id", "verdict", "started_at", "duration_s")
+    same = {name: document[name] for name in ("procedure", "system", "environment")}
+    earlier = Index(archive).find(limit=HISTORY_RUNS - 1, **same)
+    rows = [{name: row[name] for name in names} for row in reversed(earlier)]
+    return [*rows, {name: document[name] for name in names}]
+
+
+def _indexed(archive: Path, document: Mapping[str, Any], folder: Path) -> None:
+    try:
+        Index(archive).add(document, folder)
+    except ArchiveError:
+        # The record is safe. Without the index, the next command builds a whole one from the records.
+        with store.plainly(archive):
+            (archive / "index.sqlite").unlink(missing_ok=True)
