@@ -17,7 +17,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
-from servers import closed_port, in_turn, raw, reply, serving
+from tests.servers import closed_port, in_turn, raw, reply, serving
 
 from opslib import dns as names
 from opslib.calls import Call

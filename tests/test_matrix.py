@@ -131,6 +131,6 @@ def test_a_diagnosis_leaves_no_trace_in_the_database(sandbox: object, tmp_path: 
     with psycopg.connect(dsn, autocommit=True) as admin:
         before = admin.execute(changed).fetchone()
         for procedure in SINGLE:
-            if procedure.needs.get("database"):
+            if procedure.needs.database:
                 perform(procedure.id, "kulti", tmp_path)
         assert admin.execute(changed).fetchone() == before

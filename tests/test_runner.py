@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from opslib.archive import record
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError, DiskFull
 from opslib.runner import execute, recover
@@ -60,7 +61,7 @@ def test_a_record_has_the_notebook_the_page_and_the_statement_that_names_them(tm
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     for subject in statement["subject"]:
         content = (outcome.record / subject["name"]).read_bytes()
-        assert subject["digest"]["sha256"] == execute.record.sha256(content)
+        assert subject["digest"]["sha256"] == record.sha256(content)
     found = Index(tmp_path / "archive").get(outcome.run_id[:20])
     assert found["verdict"] == "ok" and found["record"] == str(outcome.record)
 
