@@ -56,7 +56,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
         grid.add_row(*(_cell(cell) for cell in row))
     if title:
         say(f"\n{title}", style="bold")
-    console().print(grid)
+    screen = console()
+    with screen.capture() as captured:
+        screen.print(grid)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def say(text: str, *, style: str | None = None) -> None:

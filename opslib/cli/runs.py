@@ -25,21 +25,18 @@ _HELP = """Run a procedure and keep the record.
     """
 
 
-def _help(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
-    """Print the help, with the parameters of the procedure that is named, and leave."""
-    if not asked or context.resilient_parsing:
-        return
-    click.echo(context.get_help())
-    named = context.params.get("procedure")
-    if named:
+def _print_help(procedure: str | None) -> int:
+    """Print the help, with the parameters of the procedure that is named."""
+    click.echo(click.get_current_context().get_help())
+    if procedure:
         from opslib import catalog
 
-        click.echo(_parameters(catalog.load().get(named)))
-    context.exit(0)
+        click.echo(_parameters(catalog.load().get(procedure)))
+    return 0
 
 
 @click.command("run", help=_HELP, add_help_option=False)
-@click.argument("procedure", is_eager=True)
+@click.argument("procedure", required=False)
 @options.system
 @options.environment
 @click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
@@ -51,11 +48,9 @@ def _help(context: click.Context, parameter: click.Parameter, asked: bool) -> No
     "--run-timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Longest time for the run."
 )
 @options.as_json
-@click.option(
-    "-h", "--help", is_flag=True, is_eager=True, expose_value=False, callback=_help, help="Show this page."
-)
+@click.option("-h", "--help", "helping", is_flag=True, help="Show this page.")
 def run_command(
-    procedure: str,
+    procedure: str | None,
     system: str | None,
     environment: str | None,
     given: tuple[str, ...],
@@ -63,8 +58,13 @@ def run_command(
     cell_timeout: float | None,
     run_timeout: float | None,
     as_json: bool,
+    helping: bool,
 ) -> int:
     """Run a procedure and keep the record."""
+    if helping:
+        return _print_help(procedure)
+    if not procedure:
+        raise UsageError("which procedure?", hint="see `opslib list`")
     from opslib import catalog
     from opslib.runner import attempt
 

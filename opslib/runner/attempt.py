@@ -45,7 +45,7 @@ def sandbox_for(
         return nullcontext()
     from opslib.sandbox import control
 
-    return control.ensure(environment.system.name, progress or (lambda text: None))
+    return control.ensure(environment.system.name, progress=progress or (lambda text: None))
 
 
 def attempt(request: Request, environment: Environment) -> dict[str, Any]:
