@@ -14,6 +14,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare
+from opslib.checks.holders import blind, holders
 from opslib.checks.looks import Look, looks
 from opslib.verdict import Cause, Finding, Status
 
@@ -83,21 +84,6 @@ def slots(headroom: pd.DataFrame, owners: pd.DataFrame, limit: Limit) -> list[Fi
     return found
 
 
-def blind(headroom: pd.DataFrame) -> str:
-    """Return why the sessions of others can't be judged, or "" when they can.
-
-    Args:
-        headroom: statement `connections_headroom`.
-    """
-    reason = frames.reason(headroom)
-    if reason or headroom.empty:
-        return reason or "the server did not say how many sessions there are"
-    hidden, used = int(headroom.iloc[0]["hidden"]), int(headroom.iloc[0]["used"])
-    if not hidden:
-        return ""
-    return f"{hidden} of {used} sessions hide from our role what they do: grant pg_monitor to it"
-
-
 def limits(frame: pd.DataFrame) -> list[Finding]:
     """Judge roles and databases that have a connection limit of their own; opslib's roles do not count.
 
@@ -133,23 +119,6 @@ def pool(
     if reason := frames.reason(probes):
         return [*found, compare.unknown("app pool", reason, next="health-check")]
     return [*found, *(_app_pool(look, room) for look in looks(probes, reporting))]
-
-
-def holders(owners: pd.DataFrame, column: str = "total", most: int = 3) -> str:
-    """Return the applications with most sessions, as `api 112, cron 38 and 4 others`.
-
-    Args:
-        owners: statement `connections_by_owner`.
-        column: which count to use.
-        most: how many to name.
-    """
-    if frames.reason(owners) or owners.empty:
-        return ""
-    by_name = owners.groupby("application")[column].sum().sort_values(ascending=False, kind="stable")
-    by_name = by_name[by_name > 0]
-    named = ", ".join(f"{name} {count}" for name, count in by_name.head(most).items())
-    rest = len(by_name) - most
-    return f"{named} and {rest} other{'s' if rest > 1 else ''}" if rest > 0 else named
 
 
 def _witness(seen: list[Look]) -> tuple[bool, str]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare
-from opslib.checks.connections import blind
+from opslib.checks.holders import blind
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -56,17 +56,15 @@ def idle_in_transaction(sessions: pd.DataFrame, headroom: pd.DataFrame, limit: L
     stuck = sessions[states.str.startswith("idle in transaction")] if len(states) else sessions
     if nothing := _nothing(check, stuck, headroom, expected, "none"):
         return [nothing]
-    return [
-        _forgotten(str(name), rows, limit, expected)
-        for name, rows in stuck.groupby("application", sort=False)
-    ]
+    found = [_forgotten(str(name), rows, limit, expected) for name, rows in stuck.groupby("application")]
+    return _bad(found) or [_within(check, len(stuck), limit, expected)]
 
 
 def long_queries(running: pd.DataFrame, headroom: pd.DataFrame, limit: Limit) -> list[Finding]:
     """Find statements that run for long; those that only wait for a lock are the lock's business.
 
     Args:
-        running: statement `long_running`, asked with the limit's first value or less.
+        running: statement `long_running`, asked with 0 seconds or with the limit.
         headroom: statement `connections_headroom`.
         limit: `long_query_seconds`.
     """
@@ -76,9 +74,8 @@ def long_queries(running: pd.DataFrame, headroom: pd.DataFrame, limit: Limit) ->
     working = running[~waits] if waits is not None and len(running) else running
     if nothing := _nothing(check, working, headroom, expected, "none"):
         return [nothing]
-    return [
-        _long(str(name), rows, limit, expected) for name, rows in working.groupby("application", sort=False)
-    ]
+    found = [_long(str(name), rows, limit, expected) for name, rows in working.groupby("application")]
+    return _bad(found) or [_within(check, len(working), limit, expected)]
 
 
 def idle(owners: pd.DataFrame, headroom: pd.DataFrame, limit: Limit, slots: Limit) -> Finding:
@@ -177,7 +174,6 @@ def _forgotten(name: str, rows: pd.DataFrame, limit: Limit, expected: str) -> Fi
     status = _status(oldest / _MINUTE, limit)
     pids = ", ".join(str(pid) for pid in rows.sort_values("in_state", ascending=False)["pid"].head(5))
     count = f"{len(rows)} transaction{'s' if len(rows) > 1 else ''}"
-    bad = status is not Status.OK
     cause = Cause(FORGOTTEN, f"{name} left {count} open and does nothing in them", 40)
     return Finding(
         "idle in transaction",
@@ -186,8 +182,8 @@ def _forgotten(name: str, rows: pd.DataFrame, limit: Limit, expected: str) -> Fi
         f"{count}, the oldest {span(oldest)} (pid {pids})",
         _bounds(limit),
         expected,
-        "each holds its locks and keeps vacuum from its work" if bad else "",
-        cause=cause if bad else None,
+        "each holds its locks and keeps vacuum from its work",
+        cause=cause,
     )
 
 
@@ -198,7 +194,6 @@ def _long(name: str, rows: pd.DataFrame, limit: Limit, expected: str) -> Finding
         status = Status.WARNING
     pids = ", ".join(str(pid) for pid in rows.sort_values("statement", ascending=False)["pid"].head(5))
     count = f"{len(rows)} statement{'s' if len(rows) > 1 else ''}"
-    bad = status is not Status.OK
     cause = Cause(LONG, f"{name} has been running a statement for {span(oldest)}", 50)
     return Finding(
         "long queries",
@@ -207,9 +202,18 @@ def _long(name: str, rows: pd.DataFrame, limit: Limit, expected: str) -> Finding
         f"{count}, the oldest {span(oldest)} (pid {pids})",
         _bounds(limit),
         expected,
-        "it takes the server's time, and vacuum can't clean behind it" if bad else "",
-        cause=cause if bad else None,
+        "it takes the server's time, and vacuum can't clean behind it",
+        cause=cause,
     )
+
+
+def _bad(found: list[Finding]) -> list[Finding]:
+    return [finding for finding in found if finding.status is not Status.OK]
+
+
+def _within(check: str, count: int, limit: Limit, expected: str) -> Finding:
+    """Return the one finding for what goes on but has not gone on for long."""
+    return Finding(check, Status.OK, "", f"{count}, none for long", _bounds(limit), expected)
 
 
 def _status(value: float, limit: Limit) -> Status:
