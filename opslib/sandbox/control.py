@@ -73,6 +73,7 @@ def up(
         UnknownName: there is no such system.
         SandboxError: it did not start; the message ends with its log.
     """
+    _check(systems)
     with ExitStack() as starting:
         starting.enter_context(_lock())
         document = client.alive()
@@ -161,6 +162,7 @@ def ensure(*systems: str, scale: float = 1.0, progress: Progress = _silent) -> I
         UnknownName: there is no such system.
         SandboxError: it did not start; the message ends with its log.
     """
+    _check(systems)
     with ExitStack() as held:
         with _lock():
             document = client.alive()
@@ -186,6 +188,14 @@ def _running() -> dict[str, Any]:
     if document is None:
         raise SandboxError("No sandbox is up", hint="start one with `opslib sandbox up`")
     return document
+
+
+def _check(systems: Sequence[str] | None) -> None:
+    from opslib.sandbox import data
+    from opslib.sandbox.lookup import known
+
+    for system in systems or ():
+        known("system", system, data.systems())
 
 
 def _add(document: dict[str, Any], systems: Sequence[str] | None) -> None:

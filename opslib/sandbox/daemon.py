@@ -140,8 +140,7 @@ def run(
         OpsError: something did not start.
     """
     _allow_many_files()
-    for wanted in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(wanted, _leave)
+    _on_signals(_leave)
     sandbox = Sandbox(systems, scale, progress)
     try:
         if owned:
@@ -149,10 +148,12 @@ def run(
                 target=_wait_for_owner, args=(sandbox.control.owner_is_gone,), daemon=True
             ).start()
         sandbox.announce()
+        # Raising out of the event loop would leave its threads waiting for ever.
+        _on_signals(lambda number, frame: sandbox.control.end())
         ready()
         sandbox.control.serve()
     finally:
-        _ignore_signals()
+        _on_signals(signal.SIG_IGN)
         sandbox.close()
 
 
@@ -180,9 +181,9 @@ def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _ignore_signals() -> None:
+def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for wanted in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(wanted, signal.SIG_IGN)
+        signal.signal(wanted, handler)
 
 
 def _wait_for_owner(gone: Callable[[], None]) -> None:

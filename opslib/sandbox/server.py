@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -41,7 +40,8 @@ class Control:
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._owner_gone = False
         self._leases = Leases(self._last_gone)
-        self._loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner()
+        self._loop = self._runner.get_loop()
         application = _application(commands, self._leases, token)
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -52,13 +52,14 @@ class Control:
 
     def serve(self) -> None:
         """Answer until `end`, SIGTERM or SIGINT."""
-        with closing(self._loop):
-            self._loop.run_until_complete(self._server.serve(sockets=[self._socket]))
+        with self._runner:
+            self._runner.run(self._server.serve(sockets=[self._socket]))
 
     def end(self) -> None:
-        """End `serve`, from any thread."""
+        """End `serve`, from any thread or signal handler; nothing happens once it has ended."""
         self._server.should_exit = True
-        self._loop.call_soon_threadsafe(self._leases.closing.set)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._leases.closing.set)
 
     def owner_is_gone(self) -> None:
         """End `serve` as soon as nobody holds a lease, from any thread."""
