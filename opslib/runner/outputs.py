@@ -78,11 +78,11 @@ _ATTRIBUTES = {
 }
 _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=]+")
-_SPEAKING = re.compile(r"<img |[^<>\s](?![^<]*>)")
+_TAG = re.compile(r"<[^>]*>")
 _HEADING = re.compile(r"<(/?)h([1-5])(?=[ >])")
 _ANSI = re.compile(
-    r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_].*?\x1b\\|\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|[ -/]+[0-~])",
-    re.DOTALL,
+    r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?"  # titles, links, device strings
+    r"|\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|[ -/]+[0-~])"  # colours, cursor, character sets
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -205,7 +205,7 @@ def _html(_mime: str, value: Any, _alt: str) -> str:
     body = clean(source[:HTML_LIMIT])
     note = _quiet("Cut here for its size; all of it is in run.ipynb.") if cut else ""
     # What consisted of scripts only is empty now: another form of the same output may still speak.
-    return f'<div class="scroll">{body}</div>{note}' if _SPEAKING.search(body) else ""
+    return f'<div class="scroll">{body}</div>{note}' if "<img " in body or _TAG.sub("", body).strip() else ""
 
 
 def _words(_mime: str, value: Any, _alt: str) -> str:
