@@ -1,4 +1,4 @@
-"""Is the database itself in good order: space, memory, dead rows, transaction ids, indexes.
+"""Is the database itself in good order: space, memory, transaction ids, indexes, pages.
 
 What a plain member of pg_monitor can't see is told apart from what is well: a core check that could
 not look is `unknown`, an estimate that needs rights beyond pg_monitor is `skipped` and says which.
@@ -20,17 +20,13 @@ if TYPE_CHECKING:
 
 # Below these volumes a share says nothing, or nobody would act on it.
 ENOUGH_READS = 100_000
-ENOUGH_DEAD_ROWS = 10_000
-ENOUGH_BLOAT_BYTES = 50 * 1024**2
 ENOUGH_GROWTH_BYTES = 100 * 1024**2
-BLOAT_PCT = 50.0
 # Autovacuum begins at 100 % of its own freeze age; half as much again means that it falls behind.
 FREEZE_AGE_PCT = 150.0
 _MOST_SUBJECTS = 5
 _DAY_S = 86_400
 
 WRAPAROUND = Cause("wraparound-near", "transaction ids run out faster than vacuum gives them back", 20)
-BLOAT = Cause("bloat", "tables hold much more dead space than rows", 60)
 INVALID = Cause("invalid-index", "an index was left behind half built", 55)
 
 
@@ -135,38 +131,6 @@ def wraparound(ages: pd.DataFrame, limit: Limit) -> list[Finding]:
     ]  # fmt: skip
 
 
-def dead_rows(need: pd.DataFrame, limit: Limit) -> list[Finding]:
-    """Find tables whose dead rows vacuum does not clear away.
-
-    Args:
-        need: the statement `autovacuum_need`.
-        limit: per cent of a table's rows that are dead.
-    """
-    if reason := frames.reason(need):
-        return [compare.unknown("dead rows", reason)]
-    many = need[need["dead_rows"].ge(ENOUGH_DEAD_ROWS).fillna(False)]
-    found = [_dead(row, limit) for row in many.to_dict("records")]
-    return _worst(found) or [_all_well("dead rows", len(need), "tables", "vacuum keeps up with changes")]
-
-
-def bloat(estimate: pd.DataFrame) -> list[Finding]:
-    """Find tables that hold much more space than their rows need; an estimate, give or take a fifth.
-
-    Args:
-        estimate: the statement `table_bloat_estimate`; tables whose statistics are hidden from our
-            role are counted in a finding of their own, which is skipped.
-    """
-    if reason := frames.reason(estimate):
-        return [compare.unknown("bloat", reason)]
-    hidden = estimate[estimate["no_statistics"] & estimate["hidden"]]
-    seen = estimate.drop(hidden.index)
-    large = seen[seen["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False) & seen["bloat_pct"].ge(BLOAT_PCT)]
-    found = [_bloated(row) for row in large.head(_MOST_SUBJECTS).to_dict("records")]
-    if not found and (len(seen) or hidden.empty):
-        found = [_all_well("bloat", len(seen), "tables", "tables are not much larger than their rows")]
-    return [*found, *([_hidden(len(hidden), len(estimate))] if len(hidden) else [])]
-
-
 def invalid_indexes(indexes: pd.DataFrame) -> list[Finding]:
     """Find indexes that a failed build left behind; one that is being built now is none of them.
 
@@ -256,41 +220,3 @@ def _hit_rate(row: dict[Any, Any], limit: Limit) -> Finding:
         expected="nearly all reads are served from memory", subject=row["of"], unit=limit.unit,
         why=f"of {volume} block reads{since}: memory is short of what is read; not the fault of an index",
     )  # fmt: skip
-
-
-def _dead(row: dict[Any, Any], limit: Limit) -> Finding:
-    why = "they cost space and time in each scan; see what holds vacuum back"
-    if not row["autovacuum_enabled"]:
-        why = "autovacuum is switched off for this table"
-    subject = f"{row['schema']}.{row['table_name']}"
-    return _below(
-        float(row["dead_pct"]), limit, "dead rows", "vacuum keeps up with changes",
-        subject=subject, cause=BLOAT, why=why,
-    )  # fmt: skip
-
-
-def _worst(found: list[Finding]) -> list[Finding]:
-    bad = [finding for finding in found if finding.status is not Status.OK]
-    return sorted(bad, key=lambda finding: -finding.status.severity)[:_MOST_SUBJECTS]
-
-
-def _bloated(row: dict[Any, Any]) -> Finding:
-    observed = f"about {row['bloat_pct']:.0f} % of {compare.number(row['heap_bytes'] / 1024**2, 'MB')}"
-    return Finding(
-        "bloat", Status.WARNING, f"{row['schema']}.{row['table_name']}", observed, f"{BLOAT_PCT:.0f} %",
-        "tables are not much larger than their rows",
-        "an estimate: measure with pgstattuple before any rewrite, and see first why vacuum fell behind",
-        cause=BLOAT,
-    )  # fmt: skip
-
-
-def _hidden(hidden: int, tables: int) -> Finding:
-    reason = (
-        f"statistics of {hidden} of {tables} tables are hidden from this role;"
-        " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
-    )
-    return compare.skipped("bloat", reason, subject="hidden tables")
-
-
-def _all_well(check: str, number: int, what: str, expected: str) -> Finding:
-    return Finding(check, Status.OK, "", f"{number} {what} looked at", "", expected)

@@ -1,4 +1,4 @@
-"""Does anything hold old rows or old WAL: forgotten slots, replicas that lag, old snapshots."""
+"""Does replication keep up: slots that nobody reads, replicas that lag."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ RETAINED_BYTES = 64 * 1024**2
 RETAINED_BYTES_CRITICAL = 10 * 1024**3
 # Room left before the server cuts the slot off, where a bound is set.
 SAFE_BYTES = 1024**3
-OLD_SNAPSHOT_S = 3600.0
-OLD_SNAPSHOT_XIDS = 1_000_000
 _MOST_SUBJECTS = 5
 
 SLOT = Cause(
@@ -66,20 +64,6 @@ def lag(found: pd.DataFrame, facts: pd.DataFrame, limit: Limit) -> list[Finding]
     ]  # fmt: skip
 
 
-def old_snapshots(horizon: pd.DataFrame, facts: pd.DataFrame) -> list[Finding]:
-    """Find what keeps vacuum from removing dead rows.
-
-    Args:
-        horizon: the statement `xmin_horizon`.
-        facts: the statement `server_facts`: without pg_monitor others' snapshots are hidden.
-    """
-    expected = "no snapshot is older than an hour"
-    if reason := frames.reason(horizon) or blind(facts):
-        return [compare.unknown("old snapshots", reason, expected=expected)]
-    old = [_holder(row, expected) for row in horizon.to_dict("records") if _is_old(row)]
-    return old[:_MOST_SUBJECTS] or [Finding("old snapshots", Status.OK, "", "none", "1 h", expected)]
-
-
 def _slot(row: dict[Any, Any], expected: str) -> Finding | None:
     """Return what is wrong with a slot, or None."""
     retained = 0 if pd.isna(row["retained_bytes"]) else int(row["retained_bytes"])
@@ -95,19 +79,3 @@ def _slot(row: dict[Any, Any], expected: str) -> Finding | None:
     why = "the disk fills until its consumer reads on or the slot is dropped; ask its owner first"
     status = Status.CRITICAL if worst else Status.WARNING
     return Finding("slots", status, str(row["slot"]), observed, "64 MB", expected, why, cause=SLOT)
-
-
-def _is_old(row: dict[Any, Any]) -> bool:
-    if row["owner"] == "autovacuum worker":
-        return False
-    old = not pd.isna(row["since"]) and float(row["since"]) >= OLD_SNAPSHOT_S
-    return old or (not pd.isna(row["xmin_age"]) and int(row["xmin_age"]) >= OLD_SNAPSHOT_XIDS)
-
-
-def _holder(row: dict[Any, Any], expected: str) -> Finding:
-    since = "" if pd.isna(row["since"]) else f"{float(row['since']) / 3600:.1f} h, "
-    return Finding(
-        "old snapshots", Status.WARNING, f"{row['holder']} {row['name']}",
-        f"{row['owner']}: {since}{row['xmin_age']} transactions old", "1 h", expected,
-        "vacuum can't remove any row that died since", "database-connections",
-    )  # fmt: skip

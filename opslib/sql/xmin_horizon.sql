@@ -9,9 +9,11 @@
 -- pooler: yes
 select 'session' as holder, pid::text as name,
        coalesce(nullif(application_name, ''), usename, backend_type) as owner,
-       age(backend_xmin) as xmin_age, clock_timestamp() - xact_start as since, state as detail
+       -- A transaction that wrote and now does nothing has no snapshot, but its own id holds vacuum too.
+       greatest(age(backend_xmin), age(backend_xid)) as xmin_age,
+       clock_timestamp() - xact_start as since, state as detail
 from pg_stat_activity
-where backend_xmin is not null and pid <> pg_backend_pid()
+where (backend_xmin is not null or backend_xid is not null) and pid <> pg_backend_pid()
 union all
 select 'slot', slot_name, coalesce(plugin, slot_type), greatest(age(xmin), age(catalog_xmin)), null,
        case when active then 'active' else 'inactive' end

@@ -1,0 +1,136 @@
+"""Does vacuum keep up: dead rows, dead space, and the old snapshots that hold it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from opslib import frames
+from opslib.checks import compare
+from opslib.checks.database import blind
+from opslib.verdict import Cause, Finding, Status
+
+if TYPE_CHECKING:
+    from opslib.config import Limit
+
+# Below these volumes nobody would act on a share.
+ENOUGH_DEAD_ROWS = 10_000
+URGENT_DEAD_ROWS = 1_000_000
+ENOUGH_BLOAT_BYTES = 50 * 1024**2
+BLOAT_PCT = 50.0
+OLD_SNAPSHOT_S = 3600.0
+OLD_SNAPSHOT_XIDS = 1_000_000
+_MOST_SUBJECTS = 5
+
+BLOAT = Cause("bloat", "tables hold much more dead space than rows", 60)
+
+
+def dead_rows(need: pd.DataFrame, limit: Limit) -> list[Finding]:
+    """Find tables whose dead rows vacuum does not clear away.
+
+    Args:
+        need: the statement `autovacuum_need`.
+        limit: per cent of a table's rows that are dead; critical only from a million dead rows up.
+    """
+    if reason := frames.reason(need):
+        return [compare.unknown("dead rows", reason)]
+    many = need[need["dead_rows"].ge(ENOUGH_DEAD_ROWS).fillna(False)]
+    found = [_dead(row, limit) for row in many.to_dict("records")]
+    return _worst(found) or [_all_well("dead rows", len(need), "vacuum keeps up with changes")]
+
+
+def bloat(estimate: pd.DataFrame) -> list[Finding]:
+    """Find tables that hold much more space than their rows need; an estimate, give or take a fifth.
+
+    Args:
+        estimate: the statement `table_bloat_estimate`; tables whose statistics are hidden from our
+            role are counted in a finding of their own, which is skipped.
+    """
+    if reason := frames.reason(estimate):
+        return [compare.unknown("bloat", reason)]
+    hidden = estimate[estimate["no_statistics"] & estimate["hidden"]]
+    seen = estimate.drop(hidden.index)
+    large = seen[seen["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False) & seen["bloat_pct"].ge(BLOAT_PCT)]
+    found = [_bloated(row) for row in large.head(_MOST_SUBJECTS).to_dict("records")]
+    if not found and (len(seen) or hidden.empty):
+        found = [_all_well("bloat", len(seen), "tables are not much larger than their rows")]
+    return [*found, *([_hidden(len(hidden), len(estimate))] if len(hidden) else [])]
+
+
+def old_snapshots(horizon: pd.DataFrame, facts: pd.DataFrame) -> list[Finding]:
+    """Find what keeps vacuum from removing dead rows.
+
+    Args:
+        horizon: the statement `xmin_horizon`.
+        facts: the statement `server_facts`: without pg_monitor others' snapshots are hidden.
+    """
+    expected = "no snapshot is older than an hour"
+    if reason := frames.reason(horizon) or blind(facts):
+        return [compare.unknown("old snapshots", reason, expected=expected)]
+    old = [_holder(row, expected) for row in horizon.to_dict("records") if _is_old(row)]
+    return old[:_MOST_SUBJECTS] or [Finding("old snapshots", Status.OK, "", "none", "1 h", expected)]
+
+
+def _dead(row: dict[Any, Any], limit: Limit) -> Finding:
+    why = "they cost space and time in each scan; see what holds vacuum back"
+    if not row["autovacuum_enabled"]:
+        why = "autovacuum is switched off for this table"
+    critical = limit.critical if row["dead_rows"] >= URGENT_DEAD_ROWS else None
+    return compare.below(
+        float(row["dead_pct"]), check="dead rows", warning=_first(limit), critical=critical, unit=limit.unit,
+        expected="vacuum keeps up with changes", subject=f"{row['schema']}.{row['table_name']}",
+        cause=BLOAT, why=why,
+    )  # fmt: skip
+
+
+def _first(limit: Limit) -> float | None:
+    return limit.critical if limit.warning is None else limit.warning
+
+
+def _worst(found: list[Finding]) -> list[Finding]:
+    bad = [finding for finding in found if finding.status is not Status.OK]
+    return sorted(bad, key=lambda finding: -finding.status.severity)[:_MOST_SUBJECTS]
+
+
+def _bloated(row: dict[Any, Any]) -> Finding:
+    observed = f"about {row['bloat_pct']:.0f} % of {compare.number(row['heap_bytes'] / 1024**2, 'MB')}"
+    return Finding(
+        "bloat", Status.WARNING, f"{row['schema']}.{row['table_name']}", observed, f"{BLOAT_PCT:.0f} %",
+        "tables are not much larger than their rows",
+        "an estimate: measure with pgstattuple before any rewrite, and see first why vacuum fell behind",
+        cause=BLOAT,
+    )  # fmt: skip
+
+
+def _hidden(hidden: int, tables: int) -> Finding:
+    reason = (
+        f"statistics of {hidden} of {tables} tables are hidden from this role;"
+        " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
+    )
+    return compare.skipped("bloat", reason, subject="hidden tables")
+
+
+def _is_old(row: dict[Any, Any]) -> bool:
+    if row["owner"] == "autovacuum worker":
+        return False
+    old = not pd.isna(row["since"]) and float(row["since"]) >= OLD_SNAPSHOT_S
+    return old or (not pd.isna(row["xmin_age"]) and int(row["xmin_age"]) >= OLD_SNAPSHOT_XIDS)
+
+
+def _holder(row: dict[Any, Any], expected: str) -> Finding:
+    since = "" if pd.isna(row["since"]) else f"{float(row['since']) / 3600:.1f} h, "
+    return Finding(
+        "old snapshots", Status.WARNING, f"{row['holder']} {row['name']}",
+        f"{row['owner']}: {since}{row['xmin_age']} transactions old", "1 h", expected,
+        "vacuum can't remove any row that died since", "database-connections",
+    )  # fmt: skip
+
+
+def _all_well(check: str, tables: int, expected: str) -> Finding:
+    seen = (
+        f"{tables} table{'s' if tables > 1 else ''} looked at"
+        if tables
+        else "no table is large enough to matter"
+    )
+    return Finding(check, Status.OK, "", seen, "", expected)
