@@ -110,9 +110,6 @@ def _parameters(procedure: Procedure) -> str:
     own = [parameter for parameter in procedure.parameters if parameter.name not in _OPTIONS]
     formatter = click.HelpFormatter(max_width=100)
     with formatter.section(f"\nParameters of {procedure.id}"):
-        rows = [
-            (f"-p {p.name}={p.default}", f"{p.help.rstrip('.')} ({p.allowed})" if p.help else p.allowed)
-            for p in own
-        ]
+        rows = [(f"-p {p.name}={p.default}", f"{p.help} [{p.allowed}]".strip()) for p in own]
         formatter.write_dl(rows) if rows else formatter.write_text("none besides --system and --env")
     return formatter.getvalue()
