@@ -103,6 +103,12 @@ def build(root: Path, monkeypatch: pytest.MonkeyPatch, url: str = "http://127.0.
     return project
 
 
+def begun(project: Project) -> bool:
+    """Return whether a run in progress has shown its banner."""
+    saved = list((project.home / "spool").glob("*/run.ipynb"))
+    return bool(saved) and "opslib-banner" in saved[0].read_text(encoding="utf-8")
+
+
 def write_notebook(path: Path, **changes: Any) -> None:
     """Write a notebook that compares its parameter `degrees` with 30 and 40."""
     procedure = path.stem

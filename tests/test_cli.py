@@ -229,7 +229,7 @@ def test_an_interrupt_ends_with_130_and_keeps_the_record(project: Project) -> No
         words, cwd=project.root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
-    while not _cells_done(project) and time.monotonic() < deadline:
+    while not shop.begun(project) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(running.pid, signal.SIGINT)
     _, err = running.communicate(timeout=60)
@@ -237,12 +237,6 @@ def test_an_interrupt_ends_with_130_and_keeps_the_record(project: Project) -> No
     assert "Traceback" not in err
     (run,) = json.loads(project.opslib("history", "--json").stdout)["runs"]
     assert (run["verdict"], run["cause"]["id"]) == ("unknown", "interrupted")
-
-
-def _cells_done(project: Project) -> bool:
-    """Whether the run in progress has come past its first cells."""
-    saved = list((project.home / "spool").glob("*/run.ipynb"))
-    return bool(saved) and "opslib-banner" in saved[0].read_text(encoding="utf-8")
 
 
 def test_help_answers_at_once_because_it_loads_nothing_heavy(project: Project) -> None:

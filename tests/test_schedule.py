@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +17,8 @@ from opslib import schedule
 from opslib.config import Slot
 from opslib.errors import ConfigError
 from opslib.verdict import Status
+from tests import shop
+from tests.shop import Project
 
 
 class Kept:
@@ -184,3 +190,85 @@ def test_a_busy_target_keeps_its_slot_waiting_for_the_next_tick(tmp_path: Path) 
 
     schedule.tick([slot()], kept, tmp_path, start, at("2026-07-10T04:10:00"))
     assert [item.state for item in inner[0].waiting] == ["running"]
+
+
+# ---- with the real runner
+
+
+SLOTS = """owner: on-call
+environment: production
+slots:
+  - {id: warm, procedure: too-warm, system: shop, cron: "0 0 1 1 *", parameters: {degrees: 35}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose schedule has one slot, due since new year."""
+    monkeypatch.chdir(tmp_path)
+    built = shop.build(tmp_path, monkeypatch)
+    built.schedule(SLOTS)
+    return built
+
+
+def test_two_ticks_at_the_same_moment_run_a_slot_once(project: Project) -> None:
+    """Two cron lines, two machines' clocks, a person who is impatient: one run."""
+    words = [sys.executable, "-m", "opslib", "schedule", "tick", "--json"]
+    ticks = [
+        subprocess.Popen(words, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    reports = [json.loads(tick.communicate(timeout=120)[0]) for tick in ticks]
+    ran = [entry for report in reports for entry in report["ran"]]
+    assert [(entry["slot"], entry["verdict"]) for entry in ran] == [("warm", "warning")]
+    assert sorted(tick.returncode for tick in ticks) == [0, 1]
+    (run,) = json.loads(project.opslib("history", "--json").stdout)["runs"]
+    assert (run["trigger"], run["actor"]) == ("schedule", "schedule:warm")
+    assert run["scheduled_for"] == ran[0]["scheduled_for"]
+
+
+def test_the_list_shows_the_last_result_and_the_next_time(project: Project) -> None:
+    """Due before the tick, done after it, with the verdict."""
+    before = json.loads(project.opslib("schedule", "list", "--json").stdout)["slots"][0]
+    assert (before["state"], before["verdict"]) == ("due", "")
+    assert project.opslib("schedule", "tick").returncode == 1
+    after = json.loads(project.opslib("schedule", "list", "--json").stdout)["slots"][0]
+    assert (after["state"], after["verdict"]) == ("done", "warning")
+    assert after["next"] > before["latest"]
+
+
+def test_a_slot_whose_needs_are_not_met_is_recorded_once(project: Project) -> None:
+    """Otherwise every tick of the day would try again and tell again."""
+    project.schedule(SLOTS.replace("too-warm", "needs-database").replace(", parameters: {degrees: 35}", ""))
+    assert project.opslib("schedule", "tick").returncode == 3
+    second = project.opslib("schedule", "tick")
+    assert (second.returncode, second.stdout) == (0, "nothing is due\n")
+
+
+def test_a_slot_that_names_no_procedure_of_ours_is_told_at_each_tick(project: Project) -> None:
+    """A slip in the schedule stays loud until it is mended."""
+    project.schedule(SLOTS.replace("too-warm", "too-worm"))
+    for _ in range(2):
+        done = project.opslib("schedule", "tick")
+        assert done.returncode == 3
+        assert "there is no procedure too-worm; did you mean too-warm?" in done.stdout
+
+
+def test_a_tick_killed_in_the_middle_leaves_the_slot_done_and_unknown(project: Project) -> None:
+    """The lock dies with the process; what was run is kept, and is not run again."""
+    path = project.notebooks / "monitor" / "too-warm.ipynb"
+    slow = path.read_text(encoding="utf-8").replace(
+        "ops.check.below(", "import time; time.sleep(60); ops.check.below("
+    )
+    path.write_text(slow, encoding="utf-8")
+    words = [sys.executable, "-m", "opslib", "schedule", "tick"]
+    tick = subprocess.Popen(words, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not shop.begun(project) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    tick.kill()
+    tick.wait(30)
+    second = project.opslib("schedule", "tick")
+    assert (second.returncode, second.stdout) == (0, "nothing is due\n")
+    (run,) = json.loads(project.opslib("history", "--json").stdout)["runs"]
+    assert (run["verdict"], run["actor"]) == ("unknown", "schedule:warm")
