@@ -33,8 +33,7 @@ class Row:
         procedure: what was run.
         verdict: what it said.
         expected: what it had to say.
-        cause: the cause it named, or "".
-        seconds: how long it took.
+        cause: the cause it named, or why it was not run, or "".
         record: folder of the record.
     """
 
@@ -43,7 +42,6 @@ class Row:
     verdict: str
     expected: str
     cause: str
-    seconds: float
     record: str
 
 
@@ -85,8 +83,18 @@ def routine(archive: Path) -> list[Row]:
     """Run the healthy system's daily routine."""
     from opslib.runner.routine import run_routine
 
-    done = run_routine(HEALTHY, "sandbox", "daily", archive=archive)
-    return [row(outcome, "ok") for outcome in done.outcomes]
+    done = run_routine(HEALTHY, "sandbox", "daily", archive=archive, progress=say)
+    return [
+        Row(
+            HEALTHY,
+            line.procedure or line.item,
+            line.verdict,
+            "ok" if line.state == "ran" else line.verdict,
+            line.cause or (line.state if line.state != "ran" else ""),
+            line.record,
+        )
+        for line in done.lines
+    ]
 
 
 def diagnose(archive: Path, expected: str) -> Row:
@@ -102,15 +110,7 @@ def row(outcome: Outcome, expected: str) -> Row:
     """Return the table row of one outcome."""
     seen: dict[str, Any] = outcome.document
     cause = seen["cause"]["id"] if seen["cause"] else ""
-    return Row(
-        seen["system"],
-        seen["procedure"],
-        seen["verdict"],
-        expected,
-        cause,
-        float(seen["duration_s"]),
-        str(outcome.record),
-    )
+    return Row(seen["system"], seen["procedure"], seen["verdict"], expected, cause, str(outcome.record))
 
 
 def report(rows: list[Row], seconds: float) -> None:
@@ -120,14 +120,14 @@ def report(rows: list[Row], seconds: float) -> None:
 
     console = Console()
     table = Table(title=f"opslib demo: {len(rows)} runs in {seconds:.0f} s", title_justify="left")
-    for name in ("system", "procedure", "verdict", "cause", "s"):
+    for name in ("system", "procedure", "verdict", "cause or state"):
         table.add_column(name)
     for item in rows:
         colour = {"ok": "green", "warning": "yellow", "critical": "red"}.get(item.verdict, "white")
         verdict = f"[{colour}]{item.verdict}[/]" + ("" if item.verdict == item.expected else " (unexpected)")
-        table.add_row(item.system, item.procedure, verdict, item.cause, f"{item.seconds:.1f}")
+        table.add_row(item.system, item.procedure, verdict, item.cause)
     console.print(table)
-    shown = next((item for item in rows if item.cause), rows[-1])
+    shown = next((item for item in rows if item.verdict == "critical"), rows[-1])
     console.print(f"report of the broken system: {shown.record}/run.html", soft_wrap=True)
     console.print(f"try it yourself: {sys.executable} -m opslib sandbox up", soft_wrap=True)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ class Client(NotebookClient):  # type: ignore[misc]
         env: Mapping[str, str],
         cwd: Path,
         run_timeout_s: float | None,
+        sockets: Path | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Ending:
         """Run all cells, stop at the first error, and say how it ended; the kernel is gone after.
@@ -67,25 +68,27 @@ class Client(NotebookClient):  # type: ignore[misc]
             env: environment of the kernel.
             cwd: its working directory.
             run_timeout_s: the longest that all cells together may take; None for no bound.
+            sockets: private folder for the kernel's sockets; a temporary one where its path is too long.
             progress: told a short line at each code cell.
         """
         self.reset_execution_trackers()
-        with tempfile.TemporaryDirectory(prefix="opslib-", ignore_cleanup_errors=True) as sockets:
+        with _private(sockets) as folder:
             try:
                 async with asyncio.timeout(run_timeout_s) as bound:
-                    await self._start(env, cwd, sockets)
+                    await self._start(env, cwd, folder)
                     return await self._cells(progress or _silent)
             except (TimeoutError, DeadKernelError, asyncio.CancelledError) as error:
                 return self._stopped(error, bound.expired(), run_timeout_s)
             finally:
                 await self._stop()
 
-    async def _start(self, env: Mapping[str, str], cwd: Path, sockets: str) -> None:
+    async def _start(self, env: Mapping[str, str], cwd: Path, sockets: Path) -> None:
         self.km = self.create_kernel_manager()
-        if os.name == "posix" and len(sockets) < _SOCKET_PATH_MOST:
+        self.km.connection_file = str(sockets / "kernel.json")
+        if os.name == "posix" and _fits(sockets):
             # Unencrypted TCP on loopback can be read by others on the machine; a private socket not.
             self.km.transport = "ipc"
-            self.km.ip = str(Path(sockets) / "kernel")
+            self.km.ip = str(sockets / "kernel")
         # The kernel repeats what native code and child processes print on its own stdout and stderr.
         # Inherited, that would reach our terminal or a service's log unmasked; so it ends in memory.
         sink = await self._listen()
@@ -176,6 +179,20 @@ class Client(NotebookClient):  # type: ignore[misc]
             return
         with suppress(CellControlSignal):
             await asyncio.shield(self._async_cleanup_kernel())
+
+
+@contextmanager
+def _private(sockets: Path | None) -> Iterator[Path]:
+    if sockets is not None and _fits(sockets):
+        sockets.mkdir(mode=0o700, exist_ok=True)
+        yield sockets
+        return
+    with tempfile.TemporaryDirectory(prefix="opslib-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _fits(sockets: Path) -> bool:
+    return len(str(sockets)) < _SOCKET_PATH_MOST
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -124,6 +124,7 @@ async def _execute(request: Request, spool: Spool, masker: Masker) -> tuple[dict
         env=kernel_environment(request),
         cwd=Path.cwd(),
         run_timeout_s=request.run_timeout_s,
+        sockets=spool.folder / "kernel",
         progress=request.progress and _said(request),
     )
     notebooks.close(notebook, ending)

@@ -42,7 +42,8 @@ def seal(
     archive = Path(intent["archive"])
     stated = _stated(document, intent, ending, masked, (result or {}).get("calls", []))
     files = {"run.ipynb": record.encode(notebook)}
-    files["run.html"] = page.render(notebook, stated, _history(archive, document)).encode()
+    shown = record.statement(stated, files)
+    files["run.html"] = page.render(notebook, shown, _history(archive, document)).encode()
     whole = record.encode(record.statement(stated, files))
     started = datetime.fromisoformat(intent["started_at"])
     folder = store.publish(archive, document["run_id"], started, {**files, "run.json": whole})
