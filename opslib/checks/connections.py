@@ -51,7 +51,7 @@ def doors(tried: pd.DataFrame, probes: pd.DataFrame, endpoints: Iterable[HealthE
         endpoints: the endpoints that were asked.
 
     Returns:
-        One finding for the doors and, where the app tells of its database, one for the app.
+        One finding.
     """
     expected = "every door opens"
     if (reason := frames.reason(tried)) or tried.empty:
@@ -60,10 +60,10 @@ def doors(tried: pd.DataFrame, probes: pd.DataFrame, endpoints: Iterable[HealthE
     shut = tried[~tried["reachable"].astype(bool)]
     if shut.empty:
         opened = f"{', '.join(tried['door'])} open"
-        return [Finding("doors", Status.OK, "", opened, "", expected), *_app(seen)]
+        return [Finding("doors", Status.OK, "", opened, "", expected)]
     kinds = ", ".join(f"{row['door']}: {row['kind']}" for row in shut.to_dict("records"))
     if len(shut) < len(tried):
-        return [_half_open(shut, kinds, expected), *_app(seen)]
+        return [_half_open(shut, kinds, expected)]
     return [_shut(shut, kinds, expected, _witness(seen))]
 
 
@@ -98,6 +98,23 @@ def limits(frame: pd.DataFrame) -> list[Finding]:
     if near.empty:
         return [Finding("own limits", Status.OK, "", f"{len(others)} limits, none near", "", expected)]
     return [_own_limit(row, expected) for row in near.to_dict("records")]
+
+
+def app(probes: pd.DataFrame, endpoints: Iterable[HealthEndpoint], headroom: pd.DataFrame) -> list[Finding]:
+    """Judge what the app says of its database, where it says anything and we are in.
+
+    Args:
+        probes: `ops.site.probe()`.
+        endpoints: the endpoints that were asked.
+        headroom: statement `connections_headroom`: what is true for us need not be true for the app.
+    """
+    telling = [endpoint for endpoint in endpoints if "database" in endpoint.expect]
+    if not telling:
+        return [compare.skipped("app database", "no endpoint of this system tells of its database")]
+    if reason := frames.reason(probes) or frames.reason(headroom):
+        return [compare.unknown("app database", reason, next="health-check")]
+    room = _room(headroom)
+    return [_app_database(look, room is not None and room <= 0) for look in looks(probes, telling)]
 
 
 def pool(
@@ -159,21 +176,16 @@ def _half_open(shut: pd.DataFrame, kinds: str, expected: str) -> Finding:
     return Finding("doors", Status.WARNING, "", f"shut: {kinds}", "", expected, str(shut.iloc[0]["error"]))
 
 
-def _app(seen: list[Look]) -> list[Finding]:
-    """Return what the app says of its database, where it says anything."""
-    reporting = [look for look in seen if look.read and "database" in look.endpoint.expect]
-    return [_app_database(look) for look in reporting]
-
-
-def _app_database(look: Look) -> Finding:
-    expected = " or ".join(look.endpoint.expect["database"])
+def _app_database(look: Look, full: bool) -> Finding:
+    check, expected = "app database", " or ".join(look.endpoint.expect["database"])
+    if not look.read:
+        return compare.unknown(check, look.says or "it gave no JSON", subject=look.name, next="health-check")
     if "database" not in look.wrong:
-        return Finding("app database", Status.OK, look.name, expected, "", expected)
-    why = "the app can't use the database although we can"
-    return Finding(
-        "app database", Status.CRITICAL, look.name, look.wrong["database"], "", expected, why,
-        "health-check", APP,
-    )  # fmt: skip
+        return Finding(check, Status.OK, look.name, expected, "", expected)
+    why = "no slot is left for it" if full else "it can't use the database although we can"
+    seen = look.wrong["database"]
+    cause = None if full else APP
+    return Finding(check, Status.CRITICAL, look.name, seen, "", expected, why, "health-check", cause)
 
 
 def _slots(row: pd.Series[Any], owners: pd.DataFrame, limit: Limit) -> Finding:

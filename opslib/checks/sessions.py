@@ -223,8 +223,9 @@ def _status(value: float, limit: Limit) -> Status:
 
 
 def _bounds(limit: Limit) -> str:
+    scale = _MINUTE if limit.unit == "min" else 1.0
     values = [value for value in (limit.warning, limit.critical) if value is not None]
-    return " / ".join(f"{value:.3g} {limit.unit}" for value in values)
+    return " / ".join(span(value * scale) for value in values)
 
 
 def _first(limit: Limit) -> float:

@@ -66,15 +66,15 @@ def _give_slots_back(world: World, system: str) -> None:
 
 
 def _forget_transactions(world: World, system: str) -> None:
-    """Write a row each in a few transactions that nobody ends."""
+    """Lock a row each in a few transactions that nobody ends."""
     stack = world.hold("idle-in-transaction", system)
     table, key = BUSY_TABLES[system]
     for number in range(4):
         connection = stack.enter_context(closing(open_as_app(world.databases, system, _FORGETFUL)))
         connection.execute("begin")
         connection.execute(
-            f"update {table} set {key} = {key} where {key} ="
-            f" (select {key} from {table} order by {key} limit 1 offset {number})".encode()
+            f"select 1 from {table} where {key} ="
+            f" (select {key} from {table} order by {key} limit 1 offset {number}) for update".encode()
         )
     _until_old(
         world,
@@ -179,7 +179,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         "idle-in-transaction",
-        "transactions wrote rows and were then forgotten open",
+        "transactions locked rows and were then forgotten open",
         _forget_transactions,
         _end_transactions,
         _critical("idle-in-transaction", "database-connections"),
