@@ -45,6 +45,8 @@ SETTINGS: Mapping[str, str] = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "autovacuum": "on",
+    # The least that is allowed: a scenario can outgrow it within a second.
+    "autovacuum_freeze_max_age": "100000",
     "track_io_timing": "on",
     "wal_level": "logical",
     "max_wal_size": "256MB",

@@ -1,0 +1,139 @@
+"""Ways in which a database goes bad slowly, while everything still works."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from opslib.sandbox.scenario import Scenario, World
+from opslib.sandbox.scenarios.database_connections import BUSY_TABLES
+from opslib.sandbox.sessions import gone, open_as_app
+from opslib.verdict import Status
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+# More than half as much again as the sandbox's `autovacuum_freeze_max_age`.
+_BURNT_IDS = 170_000
+_EXPORT = "nightly-export"
+_STAGING, _STAGED_ROWS = "import_staging", 400_000
+_INDEX = "lookup_once_key"
+_SLOT, _WAL_BLOCKS, _WAL_BLOCK_BYTES = "analytics_sync", 10, 8 * 1024**2
+
+
+def _age(world: World, system: str) -> None:
+    """Use up transaction ids while an open transaction keeps vacuum from giving any back."""
+    stack = world.hold("wraparound-near", system)
+    export = stack.enter_context(closing(open_as_app(world.databases, system, _EXPORT)))
+    export.execute("begin")
+    export.execute("select pg_current_xact_id()")
+    with world.databases.admin(system) as admin:
+        admin.execute(
+            f"do $$ begin for number in 1..{_BURNT_IDS} loop"
+            " perform pg_current_xact_id(); commit; end loop; end $$".encode()
+        )
+
+
+def _grow_young(world: World, system: str) -> None:
+    world.release("wraparound-near", system)
+    gone(world.databases, system, _EXPORT)
+    for database in (system, "postgres", "template1"):
+        with _elsewhere(world, system, database) as admin:
+            admin.execute("vacuum (freeze)")
+
+
+def _elsewhere(world: World, system: str, database: str) -> Connection:
+    import psycopg
+
+    return psycopg.connect(world.databases.dsn(system, "admin"), dbname=database, autocommit=True)
+
+
+def _bloat(world: World, system: str) -> None:
+    """Fill a table that autovacuum is told to leave alone, and delete nearly all of it."""
+    with world.databases.admin(system) as admin:
+        admin.execute(
+            f"create table {_STAGING} (id bigint primary key, line text)"
+            " with (autovacuum_enabled = off)".encode()
+        )
+        admin.execute(
+            f"insert into {_STAGING} select number, repeat(md5(number::text), 5)"
+            f" from generate_series(1, {_STAGED_ROWS}) number".encode()
+        )
+        admin.execute(f"delete from {_STAGING} where id % 20 <> 0".encode())
+        admin.execute(f"analyze {_STAGING}".encode())
+
+
+def _remove_bloat(world: World, system: str) -> None:
+    with world.databases.admin(system) as admin:
+        admin.execute(f"drop table if exists {_STAGING}".encode())
+
+
+def _fail_to_index(world: World, system: str) -> None:
+    """Build a unique index over rows that are not unique; what is left of it is invalid."""
+    import psycopg
+
+    table = BUSY_TABLES[system][0]
+    with world.databases.admin(system) as admin:
+        try:
+            admin.execute(f"create unique index concurrently {_INDEX} on {table} ((true))".encode())
+        except psycopg.errors.UniqueViolation:
+            return
+
+
+def _drop_index(world: World, system: str) -> None:
+    with world.databases.admin(system) as admin:
+        admin.execute(f"drop index if exists {_INDEX}".encode())
+
+
+def _leave_a_slot(world: World, system: str) -> None:
+    """Make a slot for a consumer that never comes, and let the server write on."""
+    with world.databases.admin(system) as admin:
+        admin.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (_SLOT,))
+        for _ in range(_WAL_BLOCKS):
+            admin.execute(
+                "select pg_logical_emit_message(false, 'sync', repeat('x', %s))", (_WAL_BLOCK_BYTES,)
+            )
+
+
+def _drop_slot(world: World, system: str) -> None:
+    with world.databases.admin(system) as admin:
+        admin.execute(
+            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s",
+            (_SLOT,),
+        )
+
+
+def _warning(cause: str) -> dict[str, tuple[Status, str]]:
+    return {"database-health": (Status.WARNING, cause)}
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        "wraparound-near",
+        "an open transaction keeps vacuum from giving transaction ids back",
+        _age,
+        _grow_young,
+        _warning("wraparound-near"),
+    ),
+    Scenario(
+        "bloat",
+        "a table was filled, nearly emptied and never vacuumed",
+        _bloat,
+        _remove_bloat,
+        _warning("bloat"),
+    ),
+    Scenario(
+        "invalid-index",
+        "an index build failed half way and left its remains",
+        _fail_to_index,
+        _drop_index,
+        _warning("invalid-index"),
+    ),
+    Scenario(
+        "slot-retaining-wal",
+        "a replication slot keeps WAL for a consumer that is gone",
+        _leave_a_slot,
+        _drop_slot,
+        _warning("slot-retaining-wal"),
+    ),
+)
