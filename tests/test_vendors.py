@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from opslib import vendors
 from opslib.config import Secret, VendorAccess
+from opslib.config.fields import StatusFormat
 from opslib.errors import Malformed, SourceError, UnknownName
 from opslib.sandbox import hosting
 from opslib.sandbox.hosting import Project
@@ -20,7 +21,7 @@ from tests.servers import in_turn, reply, serving
 
 SPEC = Path(__file__).parents[1].parent / "shared" / "reference" / "specs" / "vercel.min.json"
 jsonschema: Any = pytest.importorskip("jsonschema")
-FORMATS = ("statuspage", "incidentio", "betterstack")
+FORMATS = ("statuspage", "incident.io", "betterstack")
 
 
 def vendor(status_format: str = "statuspage") -> VendorState:
@@ -77,6 +78,12 @@ def test_each_client_promises_columns_for_each_of_its_methods(name: str) -> None
     client = vendors.load(name)
     public = {m for m in vars(client) if not m.startswith("_") and callable(getattr(client, m))}
     assert public == set(client.COLUMNS)
+
+
+def test_every_format_that_a_file_may_name_can_be_read() -> None:
+    """A format that nobody reads would leave a vendor unwatched in silence."""
+    assert {*FORMATS, "none"} == set(get_args(StatusFormat))
+    assert set(statuspage.PATHS) == set(FORMATS)
 
 
 @pytest.mark.parametrize("status_format", FORMATS)

@@ -55,6 +55,7 @@ class Listener:
         )
         config.load()
         server = uvicorn.Server(config)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # The server's own main loop only watches for signals, which belong to the daemon.
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[self._socket])
@@ -78,4 +79,6 @@ def _bound(port: int) -> socket.socket:
     found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     found.bind((HOST, port))
+    # Needed to bind where connections linger; without it afterwards, nobody else can share the port.
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return found

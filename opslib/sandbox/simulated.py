@@ -21,7 +21,7 @@ class VendorState:
     Args:
         name: opslib's name of it.
         title: its name as people write it.
-        status_format: statuspage, incidentio, betterstack or none.
+        status_format: statuspage, incident.io, betterstack or none.
         components: parts on its status page.
         token: what its API wants to see.
         outages: who wants it out (scenario and system) -> components that are down.
@@ -57,7 +57,7 @@ class VendorState:
 
 def page_document(vendor: VendorState) -> dict[str, Any]:
     """Return the status page in the vendor's format."""
-    makers = {"statuspage": _statuspage, "incidentio": _incidentio, "betterstack": _betterstack}
+    makers = {"statuspage": _statuspage, "incident.io": _incidentio, "betterstack": _betterstack}
     return makers[vendor.status_format](vendor)
 
 

@@ -15,7 +15,7 @@ from opslib.sandbox.simulated import VendorState, page_document
 STATUS_PAGE = "status-page"
 _PAGE_PATHS = {
     "statuspage": "api/v2/summary.json",
-    "incidentio": "api/v1/summary",
+    "incident.io": "api/v1/summary",
     "betterstack": "index.json",
 }
 

@@ -1,7 +1,7 @@
 """What vendors say of themselves: three formats of public status pages, read alike.
 
 `statuspage` is Atlassian's `/api/v2/summary.json` (incident.io serves it too, with the times in
-other fields), `incidentio` is incident.io's own `/api/v1/summary`, `betterstack` is `/index.json`.
+other fields), `incident.io` is incident.io's own `/api/v1/summary`, `betterstack` is `/index.json`.
 Only JSON with the expected keys is believed: a page in any other shape says nothing about the vendor.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLUMNS = ("vendor", "kind", "name", "state", "used", "detail", "since", "url", "error")
 PATHS = {
     "statuspage": "/api/v2/summary.json",
-    "incidentio": "/api/v1/summary",
+    "incident.io": "/api/v1/summary",
     "betterstack": "/index.json",
 }
 STATES = ("operational", "maintenance", "degraded", "outage")
@@ -90,7 +90,7 @@ def parse(document: Any, page_format: str) -> list[Row]:
     Raises:
         Malformed: the document is not what `page_format` promises.
     """
-    readers = {"statuspage": _statuspage, "incidentio": _incidentio, "betterstack": _betterstack}
+    readers = {"statuspage": _statuspage, "incident.io": _incidentio, "betterstack": _betterstack}
     try:
         return readers[page_format](document)
     except (KeyError, TypeError, AttributeError) as error:
@@ -101,7 +101,7 @@ def _read_one(
     access: VendorAccess, resolver: str | None, on_call: Callable[[Call], None] | None
 ) -> list[Row]:
     url = str(access.status_url).rstrip("/")
-    if access.status_format not in PATHS:
+    if access.status_format == "none":
         rows = [_row("page", access.name, "", "opslib can read no status page of this vendor")]
     else:
         try:
@@ -115,7 +115,7 @@ def _read_one(
 
 def _absent(rows: Sequence[Row], access: VendorAccess) -> list[Row]:
     """Return a row for each chosen component that its page does not know (any more)."""
-    if access.status_format == "incidentio":
+    if access.status_format == "incident.io":
         return []  # such a page lists only what is affected
     listed = {row["name"].casefold() for row in rows if row["kind"] == "component"}
     return [
