@@ -17,6 +17,8 @@ from opslib.errors import EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE, DiskFull, 
 
 EXIT_BROKEN_PIPE = 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# A place that was named and cannot be used; any other error of the system is our own fault.
+_UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -49,6 +51,16 @@ def _guarded(words: list[str]) -> int:
         return _system_error(words, error)
     except Exception as error:  # noqa: BLE001 - the last resort; it is written down and told
         return _crashed(words, error)
+    except BaseException as error:
+        if _cancelled(error):
+            return _tell(words, "Interrupted", "stopped from outside", "", EXIT_INTERRUPTED)
+        raise
+
+
+def _cancelled(error: BaseException) -> bool:
+    """Whether a run was stopped by SIGTERM. Who never loaded asyncio cannot have met its exception."""
+    loops = sys.modules.get("asyncio")
+    return loops is not None and isinstance(error, loops.CancelledError)
 
 
 def _hint(error: click.ClickException) -> str:
@@ -79,9 +91,10 @@ def _system_error(words: Sequence[str], error: OSError) -> int:
     name = f"{error.filename}: " if error.filename else ""
     if error.errno in _FULL:
         return _tell(words, "DiskFull", f"{name}no space left on the disk", DiskFull.hint, EXIT_UNKNOWN)
-    if isinstance(error, PermissionError) and error.filename:
-        hint = "give this user access, or name another place"
-        return _tell(words, "PermissionError", f"{name}permission denied", hint, EXIT_USAGE)
+    if error.filename and error.errno in _UNUSABLE:
+        why = (error.strerror or "cannot be used").lower()
+        hint = "check --archive, OPSLIB_ARCHIVE and OPSLIB_HOME"
+        return _tell(words, "Unusable", f"{name}{why}", hint, EXIT_USAGE)
     return _crashed(words, error)
 
 

@@ -210,6 +210,16 @@ def test_an_unexpected_error_is_one_line_that_names_a_masked_log(
     assert log.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("name", ["OPSLIB_HOME", "OPSLIB_ARCHIVE"])
+def test_a_place_that_cannot_be_used_is_named(project: Project, name: str) -> None:
+    """A file where a folder should be: one sentence, no traceback, nothing half-written."""
+    blocked = project.root / "parameters" / "systems" / "shop.yml"
+    done = project.opslib("run", "too-warm", "--system", "shop", **{name: str(blocked)})
+    assert done.returncode == 64
+    assert str(blocked) in done.stderr and "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 2
+
+
 def test_a_reader_that_leaves_early_is_no_error(project: Project) -> None:
     """`opslib list | head -1` must not end in a traceback."""
     command = f"{sys.executable} -m opslib list --json | true"
@@ -217,8 +227,9 @@ def test_a_reader_that_leaves_early_is_no_error(project: Project) -> None:
     assert done.stderr == ""
 
 
-def test_an_interrupt_ends_with_130_and_keeps_the_record(project: Project) -> None:
-    """Ctrl-C during a run: no kernel left, verdict unknown, nothing lost."""
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_with_130_and_keeps_the_record(project: Project, how: signal.Signals) -> None:
+    """Ctrl-C, or a service manager that stops us: verdict unknown, nothing lost."""
     path = project.notebooks / "monitor" / "too-warm.ipynb"
     slow = path.read_text(encoding="utf-8").replace(
         "ops.check.below(", "import time; time.sleep(60); ops.check.below("
@@ -231,7 +242,7 @@ def test_an_interrupt_ends_with_130_and_keeps_the_record(project: Project) -> No
     deadline = time.monotonic() + 60
     while not shop.begun(project) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.kill(running.pid, signal.SIGINT)
+    os.kill(running.pid, how)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "Traceback" not in err

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.cli import output
+from opslib.runner.attempt import NEEDS
 from opslib.show.words import HEADLINE, SENTENCE, SIGN, counts
 from opslib.verdict import Status
 
@@ -18,7 +19,7 @@ def show(document: Mapping[str, Any]) -> None:
     """
     status = Status(document["verdict"])
     findings = list(document.get("findings") or [])
-    skipped = bool(findings) and all(f["status"] == Status.SKIPPED for f in findings)
+    skipped = bool(findings) and all(f["check"] == NEEDS for f in findings)
     headline(status, f"{document['procedure']} on {document['system']} ({document['environment']})")
     if skipped:
         output.say("  not run: nothing that it needs can be looked at here", style="dim")

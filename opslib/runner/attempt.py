@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opslib.runner.request import Request
 
 SANDBOX = "sandbox"
+NEEDS = "needs"  # the check of which a procedure that cannot look here has one finding a reason
 
 
 def target(system: str, environment: str) -> Environment:
@@ -77,7 +78,7 @@ def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -
     from opslib.runner.request import Ending
 
     procedure = request.procedure
-    findings = [Finding("needs", Status.SKIPPED, procedure.id, "not looked at", why=why) for why in reasons]
+    findings = [Finding(NEEDS, Status.SKIPPED, procedure.id, "not looked at", why=why) for why in reasons]
     result = {"verdict": str(Status.UNKNOWN), "findings": [finding.to_dict() for finding in findings]}
     intent = {
         "run_id": request.run_id,

@@ -133,7 +133,7 @@ def collect(system: str, environment: str, routine: str, max_age_minutes: int, a
     try:
         items = target.system.routine(routine).items
     except UnknownName as error:
-        return frames.unavailable(COLUMNS, error.text())
+        return frames.unavailable(COLUMNS, error.message)
 
     def answer(jobs: Sequence[Job]) -> Documents:
         def one(job: Job) -> Mapping[str, Any]:

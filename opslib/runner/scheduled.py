@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from opslib import catalog, ids
 from opslib.runner import attempt, routine
+from opslib.schedule import TRIGGER, name
 
 if TYPE_CHECKING:
     from opslib.config import Slot
-
-TRIGGER = "schedule"
 
 
 def start(slot: Slot, moment: datetime, archive: Path) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def _routine(slot: Slot, moment: datetime, archive: Path) -> dict[str, Any]:
         str(slot.routine),
         archive=archive,
         trigger=TRIGGER,
-        actor=f"{TRIGGER}:{slot.id}",
+        actor=name(slot),
         scheduled_for=ids.stamp(moment),
     )
     return done.to_dict()
@@ -53,7 +52,7 @@ def _procedure(slot: Slot, moment: datetime, archive: Path) -> dict[str, Any]:
         parameters=procedure.parse(slot.parameters),
         archive=archive,
         trigger=TRIGGER,
-        actor=f"{TRIGGER}:{slot.id}",
+        actor=name(slot),
         scheduled_for=ids.stamp(moment),
     )
     return attempt.attempt(request, target)
