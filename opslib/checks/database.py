@@ -195,7 +195,10 @@ def _day_old(history: pd.DataFrame, now: datetime) -> tuple[float, float] | None
 
 
 def _doubling(pct: float) -> str:
-    return f"at this pace it is twice as large in {100 / pct:.0f} weeks" if pct > 0 else ""
+    if pct <= 0:
+        return ""
+    weeks = max(1, round(100 / pct))
+    return f"at this pace it is twice as large in {weeks} week{'s' if weeks > 1 else ''}"
 
 
 def _below(
