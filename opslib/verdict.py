@@ -102,6 +102,9 @@ class Finding:
         """Stable identity of the finding, for trends and suppression."""
         return f"{self.check}:{self.subject}" if self.subject else self.check
 
+    def _ipython_display_(self) -> None:
+        """Show nothing as the value of a cell: the finding is shown where it is made."""
+
     def to_dict(self) -> dict[str, str]:
         """The nine columns that every finding has."""
         return {name: str(getattr(self, name)) for name in FINDING_COLUMNS}
@@ -125,6 +128,9 @@ class Verdict:
     def cause(self) -> Cause | None:
         """The cause to act on first."""
         return self.causes[0] if self.causes else None
+
+    def _ipython_display_(self) -> None:
+        """Show nothing as the value of a cell: banner and note say it."""
 
 
 def combine(statuses: Iterable[Status]) -> Status:

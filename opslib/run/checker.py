@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec
 
 from opslib.checks import compare
@@ -18,7 +18,7 @@ class Checker:
     of the same name in `opslib.checks.compare` and return the finding that they made.
     """
 
-    def __init__(self, keep: Callable[[Finding], None]) -> None:
+    def __init__(self, keep: Callable[[Sequence[Finding]], None]) -> None:
         self._keep = keep
         self.below = _kept(compare.below, keep)
         self.above = _kept(compare.above, keep)
@@ -29,14 +29,13 @@ class Checker:
 
     def add(self, found: Finding | Iterable[Finding]) -> None:
         """Keep one finding, or all findings of a domain analysis."""
-        for finding in [found] if isinstance(found, Finding) else list(found):
-            self._keep(finding)
+        self._keep([found] if isinstance(found, Finding) else list(found))
 
 
-def _kept(make: Callable[P, Finding], keep: Callable[[Finding], None]) -> Callable[P, Finding]:
+def _kept(make: Callable[P, Finding], keep: Callable[[Sequence[Finding]], None]) -> Callable[P, Finding]:
     def made(*args: P.args, **kwargs: P.kwargs) -> Finding:
         finding = make(*args, **kwargs)
-        keep(finding)
+        keep([finding])
         return finding
 
     made.__doc__ = make.__doc__

@@ -44,9 +44,7 @@ def next_steps(ops: Ops, verdict: Verdict) -> list[dict[str, Any]]:
     for finding in wanted:
         parameters = {"system": ops.system.name, "environment": ops.env.name, **finding.next_parameters}
         why = f"{finding.check}: {finding.why or finding.observed}"
-        steps.setdefault(
-            finding.next, {"procedure": finding.next, "parameters": parameters, "why": why}
-        )
+        steps.setdefault(finding.next, {"procedure": finding.next, "parameters": parameters, "why": why})
     return list(steps.values())
 
 

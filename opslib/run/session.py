@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
@@ -157,9 +158,10 @@ class Ops:
         display.result(document.build(self, verdict), document.note(self, verdict))
         return verdict
 
-    def _added(self, found: Finding) -> None:
-        self._found.append(found)
+    def _added(self, found: Sequence[Finding]) -> None:
+        self._found.extend(found)
         self.refresh()
+        display.findings(found)
 
     def _heading(self) -> markup.Heading:
         started = self.started.strftime("%Y-%m-%d %H:%M:%S")
@@ -171,5 +173,3 @@ class Ops:
     def __repr__(self) -> str:
         status = self.verdict.status if self._found else Status.UNKNOWN
         return f"<ops {self.procedure} {self.system.name}/{self.env.name}: {status}>"
-
-

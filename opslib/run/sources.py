@@ -136,9 +136,7 @@ class VendorSource:
         if access is None:
             raise SourceError(f"{self._env.system.name} names no vendor {self._name} in its file")
         if self._client is None:
-            self._client = self._client_class(
-                access, resolver=self._env.resolver, on_call=self._record
-            )
+            self._client = self._client_class(access, resolver=self._env.resolver, on_call=self._record)
         return self._client
 
 

@@ -62,7 +62,7 @@ def findings(rows: Iterable[Finding]) -> str:
     body = "".join(_finding_row(finding) for finding in ordered)
     head = "".join(f"<th>{name}</th>" for name in ("", "check", "observed", "limit", "what it means", "next"))
     table = f'<table class="opslib-findings"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return table if ordered else "<p>No check was made.</p>"
+    return table if ordered else '<p class="opslib-notice">No check was made.</p>'
 
 
 def table(frame: pd.DataFrame, title: str, top: int) -> str:

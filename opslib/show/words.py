@@ -9,7 +9,7 @@ SIGN = {
     Status.WARNING: "▲",
     Status.CRITICAL: "✖",
     Status.UNKNOWN: "?",
-    Status.SKIPPED: "–",
+    Status.SKIPPED: "·",
 }
 
 HEADLINE = {
