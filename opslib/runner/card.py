@@ -13,6 +13,12 @@ from opslib.verdict import Status
 SHOWN_FINDINGS = 4
 SHOWN_PARAMETERS = 6
 LONGEST_VALUE = 160
+TRIGGERS = {
+    "manual": "by hand",
+    "schedule": "on schedule",
+    "routine": "in a routine",
+    "api": "through the API",
+}
 
 Json = Mapping[str, Any]
 
@@ -175,7 +181,8 @@ def _actor(predicate: Json) -> str:
     host = (predicate.get("device") or {}).get("hostname")
     words = f"<b>{escape(str(user.get('name') or 'unknown'))}</b>"
     words += f" on {escape(str(host))}" if host else ""
-    words += f", {escape(str(internal['trigger']))}" if internal.get("trigger") else ""
+    trigger = str(internal.get("trigger") or "")
+    words += f", {escape(TRIGGERS.get(trigger, trigger))}" if trigger else ""
     planned = internal.get("scheduledFor")
     return f"{words}, planned for {escape(clock(str(planned)))}" if planned else words
 
@@ -194,7 +201,7 @@ def _parameters(given: Json) -> str:
     rest = {name: value for name, value in given.items() if name not in ("system", "environment")}
     shown = [_parameter(name, value) for name, value in list(rest.items())[:SHOWN_PARAMETERS]]
     more = len(rest) - SHOWN_PARAMETERS
-    words = ", ".join(shown) or "no parameters beyond these"
+    words = ", ".join(shown) or "nothing beyond system and environment"
     return f"{words}, and {more} more" if more > 0 else words
 
 

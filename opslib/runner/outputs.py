@@ -85,6 +85,7 @@ _ANSI = re.compile(
     r"|\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|[ -/]+[0-~])"  # colours, cursor, character sets
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_PARAMETERS = {"parameters", "injected-parameters"}
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
@@ -98,7 +99,7 @@ def notebook(document: Json) -> str:
     spent = 0
     step = 0
     for cell in document.get("cells", []):
-        step += cell.get("cell_type") == "code"
+        step += cell.get("cell_type") == "code" and not _PARAMETERS & _tags(cell)
         part = _cell(cell, step)
         spent += len(part)
         if spent > NOTEBOOK_LIMIT:
@@ -176,9 +177,13 @@ def _code(cell: Json, source: str, step: int) -> str:
     return f'<details class="code"><summary>{_label(cell, step)}</summary><pre>{body}</pre></details>'
 
 
+def _tags(cell: Json) -> set[str]:
+    return set((cell.get("metadata") or {}).get("tags") or [])
+
+
 def _label(cell: Json, step: int) -> str:
     metadata = cell.get("metadata") or {}
-    tags = metadata.get("tags") or []
+    tags = _tags(cell)
     words = f"Code of step {step}"
     if "injected-parameters" in tags:
         words = "Parameters of this run"
