@@ -258,8 +258,10 @@ def _let_go(process: subprocess.Popen[bytes]) -> None:
     def settled() -> bool:
         if process.poll() is not None:
             return True
-        document = client.alive()
-        return document is not None and client.call(document, "status")["leases"] > 0
+        document = state.read()
+        with suppress(client.Gone):
+            return document is not None and client.call(document, "status")["leases"] > 0
+        return False
 
     _wait(settled, END_S, "The sandbox does not end")
 

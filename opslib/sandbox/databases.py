@@ -11,27 +11,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from opslib.errors import SandboxError
-from opslib.sandbox import data
+from opslib.sandbox import data, roles
 from opslib.sandbox.lookup import known
 from opslib.sandbox.postgres import Cluster, Ground
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-MONITOR = "opslib_monitor"
-OPERATOR = "opslib_operator"
-MONITOR_CONNECTIONS = 5
 # Slots that ordinary logins can't take (version 16 on): a diagnosis gets in when all others are used.
 RESERVED_CONNECTIONS = 3
+ROLES = ("admin", "app", "monitor", "operator")
 _CONNECT_S = 10
 _LIBRARY = "pg_stat_statements"
 
 Progress = Callable[[str], None]
-
-
-def app_role(system: str) -> str:
-    """Return the role that a system's app logs in as and that owns its tables."""
-    return f"app_{system.replace('-', '_')}"
 
 
 class Databases:
@@ -59,8 +52,7 @@ class Databases:
         self._progress = progress
         self._adding = threading.Lock()
         self._ready: set[str] = set()
-        roles = ("admin", "app", "monitor", "operator")
-        self._passwords = {role: secrets.token_urlsafe(12) for role in roles}
+        self._passwords = {role: secrets.token_urlsafe(12) for role in ROLES}
         self._ground = Ground(self._passwords["admin"], state)
         settings = self._settings()
         self._clusters = {
@@ -121,12 +113,19 @@ class Databases:
             role: `admin` (superuser), `app`, `monitor` or `operator`.
         """
         password = self._passwords[known("role", role, self._passwords)]
-        login = {"admin": "postgres", "app": app_role(system), "monitor": MONITOR, "operator": OPERATOR}[role]
-        return self._uri(self._clusters[known("system", system, self._clusters)], login, password, system)
+        cluster = self._clusters[known("system", system, self._clusters)]
+        folder = quote(str(cluster.socket_directory), safe="/")
+        login = roles.login(system, role)
+        return f"postgresql://{login}:{password}@/{system}?host={folder}&port={cluster.port}"
 
-    def admin(self, system: str) -> Connection:
-        """Open a superuser's connection, through the slots that are kept for superusers; autocommit."""
-        return _connect(self.dsn(system, "admin"))
+    def admin(self, system: str, database: str = "") -> Connection:
+        """Open a superuser's connection, through the slots that are kept for superusers; autocommit.
+
+        Args:
+            system: whose cluster.
+            database: one of its databases; the system's own when not given.
+        """
+        return _connect(self.dsn(system, "admin"), database or system)
 
     def close(self) -> None:
         """Stop everything and remove every file."""
@@ -141,61 +140,23 @@ class Databases:
         cluster = self._clusters[system]
         cluster.create(template)
         cluster.start()
-        with _connect(self._uri(cluster, "postgres", self._passwords["admin"], "postgres")) as admin:
-            self._roles(admin, system)
+        with self.admin(system, "postgres") as admin:
+            roles.make(admin, system, self._passwords)
         with self.admin(system) as admin:
-            data.load(admin, system, app_role(system), scale=self._scale)
+            data.load(admin, system, roles.app(system), scale=self._scale)
         self._ready.add(system)
         self._progress(f"{system}: database ready")
 
     def _settings(self) -> dict[str, str]:
-        major = self._ground.programs.major
-        settings = (
-            {"reserved_connections": str(RESERVED_CONNECTIONS), "scram_iterations": "64"}
-            if major >= 16
-            else {}
-        )
+        settings = {}
+        if self._ground.programs.major >= 16:
+            settings = {"reserved_connections": str(RESERVED_CONNECTIONS), "scram_iterations": "64"}
         if self._ground.programs.has_library(_LIBRARY):
             settings |= {"shared_preload_libraries": _LIBRARY, f"{_LIBRARY}.track": "all"}
         return settings
 
-    def _roles(self, admin: Connection, system: str) -> None:
-        """Make the roles and the database; what a user is asked to make in a database of their own."""
-        from psycopg import sql
 
-        reading = ["pg_monitor", "pg_read_all_data"]
-        reading += ["pg_use_reserved_connections"] if admin.info.server_version >= 160000 else []
-        for role, name, options, member_of in (
-            ("app", app_role(system), "", []),
-            ("monitor", MONITOR, f"bypassrls connection limit {MONITOR_CONNECTIONS}", reading),
-            (
-                "operator",
-                OPERATOR,
-                f"bypassrls connection limit {MONITOR_CONNECTIONS}",
-                [*reading, "pg_signal_backend", app_role(system)],
-            ),
-        ):
-            login = sql.Identifier(name)
-            admin.execute(
-                sql.SQL("create role {} login password {} {}").format(
-                    login, sql.Literal(self._passwords[role]), sql.SQL(options)
-                )
-            )
-            for group in member_of:
-                admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), login))
-        admin.execute(
-            sql.SQL("create database {} owner {}").format(
-                sql.Identifier(system), sql.Identifier(app_role(system))
-            )
-        )
-
-    @staticmethod
-    def _uri(cluster: Cluster, login: str, password: str, database: str) -> str:
-        folder = quote(str(cluster.socket_directory), safe="/")
-        return f"postgresql://{login}:{password}@/{database}?host={folder}&port={cluster.port}"
-
-
-def _connect(dsn: str) -> Connection:
+def _connect(dsn: str, database: str) -> Connection:
     import psycopg
 
     try:
@@ -205,6 +166,7 @@ def _connect(dsn: str) -> Connection:
             connect_timeout=_CONNECT_S,
             application_name="opslib-sandbox",
             prepare_threshold=None,
+            dbname=database,
         )
     except psycopg.OperationalError as error:
         raise SandboxError(
