@@ -49,8 +49,8 @@ def open_door(door: DoorLike, application_name: str) -> tuple[psycopg.Connection
     """
     import psycopg
 
-    parameters = _parameters(door)
-    options: dict[str, Any] = {**parameters, **_KEEPALIVE, "connect_timeout": CONNECT_TIMEOUT_S}
+    given = parameters(door)
+    options: dict[str, Any] = {**given, **_KEEPALIVE, "connect_timeout": CONNECT_TIMEOUT_S}
     options["application_name"] = cut(application_name)
     try:
         connection = psycopg.connect(
@@ -61,7 +61,7 @@ def open_door(door: DoorLike, application_name: str) -> tuple[psycopg.Connection
     except psycopg.Error as error:
         # `from None`: the chain would carry the address, and with it the password.
         raise classify(str(error), f"door {door.name}") from None
-    return connection, is_pooler(door.pooled, parameters)
+    return connection, is_pooler(door.pooled, given)
 
 
 def is_pooler(declared: bool, parameters: dict[str, str]) -> bool:
@@ -79,8 +79,12 @@ def cut(name: str) -> str:
     return name.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
-def _parameters(door: DoorLike) -> dict[str, str]:
-    """Return the connection's parameters, with TLS demanded wherever the network could listen."""
+def parameters(door: DoorLike) -> dict[str, str]:
+    """Return the connection's parameters, with TLS demanded wherever the network could listen.
+
+    Raises:
+        SourceError: the secret is missing, or holds no address; the message does not repeat it.
+    """
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
@@ -89,18 +93,33 @@ def _parameters(door: DoorLike) -> dict[str, str]:
     except SecretError as error:
         raise Forbidden(f"door {door.name}: {error.message}", kind="secret", hint=error.hint) from None
     except psycopg.ProgrammingError:
-        raise Malformed(
-            f"door {door.name}: {door.dsn.reference} holds no PostgreSQL address",
-            kind="address",
-            hint="write postgresql://user:password@host:port/database?sslmode=require",
-        ) from None
-    parameters = {key: str(value) for key, value in given.items() if value is not None}
-    if not _local(parameters) and parameters.get("sslmode", "prefer") in ("prefer", "allow"):
-        parameters["sslmode"] = "require"
-    return parameters
+        raise _no_address(door) from None
+    found = {key: str(value) for key, value in given.items() if value is not None}
+    if _torn(found):
+        raise _no_address(door)
+    if not _local(found) and found.get("sslmode", "prefer") in ("prefer", "allow"):
+        found["sslmode"] = "require"
+    return found
 
 
 def _local(parameters: dict[str, str]) -> bool:
     hosts = (parameters.get("hostaddr") or parameters.get("host", "")).split(",")
     near = ("", "localhost", "::1")
     return all(host in near or host.startswith(("/", "@", "127.")) for host in hosts)
+
+
+def _torn(found: dict[str, str]) -> bool:
+    """Tell whether an unescaped `@` or `/` of a password has ended up in host or port.
+
+    Connecting would put that part of the password into messages and name servers.
+    """
+    ports = found.get("port", "0").split(",")
+    return "@" in found.get("host", "")[1:] or not all(port.isdigit() for port in ports if port)
+
+
+def _no_address(door: DoorLike) -> Malformed:
+    return Malformed(
+        f"door {door.name}: {door.dsn.reference} holds no PostgreSQL address",
+        kind="address",
+        hint="write postgresql://user:password@host:port/database, the password percent-encoded",
+    )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DOOR_COLUMNS = ("door", "reachable", "kind", "error", "ms")
 ROUNDS = 3
 # No further try begins after this: a person waits.
-PATIENCE_S = 12.0
+PATIENCE_S = 8.0
 # How long a closed database is taken to be closed, so that a page of checks does not wait for each.
 REMEMBER_S = 30.0
 _PAUSE_S = (0.2, 0.8)
