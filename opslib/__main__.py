@@ -77,7 +77,8 @@ def _tell(words: Sequence[str], kind: str, message: str, hint: str, code: int) -
     if "--json" in words:
         error = {"type": kind, "message": message, "hint": hint, "exit_code": code}
         print(json.dumps({"error": error}, ensure_ascii=False))
-    print(f"opslib: {message}" + (f"\n  → {hint}" if hint else ""), file=sys.stderr)
+    fresh = "\r\x1b[2K" if sys.stderr.isatty() else ""  # over a progress line that was cut short
+    print(f"{fresh}opslib: {message}" + (f"\n  → {hint}" if hint else ""), file=sys.stderr)
     return code
 
 

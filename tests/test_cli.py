@@ -60,6 +60,10 @@ def opslib(capsys: pytest.CaptureFixture[str]) -> Shell:
         (["run", "too-warm", "--sytem", "shop"], "--system"),
         (["run"], "procedure"),
         (["rum"], "there is no command rum; did you mean run?"),
+        (
+            ["run", "too-warm", "--system", "shop", "--env", "sandbox"],
+            "look at the real one: --env production",
+        ),
         (["routine", "dayly", "--system", "shop"], "shop has no routine 'dayly'"),
         (["show", "123"], "no run is kept under '123'"),
         (["run", "too-warm", "--system", "shop", "--archive", "parameters/systems/shop.yml"], "shop.yml"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -31,7 +32,14 @@ def console(stream: TextIO | None = None) -> Console:
 
     target = stream or sys.stdout
     width = None if target.isatty() else _PIPE_WIDTH
-    return Console(file=target, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    return Console(
+        file=target,
+        width=width,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
 
 
 def emit(document: Mapping[str, Any]) -> None:
@@ -99,7 +107,7 @@ def progress(show: bool = True) -> Callable[[str], None]:
         return lambda text: None
 
     def line(text: str) -> None:
-        sys.stderr.write(f"\r\x1b[2K{text}")
+        sys.stderr.write(f"\r\x1b[2K{text[: shutil.get_terminal_size().columns - 1]}")
         sys.stderr.flush()
 
     return line

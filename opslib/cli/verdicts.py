@@ -22,7 +22,7 @@ def show(document: Mapping[str, Any]) -> None:
     skipped = bool(findings) and all(f["check"] == NEEDS for f in findings)
     headline(status, f"{document['procedure']} on {document['system']} ({document['environment']})")
     if skipped:
-        output.say("  not run: nothing that it needs can be looked at here", style="dim")
+        output.say("  not run: the system's file does not name all that it needs", style="dim")
     elif document.get("cause"):
         output.say(f"  cause: {document['cause']['id']}. {document['cause']['text']}")
     else:

@@ -6,11 +6,12 @@ add to the system's file. In environment `sandbox` the sandbox is up before the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from opslib import ids
+from opslib.errors import UnknownName
 from opslib.verdict import Finding, Status
 
 if TYPE_CHECKING:
@@ -33,20 +34,30 @@ def target(system: str, environment: str) -> Environment:
     return config.load_system(system).environment(environment)
 
 
-def sandbox_for(
-    environment: Environment, progress: Callable[[str], None] | None = None
-) -> AbstractContextManager[Any]:
-    """Return what keeps the sandbox up while a run in `sandbox` lasts; nothing for other environments.
+@contextmanager
+def sandbox_for(environment: Environment, progress: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Keep the sandbox up while a run in `sandbox` lasts; does nothing for other environments.
 
     Args:
         environment: where the run is to look.
         progress: told what happens when the sandbox has to be started.
+
+    Raises:
+        UnknownName: the sandbox does not rehearse this system.
+        SandboxError: it did not start.
     """
     if environment.name != SANDBOX:
-        return nullcontext()
-    from opslib.sandbox import control
+        yield
+        return
+    from opslib.sandbox import control, data
 
-    return control.ensure(environment.system.name, progress=progress or (lambda text: None))
+    system = environment.system
+    if system.name not in data.systems():
+        other = next(iter(system.environments))
+        hint = f"look at the real one: --env {other} (or OPSLIB_ENV={other})"
+        raise UnknownName(f"{system.name} is not among the systems that the sandbox rehearses", hint=hint)
+    with control.ensure(system.name, progress=progress or (lambda text: None)):
+        yield
 
 
 def attempt(request: Request, environment: Environment) -> dict[str, Any]:
