@@ -37,7 +37,7 @@ FINDINGS = [
 
 CAUSE = {
     "id": "connection-leak",
-    "text": "klutr-api opens sessions and does not give them back; at this pace no slot is left in 4 minutes.",
+    "text": "klutr-api opens sessions and does not give them back; soon no slot is left for anybody else.",
 }
 NEXT = {
     "procedure": "pool-saturation",
@@ -45,10 +45,16 @@ NEXT = {
     "why": "connection slots: new connections are about to be refused",
 }
 CALLS = [
-    {"source": "pg:direct", "what": "connections_headroom", "rows": 1, "ms": 3.1, "ok": True, "error": "", "digest": "0"},
-    {"source": "http:supabase-status", "what": "GET /api/v2/summary.json", "rows": None, "ms": 5001.0, "ok": False,
-     "error": "no answer within 5 s", "digest": "1"},
-]  # fmt: skip
+    {"source": "pg:direct", "what": "connections_headroom", "rows": 1, "ms": 3.1, "ok": True, "error": ""},
+    {
+        "source": "http:supabase-status",
+        "what": "GET /api/v2/summary.json",
+        "rows": None,
+        "ms": 5001.0,
+        "ok": False,
+        "error": "no answer within 5 s",
+    },
+]
 
 
 def statement(**changed: Any) -> Json:
@@ -61,7 +67,7 @@ def statement(**changed: Any) -> Json:
                 "environment": "production",
                 "parameters": {"system": "klutr", "environment": "production", "samples": 5, "top": 10},
             },
-            "internalParameters": {"trigger": "schedule", "scheduledFor": "2026-11-21T03:00:00.000Z", "secrets": []},
+            "internalParameters": {"trigger": "schedule", "scheduledFor": "2026-11-21T03:00:00.000Z"},
             "resolvedDependencies": [
                 {
                     "name": "database-connections.ipynb",
@@ -71,7 +77,7 @@ def statement(**changed: Any) -> Json:
             ],
         },
         "runDetails": {
-            "builder": {"id": "https://opslib.dev/runner/ops-1", "version": {"opslib": "0.1.0", "papermill": "2.6.0"}},
+            "builder": {"id": "https://opslib.dev/runner/ops-1", "version": {"opslib": "0.1.0"}},
             "metadata": {
                 "invocationId": "019aa4c1-7d3e-7c11-9b7e-2f6f3f1f0a55",
                 "startedOn": "2026-11-21T03:00:02.118Z",
@@ -79,17 +85,32 @@ def statement(**changed: Any) -> Json:
                 "durationSeconds": 6.313,
             },
         },
-        "result": "FAILED", "verdict": "critical", "cause": CAUSE, "causes": [CAUSE], "findings": FINDINGS, "next": [NEXT],
-        "error": None, "actor": {"user": {"name": "anna", "type": "User"}}, "device": {"hostname": "ops-1"},
-        "calls": CALLS, "redaction": {"engine": "values-v1", "masked": {"DATABASE_URL": 2}},
-    }  # fmt: skip
-    subjects = [{"name": "run.ipynb", "digest": {"sha256": "cd" * 32}, "mediaType": "application/x-ipynb+json"}]
+        "result": "FAILED",
+        "verdict": "critical",
+        "cause": CAUSE,
+        "causes": [CAUSE],
+        "findings": FINDINGS,
+        "next": [NEXT],
+        "error": None,
+        "actor": {"user": {"name": "anna", "type": "User"}},
+        "device": {"hostname": "ops-1"},
+        "calls": CALLS,
+        "redaction": {"engine": "values-v1", "masked": {"DATABASE_URL": 2}},
+    }
+    subjects = [
+        {"name": "run.ipynb", "digest": {"sha256": "cd" * 32}, "mediaType": "application/x-ipynb+json"}
+    ]
     return {"_type": "https://in-toto.io/Statement/v1", "subject": subjects, "predicate": predicate | changed}
 
 
 def history(count: int = 30) -> list[Json]:
     """Return earlier runs, most of them ok, the last one critical."""
-    verdicts = ["ok"] * 9 + ["warning", "ok", "ok", "unknown"] + ["ok"] * 13 + ["warning", "warning", "critical", "critical"]
+    verdicts = (
+        ["ok"] * 9
+        + ["warning", "ok", "ok", "unknown"]
+        + ["ok"] * 13
+        + ["warning", "warning", "critical", "critical"]
+    )
     return [
         {"run_id": str(n), "verdict": verdict, "started_at": f"2026-11-{n % 28 + 1:02d}T03:00:00.000Z",
          "duration_s": 3.0 + n % 5 * 0.7}
@@ -104,12 +125,20 @@ def markdown(source: str) -> Json:
 
 def code(source: str, *outputs: Json, **metadata: Any) -> Json:
     """Return a code cell that was run."""
-    return {"cell_type": "code", "metadata": metadata, "source": source, "execution_count": 1, "outputs": list(outputs)}
+    return {
+        "cell_type": "code",
+        "metadata": metadata,
+        "source": source,
+        "execution_count": 1,
+        "outputs": list(outputs),
+    }
 
 
 def shown(**data: Any) -> Json:
     """Return a display_data output; `text_html` becomes `text/html` and so on."""
-    named = {name.replace("_", "/", 1).replace("image/svg", "image/svg+xml"): value for name, value in data.items()}
+    named = {
+        name.replace("_", "/", 1).replace("image/svg", "image/svg+xml"): value for name, value in data.items()
+    }
     return {"output_type": "display_data", "metadata": {}, "data": named}
 
 
