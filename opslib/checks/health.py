@@ -267,7 +267,6 @@ def _timed(look: Look, check: str, value: float | None, limit: Limit) -> Finding
         critical=limit.critical,
         expected=f"an answer within {_within(limit)}",
         why="visitors wait",
-        next=NEXT,
         subject=look.name,
         cause=SLOW,
         unit="ms",

@@ -177,7 +177,8 @@ def _app(look: Look, explained: bool, *, certain: bool) -> Finding:
     status, cause, why = _app_fault(look, explained, certain)
     wrong = ", ".join(f"{name}={value}" for name, value in look.wrong.items())
     seen = "; ".join(filter(None, (look.says, wrong))) or "the answer is not what was promised"
-    return Finding("app", status, look.name, seen, "", expected, why, "health-check", cause)
+    next_step = "" if explained else "health-check"
+    return Finding("app", status, look.name, seen, "", expected, why, next_step, cause)
 
 
 def _app_fault(look: Look, explained: bool, certain: bool) -> tuple[Status, Cause | None, str]:

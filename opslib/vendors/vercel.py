@@ -15,6 +15,15 @@ import pandas as pd
 from opslib.calls import Call
 from opslib.errors import Malformed, SourceError
 from opslib.http import ONCE, Client
+from opslib.vendors.vercel_rows import (
+    deployment_row,
+    listed,
+    next_page,
+    production_id,
+    promoted,
+    variable_row,
+    variables_of,
+)
 
 if TYPE_CHECKING:
     from opslib.config import VendorAccess
@@ -82,12 +91,12 @@ class Vercel:
             "limit": min(limit, _PAGE),
         }
         first |= self._team
-        for page in self._client.pages("/v7/deployments", first, _next_page):
-            found += _list(page, "deployments")
+        for page in self._client.pages("/v7/deployments", first, next_page):
+            found += listed(page, "deployments")
             if len(found) >= limit:
                 break
-        rows = [_deployment(entry) for entry in found[:limit]]
-        current = serving or next((row["id"] for row in rows if _promoted(row)), "")
+        rows = [deployment_row(entry) for entry in found[:limit]]
+        current = serving or next((row["id"] for row in rows if promoted(row)), "")
         return pd.DataFrame(
             [{**row, "current": row["id"] == current} for row in rows], columns=list(DEPLOYMENTS)
         )
@@ -114,8 +123,8 @@ class Vercel:
             Columns key, target (comma-separated), type, updated (UTC).
         """
         path = f"/v10/projects/{quote(self._project)}/env"
-        entries = [entry for page in self._pages(path) for entry in _variables(page)]
-        rows = [_variable(entry) for entry in entries]
+        entries = [entry for page in self._pages(path) for entry in variables_of(page)]
+        rows = [variable_row(entry) for entry in entries]
         kept = [row for row in rows if target in row["target"].split(", ")]
         return pd.DataFrame(kept, columns=list(VARIABLES))
 
@@ -126,7 +135,7 @@ class Vercel:
         row = {
             "id": entry.get("id", ""),
             "name": entry.get("name", ""),
-            "production_deployment": _production(entry),
+            "production_deployment": production_id(entry),
             "last_request": request.get("type", ""),
             "last_request_state": request.get("jobStatus", ""),
             "paused": bool(entry.get("paused", False)),
@@ -157,10 +166,10 @@ class Vercel:
         return answer
 
     def _serving(self) -> str:
-        return _production(self._read_project())
+        return production_id(self._read_project())
 
     def _pages(self, path: str) -> Sequence[Any]:
-        return list(self._client.pages(path, self._team, _next_page))
+        return list(self._client.pages(path, self._team, next_page))
 
     def _ask(self, deployment: pd.Series, path: str) -> dict[str, Any]:
         url = str(deployment["url"])
@@ -173,72 +182,6 @@ class Vercel:
             except SourceError as error:
                 return {**row, "status_code": 0, "ms": None, "error": error.message, "error_kind": error.kind}
         return {**row, "status_code": answer.status_code, "ms": answer.ms, "error": "", "error_kind": ""}
-
-
-def _next_page(page: Any) -> dict[str, int] | None:
-    pagination = page.get("pagination") if isinstance(page, dict) else None
-    following = pagination.get("next") if isinstance(pagination, dict) else None
-    return {"until": int(following)} if following else None
-
-
-def _list(page: Any, key: str) -> list[dict[str, Any]]:
-    entries = page.get(key) if isinstance(page, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise Malformed(f"vercel answered without a list of {key}")
-    return entries
-
-
-def _variables(page: Any) -> list[dict[str, Any]]:
-    """Return the variables of a page; Vercel may answer with a single one without a list."""
-    if isinstance(page, dict) and "envs" not in page and "key" in page:
-        return [page]
-    return _list(page, "envs")
-
-
-def _deployment(entry: dict[str, Any]) -> dict[str, Any]:
-    meta = entry.get("meta") or {}
-    url = str(entry.get("url") or "")
-    return {
-        "id": str(entry.get("uid", "")),
-        "created": _moment(entry.get("created")),
-        "state": str(entry.get("readyState") or entry.get("state") or ""),
-        "substate": str(entry.get("readySubstate") or ""),
-        "target": str(entry.get("target") or "preview"),
-        "commit": str(meta.get("githubCommitSha", "")),
-        "branch": str(meta.get("githubCommitRef", "")),
-        "message": str(meta.get("githubCommitMessage", "")).split("\n")[0][:80],
-        "author": str((entry.get("creator") or {}).get("username", "")),
-        "rollback_candidate": bool(entry.get("isRollbackCandidate", False)),
-        "url": url if "://" in url else f"https://{url}",
-        "error": str(entry.get("errorMessage") or ""),
-    }
-
-
-def _variable(entry: dict[str, Any]) -> dict[str, Any]:
-    targets = entry.get("target") or []
-    listed = [targets] if isinstance(targets, str) else list(targets)
-    updated = _moment(entry.get("updatedAt"))
-    return {
-        "key": str(entry.get("key", "")),
-        "target": ", ".join(listed),
-        "type": entry.get("type", ""),
-        "updated": updated,
-    }
-
-
-def _moment(milliseconds: Any) -> Any:
-    return pd.to_datetime(milliseconds, unit="ms", utc=True)
-
-
-def _production(project: dict[str, Any]) -> str:
-    target = (project.get("targets") or {}).get("production") or {}
-    return str(target.get("id", ""))
-
-
-def _promoted(row: dict[str, Any]) -> bool:
-    return bool(
-        row["state"] == "READY" and row["target"] == "production" and row["substate"] in ("", "PROMOTED")
-    )
 
 
 CLIENT = Vercel
