@@ -89,7 +89,7 @@ def new_procedure(
         folder: part of the catalogue.
         title: the symptom; default made from the name.
         notebooks: the folder of all notebooks; default as the catalogue finds it.
-        scenarios: the folder of scenario files; default that of the package.
+        scenarios: the folder of scenario files; default that of the checkout, else of the package.
 
     Returns:
         The two files.
@@ -109,15 +109,17 @@ def new_procedure(
     if name in catalog.load(root).ids:
         raise UsageError(f"there is a procedure {name} already", hint="see `opslib list`")
     notebook = root / folder / f"{name}.ipynb"
-    scenario = (scenarios or _package_scenarios()) / f"{name.replace('-', '_')}.py"
+    scenario = (scenarios or _scenarios(root)) / f"{name.replace('-', '_')}.py"
     text = json.dumps(_notebook(name, title or _title(name), root, notebook), indent=1, ensure_ascii=False)
     _write(notebook, text + "\n")
     _write(scenario, _SCENARIOS.format(procedure=name))
     return notebook, scenario
 
 
-def _package_scenarios() -> Path:
-    return Path(__file__).parent / "sandbox" / "scenarios"
+def _scenarios(notebooks: Path) -> Path:
+    """Return where scenarios belong: in the checkout that the notebooks are in, else in the package."""
+    beside = notebooks.parent / "opslib" / "sandbox" / "scenarios"
+    return beside if beside.is_dir() else Path(__file__).parent / "sandbox" / "scenarios"
 
 
 def _title(name: str) -> str:

@@ -76,12 +76,12 @@ def test_a_site_that_answers_is_ok_and_what_is_not_named_is_left_out(project: Pr
     assert "too-warm" not in report.left_out
 
 
-def test_a_site_that_does_not_answer_is_critical(project: Project) -> None:
+def test_a_site_that_does_not_answer_is_unknown(project: Project) -> None:
     """Either the address is wrong or the site is down: both must be known before the night."""
     url = f"http://127.0.0.1:{servers.closed_port()}"
     rewrite(project, base_url=url)
     line = by_what(doctor.examine(project.archive, "shop", "production"))[f"{url}/"]
-    assert line.status is Status.CRITICAL
+    assert line.status is Status.UNKNOWN
 
 
 def test_a_site_that_answers_with_an_error_is_a_warning(project: Project) -> None:
@@ -96,7 +96,7 @@ def test_a_secret_that_is_not_there_is_named_by_its_reference(project: Project) 
     """The reference is what a person can set; the value is never shown."""
     rewrite(project, database="{direct: env:SHOP_URL_THAT_IS_NOT_SET}")
     line = by_what(doctor.examine(project.archive, "shop", "production"))["door direct"]
-    assert line.status is Status.CRITICAL
+    assert line.status is Status.UNKNOWN
     assert line.hint == "set env:SHOP_URL_THAT_IS_NOT_SET"
 
 
@@ -125,7 +125,7 @@ def test_a_wrong_password_is_told_without_showing_it(
     monkeypatch.setenv("SHOP_URL", url.replace(password, "wr0ng-passw0rd"))
     rewrite(project, database="{direct: env:SHOP_URL}")
     report = doctor.examine(project.archive, "shop", "production")
-    assert by_what(report)["door direct"].status is Status.CRITICAL
+    assert by_what(report)["door direct"].status is Status.UNKNOWN
     assert "wr0ng-passw0rd" not in json.dumps(report.to_dict())
 
 

@@ -24,8 +24,8 @@ def doctor_command(
 ) -> int:
     """Try what this machine and a system's file name; say what works and what is missing.
 
-    Nothing is changed. Exit code: 0 all usable, 1 something optional is missing, 2 something
-    needed is missing, 3 something could not be tried.
+    Nothing is changed. Exit code: 0 all usable, 1 something optional is missing, 2 this machine
+    lacks something needed or a file is wrong, 3 something that is named does not answer from here.
 
     \b
     opslib doctor
@@ -55,7 +55,7 @@ def _print(report: Report) -> None:
     words = {
         Status.OK: "all of it can be used",
         Status.WARNING: "usable; something optional is missing",
-        Status.CRITICAL: "something that is needed is missing",
-        Status.UNKNOWN: "something could not be tried",
+        Status.CRITICAL: "this machine lacks something needed, or a file is wrong",
+        Status.UNKNOWN: "something that is named does not answer from here",
     }
     output.say(f"\n{words[report.status]}", style=output.STYLE[report.status])

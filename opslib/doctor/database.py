@@ -29,7 +29,7 @@ def lines(environment: Environment) -> list[Line]:
 
 def _absent(door: Door) -> Line:
     hint = f"set {door.dsn.reference}"
-    return Line(PART, f"door {door.name}", Status.CRITICAL, f"{door.dsn.reference} is not there", hint)
+    return Line(PART, f"door {door.name}", Status.UNKNOWN, f"{door.dsn.reference} is not there", hint)
 
 
 def _softened(found: list[Line]) -> list[Line]:
@@ -38,7 +38,7 @@ def _softened(found: list[Line]) -> list[Line]:
         return found
     return [
         Line(line.part, line.what, Status.WARNING, line.seen, line.hint)
-        if line.what.startswith("door ") and line.status is Status.CRITICAL
+        if line.what.startswith("door ") and line.status is Status.UNKNOWN
         else line
         for line in found
     ]
@@ -64,7 +64,7 @@ def _door(row: Mapping[Any, Any]) -> Line:
         if row["kind"] == "authentication"
         else "check host, port and network"
     )
-    return Line(PART, f"door {row['door']}", Status.CRITICAL, str(row["error"]), hint)
+    return Line(PART, f"door {row['door']}", Status.UNKNOWN, str(row["error"]), hint)
 
 
 def _role(database: Database) -> Iterator[Line]:

@@ -16,8 +16,9 @@ class Line:
     Args:
         part: heading it belongs under: machine, system, site, database, vendors, people.
         what: the thing.
-        status: ok; warning when something optional is missing; critical when something needed is;
-            unknown when it could not be tried; skipped when it is not named or not up.
+        status: ok; warning when something optional is missing; critical when this machine lacks
+            something needed or a file is wrong; unknown when what is named does not answer from here
+            (it may be down, or the address wrong: one look cannot tell); skipped when not named.
         seen: what was seen.
         hint: what to do about it.
     """

@@ -62,7 +62,7 @@ def _name(row: dict[str, object]) -> Line:
         return Line("site", "names", Status.UNKNOWN, str(row["failed"]), str(row["hint"]))
     if row["error"]:
         return Line(
-            "site", f"name {row['host']}", Status.CRITICAL, str(row["error"]), "check the name, and DNS"
+            "site", f"name {row['host']}", Status.UNKNOWN, str(row["error"]), "check the name, and DNS"
         )
     return Line("site", f"name {row['host']}", Status.OK, str(row["addresses"]))
 
@@ -73,9 +73,7 @@ def _endpoint(row: dict[str, object], environment: Environment) -> Line:
     what = str(row["url"])
     expected = {e.name: e.status_codes for e in (*environment.health, *environment.smoke)}
     if row["error"]:
-        return Line(
-            "site", what, Status.CRITICAL, str(row["error"]), "check the address in the system's file"
-        )
+        return Line("site", what, Status.UNKNOWN, str(row["error"]), "check the address in the system's file")
     seen = f"{row['status_code']} in {row['ms']:.0f} ms"
     if row["status_code"] not in expected[str(row["endpoint"])]:
         return Line(
@@ -90,7 +88,7 @@ def _certificate(row: dict[str, object]) -> Line:
     if "failed" in row:
         return Line("site", "certificates", Status.SKIPPED, str(row["failed"]))
     if row["error"]:
-        return Line("site", f"certificate of {row['host']}", Status.CRITICAL, str(row["error"]))
+        return Line("site", f"certificate of {row['host']}", Status.UNKNOWN, str(row["error"]))
     return Line("site", f"certificate of {row['host']}", Status.OK, f"{row['days_left']:.0f} days left")
 
 
