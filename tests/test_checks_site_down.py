@@ -195,6 +195,18 @@ def test_a_deployment_is_not_bad_when_its_code_works_elsewhere() -> None:
     assert outcome(evidence) == (Status.CRITICAL, ["env-var-missing"])
 
 
+def test_a_redeployment_is_not_blamed_for_what_else_is_broken() -> None:
+    """Same code again, without a variable, while the database is down too: two causes, not three."""
+    evidence = well(
+        probes=FAILING,
+        deployments=deployments(("d3", "bbb", 0.2), ("d2", "bbb", 26), ("d1", "aaa", 70)),
+        answers=answers(("d3", "bbb", 500), ("d2", "bbb", 503), ("d1", "aaa", 503)),
+        variables=variables("API_KEY"),
+        doors=doors("refused"),
+    )
+    assert outcome(evidence)[1] == ["env-var-missing", "database-down"]
+
+
 def test_a_young_deployment_is_a_suspect_when_the_earlier_ones_are_locked() -> None:
     """Deployment protection answers 401; age and silence of all else must do."""
     locked = answers(("d2", "bbb", 401), ("d1", "aaa", 401))
@@ -298,6 +310,16 @@ def test_each_source_that_cannot_be_asked_is_unknown(
     found = only(site_down.analyse(evidence), check)
     assert (found.status, found.why) == (Status.UNKNOWN, BLIND)
     assert outcome(evidence) == (Status.UNKNOWN, [])
+
+
+@pytest.mark.parametrize(("probes", "status"), [(FAILING, Status.CRITICAL), (None, Status.WARNING)])
+def test_a_serving_deployment_that_is_not_ready_is_named(probes: Any, status: Status) -> None:
+    """It is as bad as what visitors get."""
+    listed = deployments(("d2", "bbb", 26), state="ERROR")
+    evidence = well(
+        deployments=listed, **({"probes": probes, "answers": ALIKE} if probes is not None else {})
+    )
+    assert outcome(evidence) == (status, ["bad-deploy"])
 
 
 def test_a_failed_build_that_never_went_live_is_a_warning() -> None:

@@ -41,7 +41,7 @@ def judge(
 
     It is when the app fails, an earlier deployment has other code, and either that one still works
     at its own address, or the serving one is young and the earlier one does not fail alike. It is
-    not when the same code still works in an earlier deployment.
+    not when an earlier deployment has the same code.
 
     Args:
         deployments: as `Vercel.deployments` returns them.
@@ -57,7 +57,8 @@ def judge(
         return compare.unknown("deployment", reason or "no deployment serves production", expected=EXPECTED)
     if serving.state != "READY":
         why = f"{serving.label} is {serving.state}"
-        return Finding("deployment", Status.CRITICAL, "", why, "READY", EXPECTED, BAD.text, cause=BAD)
+        status = Status.CRITICAL if fails else Status.WARNING
+        return Finding("deployment", status, "", why, "READY", EXPECTED, BAD.text, cause=BAD)
     if not fails:
         return _calm(deployments, serving)
     if frames.reason(answers):
@@ -95,9 +96,8 @@ def _suspect(serving: _Serving, answers: pd.DataFrame, *, explained: bool, recen
     own = answers[answers["id"] == serving.id]["status_code"]
     status = int(own.iloc[0]) if len(own) else 500
     others = answers[answers["id"] != serving.id]
-    well = others["status_code"].between(200, 399)
-    if (others[well]["commit"] == serving.commit).any():
-        why = "the same code works in an earlier deployment: what differs is what it was built with"
+    if (others["commit"] == serving.commit).any():
+        why = "an earlier deployment has the same code: if they differ, then in what they were built with"
         return Finding("deployment", Status.OK, "", f"{serving.label} serves", "", EXPECTED, why)
     before = others[others["commit"] != serving.commit]
     works = before[before["status_code"].between(200, 399)]
