@@ -164,6 +164,15 @@ def test_time_outs_are_told_apart(addresses: dict[str, str], setting: str, state
     assert caught.value.kind == kind
 
 
+def test_an_answer_that_never_comes_ends_the_connection(addresses: dict[str, str]) -> None:
+    """A network that falls silent does not tell; the next question opens a new connection."""
+    connection, _ = connect.open_door(door(addresses["monitor"]), "opslib/test/1")
+    with closing(Session(connection, "direct", False)) as session:
+        with pytest.raises(Unreachable) as caught:
+            session.run("select pg_sleep(30)", {}, 0.1)
+        assert caught.value.kind == "timeout" and session.lost
+
+
 def test_a_right_that_is_missing_is_forbidden(addresses: dict[str, str]) -> None:
     """Not unreachable: the hint is a grant, not a network."""
     connection, _ = connect.open_door(door(addresses["monitor"]), "opslib/test/1")

@@ -181,23 +181,16 @@ class Database:
         return session
 
     def _tried(self, door: DoorLike) -> tuple[str, bool, str, str, float]:
-        """Open a door and ask one thing: a pooler lets everybody in and only then has nothing to give."""
         started = time.perf_counter()
-        ours = self._session is not None and self._session.door == door.name
+        mine = self._session if self._session and self._session.door == door.name else None
         try:
-            session = (
-                self._session if ours and self._session and not self._session.lost else self._enter(door)
-            )
+            if mine and not mine.lost:
+                mine.run("select 1", {})
+            else:
+                self._keep(self._enter(door))
         except SourceError as error:
             return door.name, False, error.kind, error.message, _ms(started)
-        try:
-            session.run("select 1", {})
-        except SourceError as error:
-            session.close()
-            return door.name, False, error.kind, error.message, _ms(started)
-        ms = _ms(started)
-        self._keep(session)
-        return door.name, True, "", "", ms
+        return door.name, True, "", "", _ms(started)
 
     def _keep(self, session: Session) -> None:
         if self._session is None or self._session.lost:

@@ -7,10 +7,14 @@ settings that end with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
 
+from opslib.errors import SourceError, Unreachable
 from opslib.pg.failures import failed_statement
 
 if TYPE_CHECKING:
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 STATEMENT_TIMEOUT_S = 15
 LOCK_TIMEOUT_S = 2
+# The server ends a statement sooner; this is for a network that fell silent, or a pooler without end.
+ANSWER_TIMEOUT_S = 20.0
+LEND_TIMEOUT_S = 5.0
 _SETTINGS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
     "lock_timeout": f"{LOCK_TIMEOUT_S}s",
@@ -42,14 +49,16 @@ class Session:
         pooled: it leads through a transaction pooler.
 
     Raises:
-        SourceError: the server did not take the settings.
+        SourceError: the server did not take the settings, or the pooler has no connection to lend.
     """
 
     def __init__(self, connection: psycopg.Connection, door: str, pooled: bool) -> None:
         self.door = door
         self.pooled = pooled
         self._connection = connection
-        if not pooled:
+        if pooled:
+            self._borrow()
+        else:
             self._prepare()
 
     @property
@@ -62,21 +71,35 @@ class Session:
         """The connection can't be used any more."""
         return self._connection.closed
 
-    def run(self, text: str, params: Mapping[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def run(
+        self, text: str, params: Mapping[str, Any], seconds: float = ANSWER_TIMEOUT_S
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run one statement and return the names of its columns, and its rows.
+
+        Args:
+            text: the statement, from a packaged file.
+            params: values for its parameters.
+            seconds: how long to wait for an answer before the connection is given up.
 
         Raises:
             SourceError: it could not be answered; `kind` says in which way.
         """
         import psycopg
 
+        late = Event()
         try:
-            if self.pooled:
+            with _cut_off(self._connection, seconds, late):
+                if not self.pooled:
+                    return self._ask(text, params)
                 with self._connection.transaction():
                     self._set(_FOR_TRANSACTION, local=True)
                     return self._ask(text, params)
-            return self._ask(text, params)
         except psycopg.Error as error:
+            if late.is_set():
+                self.close()
+                raise Unreachable(
+                    f"door {self.door}: no answer within {seconds:g} s", kind="timeout"
+                ) from None
             raise failed_statement(error, f"door {self.door}") from None
 
     def close(self) -> None:
@@ -85,6 +108,17 @@ class Session:
 
         with suppress(psycopg.Error):
             self._connection.close()
+
+    def _borrow(self) -> None:
+        """See whether the pooler has a connection to lend: it lets everybody in."""
+        try:
+            self.run("select 1", {}, LEND_TIMEOUT_S)
+        except SourceError as error:
+            self.close()
+            if error.kind != "timeout":
+                raise
+            message = f"door {self.door}: the pooler let us in and then lent no connection"
+            raise Unreachable(message, kind="pool-exhausted") from None
 
     def _prepare(self) -> None:
         import psycopg
@@ -108,3 +142,23 @@ class Session:
         # Bytes, as the text comes from a packaged file and never from a template.
         cursor = self._connection.execute(text.encode(), params)
         return [column.name for column in cursor.description or ()], cursor.fetchall()
+
+
+@contextmanager
+def _cut_off(connection: psycopg.Connection, seconds: float, late: Event) -> Iterator[None]:
+    """Cut the connection when its answer takes longer, and say so in `late`."""
+
+    def cut() -> None:
+        late.set()
+        # A copy of the descriptor: closing it must not pull the original from under the library.
+        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
+            copy.shutdown(socket.SHUT_RDWR)
+
+    descriptor = connection.fileno()
+    timer = Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
