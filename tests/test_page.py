@@ -144,6 +144,27 @@ def test_the_first_screen_answers_what_a_person_asks_at_night(
 
 @pytest.mark.browser
 @pytest.mark.xdist_group("page")
+def test_a_phone_shows_a_bad_night_whole_too(browser: Any, tmp_path: Path) -> None:
+    """Three causes with long sentences and eight bad findings leave room for who and when."""
+    words = (
+        "the pool of klutr-api holds more sessions than the server has free, so requests wait and then fail"
+    )
+    causes = [{"id": f"cause-number-{n}", "text": f"{words}; start it anew."} for n in range(3)]
+    told = {
+        "subject": "postgres-main-direct",
+        "observed": "123.4 seconds",
+        "limit": "60 seconds",
+        "why": words,
+    }
+    rows = [pages.finding(f"check of kind {n}", "critical", **told) for n in range(8)]
+    stated = pages.statement(causes=causes, findings=rows, next=[pages.NEXT, pages.NEXT])
+    tab = opened(browser, page.render(pages.notebook(), stated, pages.history()), tmp_path, 390, 844)
+    box = tab.locator("header").bounding_box()
+    assert box["y"] + box["height"] <= 844
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("page")
 def test_nothing_that_came_from_elsewhere_runs_or_loads(browser: Any, tmp_path: Path) -> None:
     """Ten payloads in every place that takes words from elsewhere: no code runs, no request leaves."""
     tab = opened(browser, poisoned(), tmp_path)
@@ -255,7 +276,7 @@ def test_many_bad_findings_leave_room_for_the_rest() -> None:
     """Forty broken endpoints must not push who and when off the screen."""
     rows = [pages.finding(f"endpoint {n}", "critical") for n in range(40)]
     html = card("Title", pages.statement(findings=rows)["predicate"])
-    assert "<summary>36 more: ✖ 36 critical</summary>" in html
+    assert "<summary>37 more: ✖ 37 critical</summary>" in html
     assert html.count("<tr class=") == 40
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from opslib.show.words import HEADLINE, SENTENCE, SIGN
 from opslib.verdict import Status
 
-SHOWN_FINDINGS = 4
+SHOWN_FINDINGS = 3
 SHOWN_PARAMETERS = 6
 LONGEST_VALUE = 160
 TRIGGERS = {
