@@ -63,6 +63,5 @@ def request(folder: Path, *cells: str, **options: Any) -> Request:
 
 def _code(name: str, source: str, parameters: bool) -> dict[str, Any]:
     tags = {"tags": ["parameters"]} if parameters else {}
-    return {
-        "cell_type": "code", "id": name, "metadata": tags, "source": source, "outputs": [], "execution_count": None,
-    }  # fmt: skip
+    cell = {"cell_type": "code", "id": name, "metadata": tags, "source": source}
+    return {**cell, "outputs": [], "execution_count": None}

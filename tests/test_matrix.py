@@ -106,7 +106,7 @@ def blind(sandbox: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         for group in ("vendors", "status_pages"):
             state[group] = {name: f"{address}/{name}" for name in state[group]}
         for doors in state["databases"].values():
-            doors.update({role: f"postgresql://opslib_monitor:x@{closed}/kulti" for role in doors})
+            doors.update(dict.fromkeys(doors, f"postgresql://opslib_monitor:x@{closed}/kulti"))
         home = tmp_path / "home"
         (home / "sandbox").mkdir(parents=True)
         (home / "sandbox" / "state.json").write_text(json.dumps(state))

@@ -7,6 +7,7 @@ import json
 import re
 import statistics
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_it_is_kept_without_outputs(path: Path) -> None:
 def test_each_code_cell_follows_a_sentence(path: Path) -> None:
     """A reader learns what good looks like before the code; only start may follow the parameters."""
     cells = read(path)["cells"]
-    for before, cell in zip(cells, cells[1:], strict=False):
+    for before, cell in pairwise(cells):
         if cell["cell_type"] == "code" and before["cell_type"] == "code":
             assert "parameters" in tags(before), source(cell)
 

@@ -50,7 +50,7 @@ def test_the_command_line_imports_neither_jupyter_servers_nor_pandas() -> None:
         "import sys; sys.argv = ['opslib', '--help']\n"
         "from opslib.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'pandas', 'matplotlib', 'jupyter_server', 'jupyterlab', 'IPython', 'psycopg', 'papermill'}\n"
+        "heavy = {'pandas', 'matplotlib', 'jupyter_server', 'IPython', 'psycopg', 'papermill', 'pydantic'}\n"
         "sys.exit(','.join(sorted(heavy & set(sys.modules))) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

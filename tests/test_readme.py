@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,10 +37,16 @@ def test_its_links_and_its_picture_exist() -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what the commands read and write, so that none of them touches the project."""
-    for name in ("notebooks", "parameters"):
+    for name in ("notebooks", "opslib", "parameters"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "opslib" / "sandbox" / "scenarios").mkdir(parents=True)
     return tmp_path
+
+
+@pytest.fixture
+def short_home() -> Iterator[Path]:
+    """A home with a short path, as sockets need it."""
+    with tempfile.TemporaryDirectory(prefix="opshome-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
@@ -58,4 +66,5 @@ def test_every_command_does_what_is_said(checkout: Path, block: str, short_home:
             said = f"{command}\n{done.stdout}\n{done.stderr}"
             assert done.returncode == int(expected[1] if expected else 0), said
     finally:
-        subprocess.run(["opslib", "sandbox", "down"], cwd=checkout, env=env, capture_output=True, check=False)
+        down = ["opslib", "sandbox", "down"]
+        subprocess.run(down, cwd=checkout, env=env, capture_output=True, check=False)

@@ -16,7 +16,7 @@ import pytest
 from opslib.archive import record
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError, DiskFull
-from opslib.runner import execute, recover
+from opslib.runner import recover
 from opslib.runner.execute import run, run_many
 from tests import small
 
@@ -180,15 +180,44 @@ def alive(mark: Path) -> bool:
     return True
 
 
+HANG = """
+import os, sys, pathlib
+from opslib.runner.execute import run
+from tests import small
+folder = pathlib.Path(sys.argv[1])
+cell = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(600)"
+run(small.request(folder, "print('first')", cell.format(str(folder / "hangs"))))
+"""
+SWEEP = """
+import sys, pathlib
+from opslib.runner import recover
+print(len(recover.sweep(pathlib.Path(sys.argv[1]))))
+"""
+PUBLISH_WITHOUT_ROOM = """
+import datetime, pathlib, resource, signal, sys
+from opslib.archive import store
+from opslib.errors import OpsError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    store.publish(pathlib.Path(sys.argv[1]), "x", datetime.datetime.now(), {"run.ipynb": b"x" * 9999})
+except OpsError as error:
+    print(type(error).__name__)
+    sys.exit(error.exit_code)
+"""
+HEAVY = """
+import sys
+from opslib.runner import client, execute, notebooks, seal
+heavy = ("jupyter_server", "jupyterlab", "rfc3987_syntax", "pandas")
+print([name for name in heavy if sys.modules.get(name)])
+"""
+
+
 def start(tmp_path: Path) -> subprocess.Popen[str]:
     """Start a runner in a process of its own and wait until its second cell hangs."""
     mark = tmp_path / "hangs"
-    program = (
-        "import sys; from pathlib import Path; from tests import small; from opslib.runner.execute import run\n"
-        f"run(small.request(Path({str(tmp_path)!r}), \"print('first')\", "
-        f'"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)"))'
-    )
-    runner = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, text=True, stderr=subprocess.PIPE)
+    words = [sys.executable, "-c", HANG, str(tmp_path)]
+    runner = subprocess.Popen(words, cwd=ROOT, text=True, stderr=subprocess.PIPE)
     wait(lambda: mark.exists() and mark.read_text())
     return runner
 
@@ -243,11 +272,8 @@ def test_two_sweeps_at_once_keep_one_record(tmp_path: Path) -> None:
     runner = start(tmp_path)
     runner.send_signal(signal.SIGKILL)
     runner.wait()
-    program = f"from pathlib import Path; from opslib.runner import recover; print(len(recover.sweep(Path({str(tmp_path / 'archive')!r}))))"
-    sweeps = [
-        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        for _ in range(2)
-    ]
+    words = [sys.executable, "-c", SWEEP, str(tmp_path / "archive")]
+    sweeps = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]
     counts = sorted(int(sweep.communicate()[0]) for sweep in sweeps)
     assert counts == [0, 1]
     assert len(Index(tmp_path / "archive").find()) == 1
@@ -265,17 +291,8 @@ def test_an_archive_that_is_a_file_is_said_before_anything_is_run(tmp_path: Path
 
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     """No traceback, no half record: code 3, and the next step."""
-    program = (
-        "import resource, sys, signal; from pathlib import Path; from tests import small\n"
-        "from opslib.errors import OpsError; from opslib.archive import store\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "try:\n    store.publish(Path(sys.argv[1]), 'x', __import__('datetime').datetime.now(), {'run.ipynb': b'x' * 9999})\n"
-        "except OpsError as error:\n    print(type(error).__name__); sys.exit(error.exit_code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "archive")], cwd=ROOT, capture_output=True, text=True
-    )
+    words = [sys.executable, "-c", PUBLISH_WITHOUT_ROOM, str(tmp_path / "archive")]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (DiskFull.exit_code, "DiskFull"), done.stderr
     assert not [path for path in (tmp_path / "archive").rglob("*") if path.is_file()]
 
@@ -295,9 +312,5 @@ def test_papermill_with_our_engine_masks_too(tmp_path: Path) -> None:
 
 def test_the_runner_never_imports_a_jupyter_server(tmp_path: Path) -> None:
     """Half a second and a web server are not needed to run a notebook."""
-    program = (
-        "import sys; from opslib.runner import client, notebooks, execute, seal\n"
-        "print([m for m in ('jupyter_server', 'jupyterlab', 'rfc3987_syntax', 'pandas') if sys.modules.get(m)])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
