@@ -92,15 +92,27 @@ def _environment(name: str) -> str:
 def _cause(predicate: Json, status: Status) -> str:
     causes = predicate.get("causes") or [c for c in [predicate.get("cause")] if c]
     lines = [f"<b>{escape(str(c['id']))}</b> {escape(str(c['text']))}" for c in causes[:3]]
-    if predicate.get("error"):
-        lines.insert(0, f"<b>The run broke.</b> {escape(_brief(predicate['error']))}")
-    lines = lines or [escape(_reason(predicate["findings"], status))]
-    first = f'<p class="cause"><span class="label">Cause</span> {lines[0]}</p>'
-    if not causes and not predicate.get("error"):
-        first = f'<p class="cause">{lines[0]}</p>'
+    broke = _broke(predicate.get("error"), [str(c["text"]) for c in causes])
+    if broke or not lines:
+        lead = (
+            f"<b>The run broke.</b> {escape(broke)}"
+            if broke
+            else escape(_reason(predicate["findings"], status))
+        )
+        first = f'<p class="cause">{lead}</p>'
+    else:
+        first = f'<p class="cause"><span class="label">Cause</span> {lines.pop(0)}</p>'
     return first + "".join(
-        f'<p class="also"><span class="label">Also</span> {line}</p>' for line in lines[1:3]
+        f'<p class="also"><span class="label">Also</span> {line}</p>' for line in lines[:2]
     )
+
+
+def _broke(error: Any, told: Sequence[str]) -> str:
+    """Return what broke the run, unless a cause says so already."""
+    text = (
+        str(error.get("text") or error.get("type") or "") if isinstance(error, Mapping) else str(error or "")
+    )
+    return "" if text in told else _brief(text, 400)
 
 
 def _reason(rows: Iterable[Json], status: Status) -> str:
@@ -125,17 +137,13 @@ def _summary(rows: Sequence[Json], lead: str) -> str:
     statuses = [Status(row["status"]) for row in rows]
     kinds = [s for s in sorted(Status, key=lambda s: -s.severity) if s in statuses]
     total = f"{len(rows)} {lead}" if lead else ""
-    words = [
-        f"{SIGN[kind]} {statuses.count(kind)} {'' if lead else _checks(statuses, kind)}{kind}"
-        for kind in kinds
-    ]
-    return total + ", ".join(words)
+    return total + ", ".join(_counted(statuses.count(kind), kind, bool(lead)) for kind in kinds)
 
 
-def _checks(statuses: list[Status], kind: Status) -> str:
-    if kind is not Status.OK:
-        return ""
-    return "check " if statuses.count(kind) == 1 else "checks "
+def _counted(number: int, kind: Status, brief: bool) -> str:
+    sign = "" if kind is Status.SKIPPED else f"{SIGN[kind]} "
+    noun = "" if brief or kind is not Status.OK else "check " if number == 1 else "checks "
+    return f"{sign}{number} {noun}{kind}"
 
 
 def _table(rows: Sequence[Json]) -> str:

@@ -85,7 +85,6 @@ _ANSI = re.compile(
     r"|\[[0-?]*[ -/]*[@-~]|[@-Z\\^_]|[ -/]+[0-~])"  # colours, cursor, character sets
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_PARAMETERS = {"parameters", "injected-parameters"}
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
@@ -97,10 +96,10 @@ def notebook(document: Json) -> str:
     """
     parts: list[str] = []
     spent = 0
-    step = 0
+    number = 0
     for cell in document.get("cells", []):
-        step += cell.get("cell_type") == "code" and not _PARAMETERS & _tags(cell)
-        part = _cell(cell, step)
+        number += cell.get("cell_type") == "code"
+        part = _cell(cell, number)
         spent += len(part)
         if spent > NOTEBOOK_LIMIT:
             parts.append(_quiet("The rest is too large for a page; all of it is in run.ipynb."))
@@ -139,12 +138,12 @@ def shortened(text: str, limit: int) -> str:
     return f"{text[:half]}\n\n{note.replace(',', ' ')}\n\n{text[-half:]}"
 
 
-def output(item: Json, step: int = 0) -> str:
+def output(item: Json, number: int = 0) -> str:
     """Return one output of a code cell as HTML.
 
     Args:
         item: stream, display_data, execute_result or error, in nbformat 4.
-        step: number of the code cell, for words that stand in for a picture.
+        number: which code cell it came from, counted from 1, for words that stand in for a picture.
     """
     kind = item.get("output_type")
     if kind == "stream":
@@ -152,39 +151,35 @@ def output(item: Json, step: int = 0) -> str:
         return _pre(_text(item.get("text")), name)
     if kind == "error":
         return _error(item)
-    return _bundle(item.get("data") or {}, step)
+    return _bundle(item.get("data") or {}, number)
 
 
-def _cell(cell: Json, step: int) -> str:
+def _cell(cell: Json, number: int) -> str:
     source = _text(cell.get("source"))
     kind = cell.get("cell_type")
     if kind == "markdown":
         return f'<section class="words">{clean(_markdown.render(shortened(source, HTML_LIMIT)))}</section>'
     if kind != "code":
         return _pre(source, "raw") if source.strip() else ""
-    outputs = "".join(f'<div class="output">{output(item, step)}</div>' for item in cell.get("outputs", []))
+    outputs = "".join(f'<div class="output">{output(item, number)}</div>' for item in cell.get("outputs", []))
     return (
-        f'<section class="step">{_code(cell, source, step)}{outputs}</section>' if source or outputs else ""
+        f'<section class="step">{_code(cell, source, number)}{outputs}</section>' if source or outputs else ""
     )
 
 
-def _code(cell: Json, source: str, step: int) -> str:
+def _code(cell: Json, source: str, number: int) -> str:
     if not source.strip():
         return ""
     body = highlight(
         shortened(source, CODE_LIMIT), PythonLexer(), HtmlFormatter(nowrap=True, classprefix="py-")
     )
-    return f'<details class="code"><summary>{_label(cell, step)}</summary><pre>{body}</pre></details>'
+    return f'<details class="code"><summary>{_label(cell, number)}</summary><pre>{body}</pre></details>'
 
 
-def _tags(cell: Json) -> set[str]:
-    return set((cell.get("metadata") or {}).get("tags") or [])
-
-
-def _label(cell: Json, step: int) -> str:
+def _label(cell: Json, number: int) -> str:
     metadata = cell.get("metadata") or {}
-    tags = _tags(cell)
-    words = f"Code of step {step}"
+    tags = metadata.get("tags") or []
+    words = f"Code of cell {number}"
     if "injected-parameters" in tags:
         words = "Parameters of this run"
     elif "parameters" in tags:
@@ -195,8 +190,8 @@ def _label(cell: Json, step: int) -> str:
     return f"{words} · {seconds:.1f} s" if isinstance(seconds, int | float) and seconds >= 0.05 else words
 
 
-def _bundle(data: Json, step: int) -> str:
-    alt = _alternative(data, step)
+def _bundle(data: Json, number: int) -> str:
+    alt = _alternative(data, number)
     for mime, show in _SHOWN:
         if data.get(mime) and (shown := show(mime, data[mime], alt)):
             return shown
@@ -264,9 +259,9 @@ def _error(item: Json) -> str:
     return f'<div class="broke"><p><b>✖ {told}</p>{folded if trace.count(chr(10)) > 2 else ""}</div>'
 
 
-def _alternative(data: Json, step: int) -> str:
+def _alternative(data: Json, number: int) -> str:
     words = " ".join(_text(data.get("text/plain"))[:600].split())
-    return shortened(words, 400) if words and not words.startswith("<") else f"picture made by step {step}"
+    return shortened(words, 400) if words and not words.startswith("<") else f"picture made by cell {number}"
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
