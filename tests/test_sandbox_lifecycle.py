@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from opslib.errors import SandboxError, UnknownName
-from opslib.sandbox import binaries, control, state, watchdog
+from opslib.sandbox import binaries, client, control, state, watchdog
 from opslib.sandbox.databases import Databases
 
 ROOT = Path(__file__).parents[1]
@@ -184,6 +184,18 @@ def test_killing_it_while_it_starts_leaves_nothing(home: Path) -> None:
     until(lambda: not base.exists(), "the folder stays")
     listed = subprocess.run(["ps", "ax", "-o", "args="], capture_output=True, text=True, check=True).stdout
     assert str(base) not in listed
+
+
+def test_one_that_hangs_can_be_taken_down(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped process answers nobody; `down` must work on that day above all."""
+    control.up(["kulti"], scale=0.05)
+    document, pids = running(), servers(running())
+    monkeypatch.setattr(client, "PING_S", 0.5)
+    os.kill(document["pid"], signal.SIGSTOP)
+    with pytest.raises(client.Busy, match="does not answer"):
+        control.status()
+    assert control.down() is True
+    gone(document, pids)
 
 
 def test_a_state_file_without_its_sandbox_does_not_count(home: Path) -> None:

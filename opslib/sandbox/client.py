@@ -18,7 +18,13 @@ PING_S = 10.0
 
 
 class Gone(errors.SandboxError):
-    """The sandbox's process does not answer."""
+    """The sandbox's process is not there any more."""
+
+
+class Busy(errors.SandboxError):
+    """The sandbox's process is there but does not answer."""
+
+    hint = "`opslib sandbox down` ends it all the same"
 
 
 def call(document: dict[str, Any], command: str, timeout: float = COMMAND_S, **words: Any) -> Any:
@@ -31,7 +37,7 @@ def call(document: dict[str, Any], command: str, timeout: float = COMMAND_S, **w
         words: the command's arguments.
 
     Raises:
-        Gone: nobody answers.
+        Gone, Busy: nobody answers.
         OpsError: what the sandbox raised.
     """
     with closing(_connection(document, timeout)) as connection:
@@ -57,15 +63,22 @@ def lease(document: dict[str, Any]) -> Iterator[None]:
 
 
 def alive() -> dict[str, Any] | None:
-    """Return the state of the sandbox that is up; None when none answers."""
+    """Return the state of the sandbox that is up; None when none is.
+
+    Raises:
+        Busy: one is there but does not answer.
+    """
     document = state.read()
     if document is None:
         return None
     try:
-        call(document, "status", PING_S)
-    except Gone:
+        answer = call(document, "status", PING_S)
+    except Busy:
+        raise
+    except errors.OpsError:
+        # Nobody listens there, or by now somebody else.
         return None
-    return document
+    return document if answer["pid"] == document["pid"] else None
 
 
 def _connection(document: dict[str, Any], timeout: float) -> http.client.HTTPConnection:
@@ -79,5 +92,7 @@ def _ask(
     try:
         connection.request(method, path, body, {"Authorization": f"Bearer {document['token']}"})
         return connection.getresponse()
+    except TimeoutError as error:
+        raise Busy(f"The sandbox (process {document['pid']}) does not answer") from error
     except (OSError, http.client.HTTPException) as error:
         raise Gone(f"The sandbox does not answer: {error}") from error
