@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from opslib.config import HealthEndpoint, Limit
 
 DOWN = Cause("database-down", "the database lets nobody in, neither us nor the app", 10)
+MAYBE_DOWN = Cause(
+    "database-down", "perhaps the database is down: we are not let in, and nobody else told", 10
+)
 IDLE = "connections-exhausted-idle"
 ACTIVE = "connections-exhausted-active"
 ROLE = "role-limit-reached"
@@ -32,6 +35,9 @@ APP = Cause(
     "app-database-disconnected", "the database answers us but not the app: its address or its password", 45
 )
 EXHAUSTED_DISTANCE = 20
+FULL = Cause(
+    IDLE, "every connection slot is taken; who holds them could not be looked at", EXHAUSTED_DISTANCE
+)
 
 # Ways to fail that are the database's, or on the way to it; any other is our own.
 _FULL = ("slots-exhausted", "database-limit", "pool-exhausted")
@@ -163,8 +169,8 @@ def _shut(shut: pd.DataFrame, kinds: str, expected: str, witness: tuple[bool, st
         reason = f"our own way in is at fault: {first['error']}"
         return Finding("doors", Status.UNKNOWN, "", kinds, "", expected, reason)
     full = any(kind in _FULL for kind in shut["kind"])
-    cause = _exhausted(IDLE, "nobody could look at who holds them") if full else DOWN
     agreed, words = witness
+    cause = FULL if full else DOWN if agreed else MAYBE_DOWN
     if agreed:
         why = f"{first['error']}; {words}: two sources agree"
         return Finding("doors", Status.CRITICAL, "", kinds, "", expected, why, _NEXT_DEPLOYED, cause)

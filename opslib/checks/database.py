@@ -38,7 +38,7 @@ def rights(facts: pd.DataFrame) -> Finding:
     """
     expected = "the role is a member of pg_monitor"
     if reason := blind(facts):
-        return compare.unknown("rights", reason, expected=expected)
+        return compare.unknown("rights", reason, expected=expected, next="database-connections")
     role = str(facts["role"].iloc[0])
     return Finding("rights", Status.OK, role, "pg_monitor", "", expected)
 
