@@ -155,6 +155,15 @@ def test_the_state_file_is_for_its_owner_only(home: Path) -> None:
     assert Path(document["base"]).stat().st_mode & 0o077 == 0
 
 
+def test_nobody_commands_it_without_its_token(sandbox: object) -> None:
+    """Another user of the machine can reach the port, but not the file that holds the token."""
+    document = running()
+    for token in ("", "guess"):
+        with pytest.raises(SandboxError, match="401"):
+            client.call({**document, "token": token}, "down")
+    assert control.status()["up"] is True
+
+
 def test_killing_it_leaves_no_server_and_no_folder(home: Path) -> None:
     """SIGKILL runs no handler; the watchdog sees the closed pipe."""
     control.up(["kulti", "klutr"], scale=0.05)
