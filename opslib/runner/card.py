@@ -13,6 +13,7 @@ from opslib.verdict import Status
 SHOWN_FINDINGS = 3
 SHOWN_PARAMETERS = 6
 LONGEST_VALUE = 160
+LONGEST_FIGURE = 24
 TRIGGERS = {
     "manual": "by hand",
     "schedule": "on schedule",
@@ -159,14 +160,22 @@ def _table(rows: Sequence[Json]) -> str:
 def _row(row: Json) -> str:
     status = Status(row["status"])
     subject = f" <small>{escape(_brief(row['subject']))}</small>" if row.get("subject") else ""
-    meaning = row.get("why") or (f"expected: {row['expected']}" if row.get("expected") else "")
-    limit = f"<small>limit {escape(_brief(row['limit']))}</small>" if row.get("limit") else ""
-    return (
-        f'<tr class="{status}"><td class="status"><span aria-hidden="true">{SIGN[status]}</span>'
-        f"<b>{status}</b></td>"
-        f"<td><b>{escape(_brief(row['check']))}</b>{subject}<p>{escape(_brief(meaning, 400))}</p></td>"
-        f'<td class="observed">{escape(_brief(row.get("observed") or ""))}{limit}</td></tr>'
-    )
+    observed = _brief(row.get("observed") or "")
+    limit = f" <small>limit {escape(_brief(row['limit']))}</small>" if row.get("limit") else ""
+    seen = f"{escape(observed)}{limit}"
+    mark = f'<td class="status"><span aria-hidden="true">{SIGN[status]}</span><b>{status}</b></td>'
+    name, meaning = f"<b>{escape(_brief(row['check']))}</b>{subject}", f"<p>{escape(_meaning(row))}</p>"
+    if len(observed) > LONGEST_FIGURE:
+        # A sentence would make a narrow column high: it goes below the check's name.
+        return (
+            f'<tr class="{status}">{mark}<td colspan="2">{name}<p class="seen">{seen}</p>{meaning}</td></tr>'
+        )
+    return f'<tr class="{status}">{mark}<td>{name}{meaning}</td><td class="observed">{seen}</td></tr>'
+
+
+def _meaning(row: Json) -> str:
+    expected = f"expected: {row['expected']}" if row.get("expected") else ""
+    return _brief(row.get("why") or expected, 400)
 
 
 def _facts(predicate: Json) -> str:
