@@ -218,7 +218,7 @@ def _parameters(given: Json) -> str:
     rest = {name: value for name, value in given.items() if name not in ("system", "environment")}
     shown = [_parameter(name, value) for name, value in list(rest.items())[:SHOWN_PARAMETERS]]
     more = len(rest) - SHOWN_PARAMETERS
-    words = ", ".join(shown) or "nothing beyond system and environment"
+    words = ", ".join(shown) or "system and environment only"
     return f"{words}, and {more} more" if more > 0 else words
 
 
