@@ -13,7 +13,8 @@
     │   ├── Unreachable            3   no answer: refused, timed out, name not found
     │   ├── Forbidden              3   answered, but not for these credentials
     │   ├── Malformed              3   answered with something else than promised
-    │   └── RateLimited            3   asked to come back later
+    │   ├── RateLimited            3   asked to come back later
+    │   └── NotNamed               3   the system's file names no such source
     └── ProcedureError             3   the procedure itself broke
 
 A class's docstring is its default sentence. An error never carries local variables or secrets.
@@ -137,6 +138,13 @@ class RateLimited(SourceError):
     """The source asks to come back later."""
 
     kind = "rate-limited"
+
+
+class NotNamed(SourceError):
+    """The system's file names no such source."""
+
+    kind = "absent"
+    hint = "name it in parameters/systems, if the system has one"
 
 
 class ProcedureError(OpsError):

@@ -12,12 +12,20 @@ from collections.abc import Sequence
 import pandas as pd
 
 _REASON = "opslib.unavailable"
+_ABSENT = "opslib.absent"
 
 
-def unavailable(columns: Sequence[str], reason: str) -> pd.DataFrame:
-    """Return an empty frame with `columns` that carries the reason why it is empty."""
+def unavailable(columns: Sequence[str], reason: str, *, absent: bool = False) -> pd.DataFrame:
+    """Return an empty frame with `columns` that carries the reason why it is empty.
+
+    Args:
+        columns: the promised columns.
+        reason: why there are no rows.
+        absent: the system has no such source at all, so nothing is hidden: a check on it is skipped.
+    """
     frame = pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
     frame.attrs[_REASON] = reason
+    frame.attrs[_ABSENT] = absent
     return frame
 
 
@@ -25,3 +33,8 @@ def reason(frame: pd.DataFrame) -> str | None:
     """Return why the frame could not be filled, or None when its source answered."""
     found = frame.attrs.get(_REASON)
     return str(found) if found else None
+
+
+def absent(frame: pd.DataFrame) -> bool:
+    """Say whether the frame is empty because the system has no such source."""
+    return bool(frame.attrs.get(_ABSENT))

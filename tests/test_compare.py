@@ -17,7 +17,14 @@ FULL = pd.DataFrame({"pct": [10.0, 85.0]})
 def below(data: pd.DataFrame | float | None, column: str | None = "pct") -> Finding:
     """Hold data against 80 and 90."""
     return compare.below(
-        data, column, check="slots", warning=80, critical=90, expected="below 80 %", unit="%", next="site-down"
+        data,
+        column,
+        check="slots",
+        warning=80,
+        critical=90,
+        expected="below 80 %",
+        unit="%",
+        next="site-down",
     )
 
 
@@ -89,7 +96,8 @@ def test_a_cause_and_a_next_step_are_named_only_when_something_is_wrong() -> Non
 
 
 @pytest.mark.parametrize(
-    "value, text", [(1234, "1 234 ms"), (97.345, "97.3 ms"), (3.5, "3.5 ms"), (0, "0 ms"), (1234.6, "1 235 ms")]
+    "value, text",
+    [(1234, "1 234 ms"), (97.345, "97.3 ms"), (3.5, "3.5 ms"), (0, "0 ms"), (1234.6, "1 235 ms")],
 )
 def test_numbers_are_written_as_people_write_them(value: float, text: str) -> None:
     """Nobody reads `1234.5999999` at night."""

@@ -17,13 +17,13 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
-from tests.servers import closed_port, in_turn, raw, reply, serving
 
 from opslib import dns as names
 from opslib.calls import Call
 from opslib.errors import Forbidden, Malformed, RateLimited, SourceError, Unreachable, UsageError
 from opslib.http import ONCE, Client, Policy
 from opslib.http import retry as policy
+from tests.servers import closed_port, in_turn, raw, reply, serving
 
 
 def client(url: str, **options: Any) -> Client:

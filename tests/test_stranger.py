@@ -122,7 +122,9 @@ def shop(database: tuple[str, str], tmp_path: Path) -> Iterator[Shop]:
     server.server_close()
 
 
-@pytest.mark.parametrize("procedure", ["health-check", "database-connections", "database-health"])
+@pytest.mark.parametrize(
+    "procedure", ["health-check", "database-connections", "database-health", "site-down"]
+)
 def test_a_stranger_s_healthy_system_is_not_called_broken(shop: Shop, procedure: str) -> None:
     """What the role may not see is said, and does not make the rest unknown."""
     document = shop.run(procedure)

@@ -47,7 +47,9 @@ def below(
     """
     value, reason = _worst(data, column, largest=True)
     reached = _reached(value, warning, critical, upper=True)
-    return _limited(value, reason, reached, warning, critical, unit, check, expected, why, next, subject, cause)
+    return _limited(
+        value, reason, reached, warning, critical, unit, check, expected, why, next, subject, cause
+    )
 
 
 def above(
@@ -67,7 +69,9 @@ def above(
     """Find whether the smallest value stays above the limits; arguments as in `below`."""
     value, reason = _worst(data, column, largest=False)
     reached = _reached(value, warning, critical, upper=False)
-    return _limited(value, reason, reached, warning, critical, unit, check, expected, why, next, subject, cause)
+    return _limited(
+        value, reason, reached, warning, critical, unit, check, expected, why, next, subject, cause
+    )
 
 
 def none(
@@ -122,9 +126,22 @@ def some(
 
 def unknown(check: str, reason: str, *, subject: str = "", expected: str = "", next: str = "") -> Finding:
     """Return the finding for what could not be looked at."""
-    return Finding(
-        check, Status.UNKNOWN, subject, "could not look", expected=expected, why=reason, next=next
-    )
+    return Finding(check, Status.UNKNOWN, subject, "could not look", expected=expected, why=reason, next=next)
+
+
+def blind(
+    check: str, frame: pd.DataFrame, *, subject: str = "", expected: str = "", next: str = ""
+) -> Finding | None:
+    """Return the finding for a frame that could not be filled, None when its source answered.
+
+    A source that the system does not have is `skipped`; one that did not answer is `unknown`.
+    """
+    reason = frames.reason(frame)
+    if reason is None:
+        return None
+    if frames.absent(frame):
+        return skipped(check, reason, subject=subject)
+    return unknown(check, reason, subject=subject, expected=expected, next=next)
 
 
 def skipped(check: str, reason: str, *, subject: str = "") -> Finding:

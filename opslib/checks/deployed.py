@@ -51,18 +51,19 @@ def judge(
         young: age up to which a deployment is a suspect.
         now: time of the look.
     """
-    reason = frames.reason(deployments)
-    serving = None if reason else _serving(deployments)
+    if blind := compare.blind("deployment", deployments, expected=EXPECTED):
+        return blind
+    serving = _serving(deployments)
     if serving is None:
-        return compare.unknown("deployment", reason or "no deployment serves production", expected=EXPECTED)
+        return compare.unknown("deployment", "no deployment serves production", expected=EXPECTED)
     if serving.state != "READY":
         why = f"{serving.label} is {serving.state}"
         status = Status.CRITICAL if fails else Status.WARNING
         return Finding("deployment", status, "", why, "READY", EXPECTED, BAD.text, cause=BAD)
     if not fails:
         return _calm(deployments, serving)
-    if frames.reason(answers):
-        return compare.unknown("deployment", str(frames.reason(answers)), expected=EXPECTED)
+    if blind := compare.blind("deployment", answers, expected=EXPECTED):
+        return blind
     return _suspect(serving, answers, explained=explained, recent=now - serving.created <= young)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from opslib import frames
 from opslib.checks import compare
 from opslib.verdict import Cause, Finding, Status
 
@@ -29,9 +28,8 @@ def analyse(pages: pd.DataFrame) -> list[Finding]:
 
     An open incident alone, with every used part operational, is a warning: it may concern others.
     """
-    reason = frames.reason(pages)
-    if reason:
-        return [compare.unknown("vendor", reason)]
+    if blind := compare.blind("vendor", pages):
+        return [blind]
     if pages.empty:
         return [compare.unknown("vendor", "no status page was read")]
     return [_vendor(str(name), rows) for name, rows in pages.groupby("vendor", sort=False)]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opslib.config import overlay, parts
+from opslib.config import overlay, parts, rehearsal
 from opslib.config.fields import is_placeholder
 from opslib.config.limits import Limit, defaults
 from opslib.config.model import SANDBOX, System
@@ -116,7 +116,8 @@ class Environment:
     @property
     def health(self) -> tuple[HealthEndpoint, ...]:
         """The health endpoints."""
-        return tuple(self._endpoints(self.system.health))
+        declared = rehearsal.health(self.system) if self.name == SANDBOX else self.system.health
+        return tuple(self._endpoints(declared))
 
     @property
     def smoke(self) -> tuple[HealthEndpoint, ...]:

@@ -78,7 +78,9 @@ class Ops:
     @cached_property
     def pg(self) -> DatabaseSource:
         """The system's database: `ops.pg.table(name)`, `ops.pg.doors()`."""
-        source = DatabaseSource(self.env, f"opslib/{self.procedure}/{self.run_id}", self.calls.append)
+        # The server cuts names at 63 bytes; without its dashes the run's id survives whole.
+        name = f"opslib/{self.procedure}/{self.run_id.replace('-', '')}"
+        source = DatabaseSource(self.env, name, self.calls.append)
         _OPEN.callback(source.close)
         return source
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib import config, frames, site, vendors
 from opslib.calls import Call
-from opslib.errors import SecretError, SourceError
+from opslib.errors import NotNamed, SecretError, SourceError
 from opslib.vendors import statuspage
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class DatabaseSource:
         self._application_name = application_name
         self._record = record
         self._open: Database | None = None
+        self._told: set[str] = set()
 
     def table(self, name: str, **parameters: Any) -> pd.DataFrame:
         """Run one packaged statement.
@@ -47,7 +48,17 @@ class DatabaseSource:
         from opslib.pg import sql
 
         columns = [column.name for column in sql.load(name).returns]
-        return _attempt(columns, lambda: self._database().table(name, **parameters))
+        frame = _attempt(columns, lambda: self._database().table(name, **parameters))
+        return self._told_once(frame, columns)
+
+    def _told_once(self, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+        """Say the same long reason once: a page on which each line repeats it hides the one that matters."""
+        reason = frames.reason(frame)
+        if reason is None or reason not in self._told:
+            self._told.add(reason or "")
+            return frame
+        short = "the database could not be asked, as said above"
+        return frames.unavailable(columns, short, absent=frames.absent(frame))
 
     def doors(self) -> pd.DataFrame:
         """Try every way into the database once.
@@ -68,7 +79,7 @@ class DatabaseSource:
         from opslib.pg import Database
 
         if not self._env.doors:
-            raise SourceError(f"{self._env.system.name} names no database in its file")
+            raise NotNamed(f"{self._env.system.name} names no database in its file")
         if self._open is None:
             self._open = Database(
                 self._env.doors, application_name=self._application_name, on_call=self._record
@@ -134,7 +145,7 @@ class VendorSource:
     def _opened(self) -> Any:
         access = self._env.vendors.get(self._name)
         if access is None:
-            raise SourceError(f"{self._env.system.name} names no vendor {self._name} in its file")
+            raise NotNamed(f"{self._env.system.name} names no vendor {self._name} in its file")
         if self._client is None:
             self._client = self._client_class(access, resolver=self._env.resolver, on_call=self._record)
         return self._client
@@ -144,4 +155,4 @@ def _attempt(columns: Sequence[str], look: Callable[[], pd.DataFrame]) -> pd.Dat
     try:
         return look()
     except (SourceError, SecretError) as error:
-        return frames.unavailable(columns, error.message)
+        return frames.unavailable(columns, error.message, absent=isinstance(error, NotNamed))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from opslib.config import rehearsal
 from opslib.errors import SourceError
 from opslib.http import ONCE, Client
 from opslib.sandbox.hosting import Deployment, Project
@@ -129,7 +130,7 @@ class App:
 
     @property
     def _endpoints(self) -> dict[str, Endpoint]:
-        return {endpoint.path: endpoint for endpoint in (*self.system.smoke, *self.system.health)}
+        return {endpoint.path: endpoint for endpoint in (*self.system.smoke, *rehearsal.health(self.system))}
 
     def _called(self, endpoint: Endpoint) -> list[str]:
         """Return the vendors that an endpoint reports as connected or not."""

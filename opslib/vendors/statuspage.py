@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib.calls import Call
-from opslib.errors import Malformed, SourceError
+from opslib.errors import Malformed, NotNamed, SourceError
 from opslib.http import Client, Policy
 
 if TYPE_CHECKING:
@@ -70,11 +70,11 @@ def read_all(environment: Environment, *, on_call: Callable[[Call], None] | None
         one row with an empty state and no error.
 
     Raises:
-        SourceError: the system names no vendor.
+        NotNamed: the system names no vendor.
     """
     wanted = list(environment.vendors.values())
     if not wanted:
-        raise SourceError(f"{environment.system.name} names no vendor in its file")
+        raise NotNamed(f"{environment.system.name} names no vendor in its file")
 
     def look(access: VendorAccess) -> list[Row]:
         return _read_one(access, environment.resolver, on_call)

@@ -204,7 +204,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         _use_up_the_pool,
         _refill_the_pool,
         _critical("pool-too-small", "database-connections"),
-        systems=("your-app",),
     ),
     Scenario(
         "database-down",
