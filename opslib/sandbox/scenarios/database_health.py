@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opslib.sandbox.scenario import Scenario, World
 from opslib.sandbox.scenarios.database_connections import BUSY_TABLES
-from opslib.sandbox.sessions import gone, open_as_app
+from opslib.sandbox.sessions import count, gone, open_as_app, until
 from opslib.verdict import Status
 
 if TYPE_CHECKING:
@@ -37,9 +37,19 @@ def _age(world: World, system: str) -> None:
 def _grow_young(world: World, system: str) -> None:
     world.release("wraparound-near", system)
     gone(world.databases, system, _EXPORT)
-    for database in (system, "postgres", "template1"):
+    # Any other old snapshot keeps the first vacuum from it.
+    until(lambda: _frozen(world, system) < _BURNT_IDS, f"transaction ids to be given back in {system}")
+
+
+def _frozen(world: World, system: str) -> int:
+    """Vacuum every database and return the age of the oldest id that is left."""
+    connectable = "from pg_database where datallowconn"
+    with world.databases.admin(system) as admin:
+        found = admin.execute(f"select datname {connectable}".encode()).fetchall()
+    for (database,) in found:
         with _elsewhere(world, system, database) as admin:
             admin.execute("vacuum (freeze)")
+    return count(world.databases, system, f"select max(age(datfrozenxid)) {connectable}")
 
 
 def _elsewhere(world: World, system: str, database: str) -> Connection:
