@@ -21,6 +21,6 @@ select coalesce(nullif(application_name, ''), '(no name)') as application,
        max(clock_timestamp() - state_change) filter (where state = 'idle') as longest_idle
 from pg_stat_activity
 where pid <> pg_backend_pid()
-  and (backend_type = 'client backend' or (backend_type is null and datid is not null))
+  and (backend_type = 'client backend' or (query = '<insufficient privilege>' and datid is not null))
 group by 1, 2, 3, 4
 order by total desc, 1, 2, 3, 4

@@ -14,12 +14,13 @@ with limits as (
          current_setting('superuser_reserved_connections')::int
            + coalesce(current_setting('reserved_connections', true), '0')::int as reserved
 ),
--- Background processes take no slot. A row whose kind is hidden from our role takes one if it has a
--- database.
+-- Background processes take no slot. A row that is hidden from our role takes one if it has a database.
+-- Its text tells: the kind is missing, too, of a background worker that is just about to end.
 sessions as (
-  select state, wait_event_type, state_change, xact_start, pid, backend_type is null as hidden
+  select state, wait_event_type, state_change, xact_start, pid,
+         coalesce(query = '<insufficient privilege>', false) as hidden
   from pg_stat_activity
-  where backend_type = 'client backend' or (backend_type is null and datid is not null)
+  where backend_type = 'client backend' or (query = '<insufficient privilege>' and datid is not null)
 )
 select limits.max_connections,
        limits.reserved,
