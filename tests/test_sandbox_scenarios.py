@@ -248,3 +248,14 @@ def test_every_scenario_has_an_id_and_a_sentence() -> None:
     assert {"connections-exhausted-idle", "lock-storm", "database-down"} <= {each.id for each in listed}
     for each in listed:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", each.id) and " " in each.text
+
+
+def test_a_database_that_was_down_comes_back_with_its_counters(sandbox: object) -> None:
+    """Healed exactly: a crash would lose the statistics, and database-health would have less to look at."""
+    with psycopg.connect(control.status()["databases"][SYSTEM]["admin"]) as admin:
+        analyzed = "select count(*) from pg_stat_user_tables where last_analyze is not null"
+        before = admin.execute(analyzed).fetchone()
+    control.break_("database-down", SYSTEM)
+    control.heal("database-down", SYSTEM)
+    with psycopg.connect(control.status()["databases"][SYSTEM]["admin"]) as admin:
+        assert admin.execute(analyzed).fetchone() == before

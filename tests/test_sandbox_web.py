@@ -245,7 +245,7 @@ def test_the_site_is_only_found_through_the_sandboxs_name_server(sandbox: Rehear
     control.break_("dns-broken", "kulti")
     frame = site.names(kulti())
     assert list(frame["kind"]) == ["nxdomain"]
-    assert list(site.probe(kulti(), samples=3)["error_kind"]) == ["dns"]
+    assert set(site.probe(kulti(), samples=3)["error_kind"]) == {"dns"}
     control.heal("dns-broken", "kulti")
     assert list(site.names(kulti())["addresses"]) == ["127.0.0.1"]
     assert site.tls(kulti()).empty
