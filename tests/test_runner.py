@@ -141,6 +141,14 @@ def test_a_secret_is_masked_in_whatever_is_written(
         assert "[redacted:" in written(outcome.record)
 
 
+def test_the_statement_counts_what_was_masked_once(tmp_path: Path) -> None:
+    """An auditor reads how often, and a notebook is saved many times."""
+    show = "import os\nprint(os.environ['KLUTR_DATABASE_URL'].split(':')[2].split('@')[0])"
+    outcome = run(small.request(tmp_path, show, "1", "2", small.verdict("ok")))
+    stated = json.loads((outcome.record / "run.json").read_text())["predicate"]["redaction"]["masked"]
+    assert sum(stated.values()) == 1, stated
+
+
 def test_a_flood_of_output_is_cut_and_the_record_says_how_much(tmp_path: Path) -> None:
     """A record of thirty megabytes is read by nobody."""
     flood = "for _ in range(40): print('x' * 100_000)"

@@ -183,3 +183,11 @@ def test_doctor_says_what_works_and_what_that_leaves_out(shop: Shop) -> None:
     assert done.returncode in (0, 1), done.stdout + done.stderr
     assert "vendor-status" in done.stdout and "pg_monitor" in done.stdout
     assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_the_address_of_a_health_endpoint_is_taken_as_it_was_pasted(shop: Shop) -> None:
+    """People copy the address that their monitoring asks."""
+    words = ("--url", f"{shop.url}/api/health", "--dsn-env", "SHOP_DSN")
+    assert shop.opslib("system", "new", "pasted", *words).returncode == 0
+    done = shop.opslib("run", "health-check", "--system", "pasted", "--env", "production", "--json")
+    assert done.returncode == 0, done.stdout

@@ -7,6 +7,7 @@ import os
 import textwrap
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -112,7 +113,7 @@ def new_system(
 
     Args:
         name: small letters, digits and dashes; becomes the file's name.
-        url: where its site begins, if it has one.
+        url: where its site begins, if it has one; a path on it is the one that is asked.
         dsn_env: environment variable that holds its database's address; a whole reference
             (`file:/path`) is taken too.
         root: the project's folder, or its folder `parameters`; made if it is not there. Default: the
@@ -130,6 +131,7 @@ def new_system(
     """
     _check_name(name, "a system")
     _check_name(environment, "an environment")
+    url, health = _split(url, health)
     text = _TEMPLATE.format(
         name=name,
         title=name.replace("-", " ").capitalize(),
@@ -221,3 +223,11 @@ def _parameters(root: Path | None) -> Path:
             root = Path.cwd()
     is_it = root.name == "parameters" or (root / "systems").is_dir()
     return root if is_it else root / "parameters"
+
+
+def _split(url: str | None, health: str) -> tuple[str | None, str]:
+    """Return the site's address and the path to ask: people paste the address of their health endpoint."""
+    parts = urlsplit(url or "")
+    if health != "/" or not parts.path.strip("/"):
+        return url, health
+    return f"{parts.scheme}://{parts.netloc}", parts.path

@@ -94,12 +94,15 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 async def _one(request: Request) -> Outcome:
     environment = config.load_system(request.system).environment(request.environment)
-    masker = Masker(secret_values(environment))
-    intent = _intent(request, sorted(secret.name for secret in environment.secrets()))
+    secrets = secret_values(environment)
+    names = sorted(secret.name for secret in environment.secrets())
+    intent = Masker(secrets).mask_json(_intent(request, names))
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
-        notebook, ending = await _execute(request, spool, masker)
-        outcome = seal.seal(notebook, masker.mask_json(intent), _masked(ending, masker), masker.counts)
+        notebook, ending = await _execute(request, spool, Masker(secrets))
+        # A fresh one, so that its counts are those of the record and not of every save before it.
+        masker = Masker(secrets)
+        outcome = seal.seal(masker.mask_json(notebook), intent, _masked(ending, masker), masker.counts)
         spool.remove()
     if ending.cause == "interrupted":
         raise asyncio.CancelledError
@@ -107,16 +110,14 @@ async def _one(request: Request) -> Outcome:
 
 
 async def _execute(request: Request, spool: Spool, masker: Masker) -> tuple[dict[str, Any], Ending]:
+    """Return the executed notebook, not masked yet, and how its execution ended."""
     from opslib.runner import notebooks
     from opslib.runner.client import Client
 
     notebook = notebooks.prepared(request.procedure.path, request.given)
 
-    def masked() -> dict[str, Any]:
-        return dict(masker.mask_json(notebooks.plain(notebook)))
-
     def save() -> None:
-        spool.write_notebook(record.encode(masked()))
+        spool.write_notebook(record.encode(masker.mask_json(notebooks.plain(notebook))))
 
     save()
     client = Client(notebook, save, timeout=request.cell_timeout_s, kernel_name="python3")
@@ -128,7 +129,7 @@ async def _execute(request: Request, spool: Spool, masker: Masker) -> tuple[dict
         progress=request.progress and _said(request),
     )
     notebooks.close(notebook, ending)
-    return masked(), ending
+    return notebooks.plain(notebook), ending
 
 
 def secret_values(environment: config.Environment) -> dict[str, str]:

@@ -240,7 +240,7 @@ class Cluster:
             time.sleep(_PAUSE_S)
 
     def shut_down(self) -> None:
-        """Stop the server in order ("fast" in PostgreSQL's words) and wait; a crash would lose its counters."""
+        """Stop the server in order ("fast" to PostgreSQL) and wait; a crash would lose its counters."""
         if self._process is not None:
             if self.running:
                 self._process.send_signal(signal.SIGINT)

@@ -21,7 +21,7 @@ HEADLINE = {
 }
 
 SENTENCE = {
-    Status.OK: "every check passed",
+    Status.OK: "all that could be checked here is well",
     Status.WARNING: "nothing is broken yet, but a limit is near",
     Status.CRITICAL: "something is broken",
     Status.UNKNOWN: "something that matters could not be looked at",
