@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -57,12 +57,14 @@ def banner(heading: Heading, verdict: Verdict) -> str:
 
 
 def findings(rows: Iterable[Finding]) -> str:
-    """Return the table of findings, the worst first."""
+    """Return the table of findings, the worst first; a column that would be empty is left out."""
     ordered = sorted(rows, key=lambda finding: -finding.status.severity)
-    body = "".join(_finding_row(finding) for finding in ordered)
-    head = "".join(f"<th>{name}</th>" for name in ("", "check", "observed", "limit", "what it means", "next"))
-    table = f'<table class="opslib-findings"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return table if ordered else '<p class="opslib-notice">No check was made.</p>'
+    if not ordered:
+        return '<p class="opslib-notice">No check was made.</p>'
+    names = [name for name in _FINDING_CELLS if any(_FINDING_CELLS[name](finding) for finding in ordered)]
+    head = "".join(f"<th>{name}</th>" for name in ("", *names))
+    body = "".join(_finding_row(finding, names) for finding in ordered)
+    return f'<table class="opslib-findings"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def table(frame: pd.DataFrame, title: str, top: int) -> str:
@@ -77,12 +79,6 @@ def table(frame: pd.DataFrame, title: str, top: int) -> str:
 def notice(title: str, text: str) -> str:
     """Return one line that stands where a table would be."""
     return f'<p class="opslib-notice"><b>{escaped(title)}</b> {escaped(text)}</p>'
-
-
-def definitions(pairs: Mapping[str, str]) -> str:
-    """Return name and value pairs as a definition list."""
-    items = "".join(f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>" for name, value in pairs.items())
-    return f'<dl class="opslib-facts">{items}</dl>'
 
 
 def _where(heading: Heading) -> str:
@@ -101,13 +97,28 @@ def _cause_lines(verdict: Verdict) -> list[str]:
     return lines
 
 
-def _finding_row(finding: Finding) -> str:
+def _finding_row(finding: Finding, names: Sequence[str]) -> str:
     mark = f'<td class="opslib-{finding.status}">{SIGN[finding.status]} {finding.status}</td>'
+    return "<tr>" + mark + "".join(f"<td>{_FINDING_CELLS[name](finding)}</td>" for name in names) + "</tr>"
+
+
+def _checked(finding: Finding) -> str:
     subject = f"<br><small>{escaped(finding.subject)}</small>" if finding.subject else ""
-    meaning = escaped(finding.why or f"expected: {finding.expected}")
-    cells = [f"{escaped(finding.check)}{subject}", escaped(finding.observed), escaped(finding.limit), meaning]
-    cells.append(escaped(finding.next))
-    return "<tr>" + mark + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return f"{escaped(finding.check)}{subject}"
+
+
+def _meaning(finding: Finding) -> str:
+    good = f"expected: {finding.expected}" if finding.expected else ""
+    return escaped(finding.why or good)
+
+
+_FINDING_CELLS: dict[str, Callable[[Finding], str]] = {
+    "check": _checked,
+    "observed": lambda finding: escaped(finding.observed),
+    "limit": lambda finding: escaped(finding.limit),
+    "what it means": _meaning,
+    "next": lambda finding: escaped(finding.next),
+}
 
 
 def _cells(values: Sequence[object]) -> str:

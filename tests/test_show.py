@@ -1,0 +1,89 @@
+"""What a person sees in a notebook: nothing raw, nothing hidden, nothing secret."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from opslib import frames, masking
+from opslib.show import display, markup, plots
+from opslib.verdict import Cause, Finding, Status, conclude
+
+HEADING = markup.Heading("slots", "kulti", "production", "01a1", "2026-11-21 03:00:00", running=False)
+EVIL = "<script>alert(1)</script>"
+
+
+def banner(*findings: Finding, running: bool = False) -> str:
+    """Return the banner over some findings."""
+    heading = markup.Heading("slots", "kulti", "production", "01a1", "2026-11-21 03:00:00", running)
+    return markup.banner(heading, conclude(findings))
+
+
+def test_the_banner_says_verdict_cause_and_place() -> None:
+    """The answer is on top, with a sign beside the colour."""
+    shown = banner(Finding("slots", Status.CRITICAL, cause=Cause("lock-storm", "psql holds up 7")))
+    assert "opslib-critical" in shown and "✖ Critical" in shown
+    assert "lock-storm" in shown and "psql holds up 7" in shown
+    assert "kulti" in shown and "<b>production</b>" in shown
+
+
+def test_the_banner_is_not_final_while_checks_are_coming() -> None:
+    """A green banner half way through must not be read as the end."""
+    assert "OK so far" in banner(Finding("slots", Status.OK), running=True)
+    assert "Checking" in banner(running=True)
+    assert "so far" not in banner(Finding("slots", Status.OK))
+
+
+def test_nothing_from_outside_becomes_markup() -> None:
+    """A row of a database is text, whatever is in it."""
+    found = Finding(EVIL, Status.CRITICAL, EVIL, EVIL, EVIL, EVIL, EVIL, cause=Cause(EVIL, EVIL))
+    frame = pd.DataFrame({EVIL: [EVIL]})
+    for shown in (banner(found), markup.findings([found]), markup.table(frame, EVIL, 5)):
+        assert "<script" not in shown
+
+
+def test_findings_come_worst_first_and_empty_columns_are_left_out() -> None:
+    """The line that matters is the first one."""
+    shown = markup.findings(
+        [Finding("a", Status.OK, observed="1"), Finding("b", Status.CRITICAL, observed="9")]
+    )
+    assert shown.index("<td>b</td>") < shown.index("<td>a</td>")
+    assert "<th>observed</th>" in shown and "<th>next</th>" not in shown
+
+
+def test_a_table_says_how_many_rows_it_does_not_show() -> None:
+    """A cut list must not look like a whole one."""
+    shown = markup.table(pd.DataFrame({"pid": range(50)}), "Sessions", 20)
+    assert "first 20 of 50 rows" in shown and shown.count("<tr>") == 21
+
+
+@pytest.mark.parametrize(
+    "frame, words",
+    [
+        (frames.unavailable(["pid"], "connection refused"), "could not be looked at: connection refused"),
+        (pd.DataFrame({"pid": []}), "no rows"),
+    ],
+)
+def test_a_frame_without_rows_says_why(
+    frame: pd.DataFrame, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing found and nothing looked at are two things."""
+    display.Show()(frame, title="Sessions")
+    assert words in capsys.readouterr().out
+
+
+def test_what_is_shown_is_masked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under stock papermill nothing stands between the kernel and the disk but this."""
+    monkeypatch.setattr(masking, "registered", lambda: {"dsn": "Tr0ub4dor-and-3"})
+    display.Show()(pd.DataFrame({"query": ["login Tr0ub4dor-and-3"]}), title="Tr0ub4dor-and-3")
+    said = capsys.readouterr().out
+    assert "Tr0ub4dor" not in said and "[redacted:dsn]" in said
+
+
+def test_a_plot_is_a_picture_with_the_limit_drawn_in() -> None:
+    """Bars without their limit say nothing about danger."""
+    frame = pd.DataFrame({"app": ["a", "b"], "total": [3, 9]})
+    figure = plots.bar(frame, "app", "total", limit=8, title="Sessions", unit="")
+    assert plots.png(figure).startswith(b"\x89PNG")
+    legend = figure.axes[0].get_legend()
+    assert legend and [text.get_text() for text in legend.get_texts()] == ["limit 8"]
