@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -49,6 +50,16 @@ def _print(done: Routine) -> None:
     output.say("")
     rows = [(Status(line.verdict), line.item, line.procedure, line.cause, line.why) for line in done.lines]
     output.table(("VERDICT", "ITEM", "PROCEDURE", "CAUSE", "WHY"), rows)
+    output.say(f"\n{_coverage(done)}")
     if done.document:
-        output.say(f"\nRecord: {done.document['record']}")
+        output.say(f"Record: {done.document['record']}")
         output.say(f"Open it: opslib report {done.document['run_id']}", style="dim")
+
+
+def _coverage(done: Routine) -> str:
+    """Return how much of the list the verdict stands on: an ok over one item of six is not an ok over six."""
+    left = Counter(line.state for line in done.lines if Status(line.verdict) is Status.SKIPPED)
+    looked = f"{len(done.lines) - left.total()} of {len(done.lines)} items looked at"
+    return (
+        f"{looked}; the others: {', '.join(f'{n} {state}' for state, n in left.items())}" if left else looked
+    )
