@@ -47,6 +47,14 @@ def test_a_machine_that_can_keep_records_is_told_so(project: Project) -> None:
     assert not project.archive.exists()
 
 
+def test_a_kernel_is_found_without_a_python_on_the_path(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Called by its full name from cron, the interpreter is not on the path, and runs work all the same."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert by_what(doctor.examine(project.archive, None, "production"))["kernel"].status is Status.OK
+
+
 def test_an_archive_that_cannot_be_written_is_critical(project: Project) -> None:
     """Found now, and not when the first run is over."""
     blocked = project.root / "parameters" / "systems" / "shop.yml" / "archive"

@@ -77,7 +77,9 @@ def _kernel() -> Line:
     except NoSuchKernel:
         return Line(PART, "kernel", Status.CRITICAL, "no kernel python3", "pip install ipykernel")
     program = Path(spec.argv[0])
-    if not (program.exists() or shutil.which(spec.argv[0])):
+    # jupyter_client starts a kernel whose program is just called python with the interpreter it runs in.
+    ours = program.name == str(program) and program.name.startswith("python")
+    if not (ours or program.exists() or shutil.which(spec.argv[0])):
         hint = "python -m ipykernel install --sys-prefix"
         return Line(PART, "kernel", Status.CRITICAL, f"{program} is not there", hint)
     return Line(PART, "kernel", Status.OK, str(spec.resource_dir))
