@@ -13,8 +13,9 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -29,6 +30,8 @@ _WORDS = """
 COMMON = frozenset(_WORDS.split())
 _BASE64_EDGE = r"[A-Za-z0-9+/_-]{0,2}"
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
+
+_Span = tuple[int, int, str]  # begin, end, label of a value found in a text
 
 _registered: dict[str, str] = {}
 _lock = threading.Lock()
@@ -62,15 +65,20 @@ class Masker:
 
     def mask(self, text: str) -> str:
         """Return the text with every known value replaced; text that was masked before stays as it is."""
-        # Searching each literal is far quicker than one large alternation over text that has none.
-        present = [literal for literal in self._patterns if literal in text]
-        if not present:
-            return text
-        present.sort(key=len, reverse=True)
-        alternatives = [f"({self._patterns[literal][1]})" for literal in present]
-        own = "|".join(re.escape(marker) for marker in sorted(self._markers, key=len, reverse=True))
-        labels = [self._patterns[literal][0] for literal in present]
-        return re.sub("|".join([f"(?:{own})", *alternatives]), lambda m: self._replaced(m, labels), text)
+        found = self._found(text)
+        return _replaced(text, 0, found) if found else text
+
+    def mask_pieces(self, pieces: Sequence[str]) -> list[str]:
+        """Mask texts that followed one another as if they were one, and return as many.
+
+        A value that is split over several of them is masked in the piece where it begins and gone from
+        the others: together they would still tell it.
+        """
+        found = self._found("".join(pieces))
+        if not found:
+            return list(pieces)
+        ends = accumulate(len(piece) for piece in pieces)
+        return [_replaced(piece, end - len(piece), found) for piece, end in zip(pieces, ends, strict=True)]
 
     def mask_json(self, obj: Any) -> Any:
         """Return a JSON-like value with every text in it masked: keys, values, and telling numbers.
@@ -99,12 +107,20 @@ class Masker:
             masked[unique] = self.mask_json(value)
         return masked
 
-    def _replaced(self, match: re.Match[str], labels: list[str]) -> str:
-        if match.lastindex is None:
-            return match[0]
-        label = labels[match.lastindex - 1]
-        self.counts[label] += 1
-        return _marker(label)
+    def _found(self, text: str) -> list[_Span]:
+        """Return where known values stand in a text, and count them."""
+        # Searching each literal is far quicker than one large alternation over text that has none.
+        present = [literal for literal in self._patterns if literal in text]
+        if not present:
+            return []
+        present.sort(key=len, reverse=True)
+        alternatives = [f"({self._patterns[literal][1]})" for literal in present]
+        own = "|".join(re.escape(marker) for marker in sorted(self._markers, key=len, reverse=True))
+        labels = [self._patterns[literal][0] for literal in present]
+        matches = re.finditer("|".join([f"(?:{own})", *alternatives]), text)
+        found = [(*match.span(), labels[match.lastindex - 1]) for match in matches if match.lastindex]
+        self.counts.update(label for _, _, label in found)
+        return found
 
 
 def maskable(value: str) -> bool:
@@ -133,6 +149,19 @@ def registered() -> dict[str, str]:
     """Return every registered value by its name: a copy, for a `Masker`."""
     with _lock:
         return dict(_registered)
+
+
+def _replaced(text: str, begin: int, found: Sequence[_Span]) -> str:
+    """Return a text, which begins at `begin` of a longer one, without its part of each span."""
+    parts, kept = [], 0
+    for first, last, label in found:
+        start, end = first - begin, min(last - begin, len(text))
+        if end <= kept or start >= len(text):
+            continue
+        if start >= 0:
+            parts += [text[kept:start], _marker(label)]
+        kept = end
+    return "".join([*parts, text[kept:]])
 
 
 def _marker(label: str) -> str:

@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -76,6 +77,25 @@ def test_values_that_are_short_or_common_are_left_alone(value: str) -> None:
     masker = Masker({"weak": value})
     assert masker.mask(f"on {value} in production") == f"on {value} in production"
     assert not masking.maskable(value)
+
+
+@pytest.mark.parametrize("cuts", [(3,), (2, 9), tuple(range(1, 12)), (0, 0, 5), (5, 12)], ids=str)
+def test_a_value_in_pieces_is_masked_where_it_begins_and_gone_from_the_rest(cuts: tuple[int, ...]) -> None:
+    """Together the pieces would still tell it."""
+    text = "abcdef-12345 then abcdef-12345!"
+    edges = [0, *cuts, len(text)]
+    pieces = [text[begin:end] for begin, end in pairwise(edges)]
+    masker = Masker({"token": "abcdef-12345"})
+    masked = masker.mask_pieces(pieces)
+    assert "".join(masked) == f"{HIDDEN} then {HIDDEN}!"
+    assert len(masked) == len(pieces) and masker.counts == {"token": 2}
+    assert masker.mask_pieces(masked) == masked
+
+
+def test_pieces_without_a_value_stay_as_they_are() -> None:
+    """Also none at all."""
+    assert Masker({"token": "abcdef-12345"}).mask_pieces(["abc", "", "def"]) == ["abc", "", "def"]
+    assert Masker({"token": "abcdef-12345"}).mask_pieces([]) == []
 
 
 def test_json_is_masked_in_keys_values_and_numbers() -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,10 @@ import pytest
 
 from opslib.archive import record
 from opslib.archive.index import Index
-from opslib.errors import ArchiveError, DiskFull
+from opslib.errors import ArchiveError, ProcedureError
 from opslib.runner import recover
 from opslib.runner.execute import run, run_many
+from opslib.runner.limits import STREAM_HEAD, STREAM_TAIL
 from tests import small
 
 SECRET = "Tr0ub4dor-and-3-horses"
@@ -37,6 +36,15 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def notebook(record: Path) -> dict[str, Any]:
     """Return the executed notebook of a record."""
     return dict(json.loads((record / "run.ipynb").read_text(encoding="utf-8")))
+
+
+def said(record: Path, *names: str) -> str:
+    """Return what a notebook's streams said, one after the other."""
+    outputs = [output for cell in notebook(record)["cells"] for output in cell.get("outputs", [])]
+    streams = [
+        o for o in outputs if o["output_type"] == "stream" and o["name"] in (names or ("stdout", "stderr"))
+    ]
+    return "".join("".join(stream["text"]) for stream in streams)
 
 
 def written(*folders: Path) -> str:
@@ -96,6 +104,77 @@ def test_a_procedure_that_breaks_is_unknown_and_its_record_says_how(tmp_path: Pa
     assert "before" in written(outcome.record)
 
 
+RESULTS = {
+    "a word of its own": {"verdict": "fine"},
+    "no verdict": {"schema": 1},
+    "half a finding": {"verdict": "ok", "findings": [{"check": "slots"}]},
+    "a finding with a strange status": {"verdict": "ok", "findings": [{"status": "red"}]},
+    "a cause without text": {"verdict": "ok", "cause": {"id": "x"}},
+    "a text": "ok",
+    "steps that are no list": {"verdict": "ok", "next": "database-health"},
+}
+
+
+@pytest.mark.parametrize("how", RESULTS)
+def test_a_result_that_cannot_be_read_is_unknown_with_the_reason(tmp_path: Path, how: str) -> None:
+    """A notebook of somebody else's must neither pass nor break the runner."""
+    data = {"application/vnd.opslib.run+json": RESULTS[how]}
+    show = f"from IPython.display import display\ndisplay({data!r}, raw=True)"
+    outcome = run(small.request(tmp_path, show))
+    assert (outcome.document["verdict"], outcome.document["cause"]["id"]) == ("unknown", "procedure-broke")
+    assert "result cannot be read" in outcome.document["cause"]["text"]
+    assert recover.sweep(tmp_path / "archive") == []
+
+
+def test_a_kernel_that_does_not_start_is_unknown_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken installation at night: its own last words are the best hint there is."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "ipykernel_launcher.py").write_text("raise SystemExit('no library foo')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+    outcome = run(small.request(tmp_path, small.verdict("ok")))
+    assert (outcome.document["verdict"], outcome.document["cause"]["id"]) == ("unknown", "kernel-died")
+    assert "did not start" in outcome.document["cause"]["text"]
+    assert outcome.document["cause"]["text"].endswith("no library foo")
+
+
+def test_a_notebook_that_cannot_be_read_is_named_before_anything_is_run(tmp_path: Path) -> None:
+    """It was whole when the catalogue read it, and somebody is editing it now."""
+    asked = small.request(tmp_path, small.verdict("ok"))
+    asked.procedure.path.write_text('{"cells": [')
+    with pytest.raises(ProcedureError) as raised:
+        run(asked)
+    assert str(asked.procedure.path) in raised.value.message
+    assert recover.sweep(tmp_path / "archive") == [] and not list((tmp_path / "home" / "spool").glob("*"))
+
+
+def test_outputs_of_an_earlier_execution_are_not_in_the_record(tmp_path: Path) -> None:
+    """Saved in JupyterLab with outputs, then broken in its first cell: the rest was not run."""
+    asked = small.request(tmp_path, "1 / 0", small.verdict("ok"))
+    source = json.loads(asked.procedure.path.read_text())
+    source["cells"][-1] |= {
+        "outputs": [{"output_type": "stream", "name": "stdout", "text": "YESTERDAY"}],
+        "execution_count": 7,
+    }
+    asked.procedure.path.write_text(json.dumps(source))
+    assert "YESTERDAY" not in written(run(asked).record)
+
+
+def test_the_cell_that_broke_is_marked_as_papermill_marks_it(tmp_path: Path) -> None:
+    """Tools that know papermill's format find the place, and the page says it in its own way."""
+    outcome = run(small.request(tmp_path, "1 / 0", small.verdict("ok")))
+    cells = notebook(outcome.record)["cells"]
+    marked = [
+        n for n, cell in enumerate(cells) if "papermill-error-cell-tag" in cell["metadata"].get("tags", [])
+    ]
+    assert marked[0] == 0 and cells[marked[1] + 1]["outputs"][0]["ename"] == "ZeroDivisionError"
+    assert "papermill-error-cell" not in (outcome.record / "run.html").read_text()
+    again = small.request(tmp_path / "again", small.verdict("ok"))
+    again.procedure.path.write_text((outcome.record / "run.ipynb").read_text().replace("1 / 0", "1 / 1"))
+    assert not [c for c in notebook(run(again).record)["cells"] if "papermill-error" in str(c["metadata"])]
+
+
 def test_a_result_followed_by_an_exception_is_unknown(tmp_path: Path) -> None:
     """A verdict only counts when the notebook got to its end."""
     outcome = run(small.request(tmp_path, small.verdict("ok"), "1 / 0"))
@@ -108,6 +187,7 @@ def test_a_run_that_takes_too_long_as_a_whole_is_stopped(tmp_path: Path) -> None
     assert run(asked).document["cause"]["id"] == "timed-out"
 
 
+OPENING = "import os, sys\nSECRET = os.environ['KLUTR_DATABASE_URL'].split(':')[2].split('@')[0]"
 LEAKS = {
     "printed": f"print({SECRET!r})",
     "in pieces": f"for piece in {SECRET!r}: print(piece, end='', flush=True)",
@@ -129,16 +209,30 @@ def test_a_secret_is_masked_in_whatever_is_written(
 ) -> None:
     """Record, index, spool and our own output: the value is in none of them."""
     source = LEAKS[how].replace(repr(SECRET), "SECRET")
-    opening = "import os\nSECRET = os.environ['KLUTR_DATABASE_URL'].split(':')[2].split('@')[0]"
     if how == "by a child process":
         source = source.replace("SECRET", "' + repr(SECRET) + '")
-    outcome = run(small.request(tmp_path, opening, source, small.verdict("ok")))
-    said = capfd.readouterr()
-    everything = written(tmp_path / "archive", tmp_path / "home") + said.out + said.err
+    outcome = run(small.request(tmp_path, OPENING, source, small.verdict("ok")))
+    told = capfd.readouterr()
+    everything = written(tmp_path / "archive", tmp_path / "home") + told.out + told.err
     assert SECRET not in everything
     assert SECRET not in json.dumps(outcome.document)
     if how != "by a child process":
         assert "[redacted:" in written(outcome.record)
+
+
+PIECES = {
+    "with the other stream between": "for piece in SECRET:\n    print(piece, end='', flush=True)\n"
+    "    print('.', file=sys.stderr, flush=True)",
+    "with a picture between": "from IPython.display import HTML, display\n"
+    "for piece in SECRET:\n    print(piece, end='', flush=True); display(HTML('<hr>'))",
+}
+
+
+@pytest.mark.parametrize("how", PIECES)
+def test_a_secret_whose_pieces_are_apart_cannot_be_put_together(tmp_path: Path, how: str) -> None:
+    """Whoever reads the stream's outputs one after the other must not read the value."""
+    outcome = run(small.request(tmp_path, OPENING, PIECES[how], small.verdict("ok")))
+    assert said(outcome.record, "stdout") == "[redacted:KLUTR_DATABASE_URL password]"
 
 
 def test_the_statement_counts_what_was_masked_once(tmp_path: Path) -> None:
@@ -149,13 +243,76 @@ def test_the_statement_counts_what_was_masked_once(tmp_path: Path) -> None:
     assert sum(stated.values()) == 1, stated
 
 
-def test_a_flood_of_output_is_cut_and_the_record_says_how_much(tmp_path: Path) -> None:
-    """A record of thirty megabytes is read by nobody."""
-    flood = "for _ in range(40): print('x' * 100_000)"
+def test_of_a_flood_the_beginning_and_the_end_are_kept_and_the_record_says_how_much_is_missing(
+    tmp_path: Path,
+) -> None:
+    """A record of thirty megabytes is read by nobody, and what went wrong stands at its end."""
+    flood = "print('BEGIN')\nfor _ in range(40): print('x' * 100_000)\nprint('END')"
     outcome = run(small.request(tmp_path, flood, small.verdict("ok")))
     assert outcome.document["verdict"] == "ok"
-    assert (outcome.record / "run.ipynb").stat().st_size < 2_000_000
-    assert "output cut: 3,5" in written(outcome.record)
+    text = said(outcome.record)
+    left = len("BEGIN\n") + 40 * 100_001 + len("END\n") - STREAM_HEAD - STREAM_TAIL
+    assert text.startswith("BEGIN") and text.endswith("END\n")
+    assert f"output cut: {left:,} characters" in text
+    assert len(text) < STREAM_HEAD + STREAM_TAIL + 100
+
+
+def test_a_secret_at_a_cut_does_not_leave_a_half(tmp_path: Path) -> None:
+    """Half of a password is not found by looking for the whole one, at either side of what is cut."""
+    before = STREAM_HEAD - 8
+    flood = f"sys.stdout.write('x' * {before} + SECRET + 'y' * 900_000 + SECRET + 'z' * {STREAM_TAIL - 8})"
+    outcome = run(small.request(tmp_path, OPENING, flood, small.verdict("ok")))
+    everything = written(outcome.record)
+    assert SECRET[:5] not in everything and SECRET[-5:] not in everything
+    assert "output cut: 9" in everything
+
+
+LOUD = {
+    "an exception": "raise ValueError('x' * 9_000_000)",
+    "JSON": "display({'application/json': ['x' * 1000] * 9000}, raw=True)",
+    "HTML": "display(HTML('x' * 9_000_000))",
+    "many outputs": "for number in range(3000): display(number)",
+    "two streams by turns": "for _ in range(3000):\n    print(1, flush=True)\n"
+    "    print(2, file=sys.stderr, flush=True)",
+}
+
+
+@pytest.mark.parametrize("what", LOUD)
+def test_no_kind_of_output_makes_a_record_that_cannot_be_opened(tmp_path: Path, what: str) -> None:
+    """Not only streams can be endless; the verdict of the same cell is still taken."""
+    show = f"import sys\nfrom IPython.display import HTML, display\n{LOUD[what]}"
+    outcome = run(small.request(tmp_path, show, small.verdict("critical")))
+    assert str(outcome.status) == ("unknown" if what == "an exception" else "critical")
+    assert sum(path.stat().st_size for path in outcome.record.iterdir()) < 1_000_000
+    if what != "two streams by turns":
+        assert "left out" in written(outcome.record)
+
+
+def test_a_result_in_the_same_cell_as_a_flood_still_counts(tmp_path: Path) -> None:
+    """What is cut is words, never the verdict."""
+    flood = "from IPython.display import HTML\nfor _ in range(1500): display(HTML('x' * 9000))"
+    cell = "\n".join([small.verdict("critical").rsplit("\n", 1)[0], flood, small.verdict("critical")])
+    assert str(run(small.request(tmp_path, cell)).status) == "critical"
+
+
+def test_an_output_that_is_updated_all_the_time_ends_with_its_last_state(tmp_path: Path) -> None:
+    """The banner is such an output: its last state is the verdict."""
+    show = (
+        "from IPython.display import HTML, display\nhandle = display(HTML('x'), display_id=True)\n"
+        "for _ in range(100): handle.update(HTML('y' * 60_000))\nhandle.update(HTML('LAST'))"
+    )
+    outcome = run(small.request(tmp_path, show, small.verdict("ok")))
+    assert "LAST" in (outcome.record / "run.html").read_text()
+
+
+def test_what_a_cell_cleared_does_not_count(tmp_path: Path) -> None:
+    """Progress that overwrites itself may go on for ever."""
+    show = (
+        "from IPython.display import clear_output\n"
+        "for number in range(40): clear_output(wait=True); print('x' * 10_000, number)"
+    )
+    text = said(run(small.request(tmp_path, show, small.verdict("ok"))).record)
+    assert text.endswith(" 39\n") and "cut" not in text
 
 
 def test_runs_go_side_by_side_and_come_back_in_the_order_of_asking(tmp_path: Path) -> None:
@@ -179,112 +336,12 @@ def test_runs_do_not_see_each_other(tmp_path: Path) -> None:
     assert [str(outcome.status) for outcome in run_many(asked)] == ["ok", "ok"]
 
 
-def alive(mark: Path) -> bool:
-    """Say whether the kernel that left its process id in a file still runs."""
-    try:
-        os.kill(int(mark.read_text()), 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-HANG = """
-import os, sys, pathlib
-from opslib.runner.execute import run
-from tests import small
-folder = pathlib.Path(sys.argv[1])
-cell = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(600)"
-run(small.request(folder, "print('first')", cell.format(str(folder / "hangs"))))
-"""
-SWEEP = """
-import sys, pathlib
-from opslib.runner import recover
-print(len(recover.sweep(pathlib.Path(sys.argv[1]))))
-"""
-PUBLISH_WITHOUT_ROOM = """
-import datetime, pathlib, resource, signal, sys
-from opslib.archive import store
-from opslib.errors import OpsError
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-try:
-    store.publish(pathlib.Path(sys.argv[1]), "x", datetime.datetime.now(), {"run.ipynb": b"x" * 9999})
-except OpsError as error:
-    print(type(error).__name__)
-    sys.exit(error.exit_code)
-"""
 HEAVY = """
 import sys
 from opslib.runner import client, execute, notebooks, seal
 heavy = ("jupyter_server", "jupyterlab", "rfc3987_syntax", "pandas")
 print([name for name in heavy if sys.modules.get(name)])
 """
-
-
-def start(tmp_path: Path) -> subprocess.Popen[str]:
-    """Start a runner in a process of its own and wait until its second cell hangs."""
-    mark = tmp_path / "hangs"
-    words = [sys.executable, "-c", HANG, str(tmp_path)]
-    runner = subprocess.Popen(words, cwd=ROOT, text=True, stderr=subprocess.PIPE)
-    wait(lambda: mark.exists() and mark.read_text())
-    return runner
-
-
-def wait(true: Any, seconds: float = 30) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
-
-
-def test_a_killed_runner_leaves_a_record_and_no_kernel(tmp_path: Path) -> None:
-    """kill -9 in the middle: the next command keeps what was done, with verdict unknown."""
-    runner = start(tmp_path)
-    runner.send_signal(signal.SIGKILL)
-    runner.wait()
-    (outcome,) = recover.sweep(tmp_path / "archive")
-    assert outcome.document["verdict"] == "unknown"
-    assert outcome.document["cause"]["id"] == "interrupted"
-    assert "first" in written(outcome.record)
-    assert recover.sweep(tmp_path / "archive") == []
-    wait(lambda: not alive(tmp_path / "hangs"))
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_stops_its_kernel_and_keeps_its_record(
-    tmp_path: Path, how: signal.Signals
-) -> None:
-    """Ctrl-C at night is an answer too."""
-    runner = start(tmp_path)
-    runner.send_signal(how)
-    runner.wait(30)
-    assert runner.returncode != 0
-    (found,) = Index(tmp_path / "archive").find()
-    assert (found["verdict"], found["cause"]["id"]) == ("unknown", "interrupted")
-    assert not alive(tmp_path / "hangs")
-
-
-def test_a_run_that_still_goes_on_is_left_alone_by_the_sweep(tmp_path: Path) -> None:
-    """Another terminal's run is not a dead one."""
-    runner = start(tmp_path)
-    try:
-        assert recover.sweep(tmp_path / "archive") == []
-    finally:
-        runner.send_signal(signal.SIGINT)
-        runner.wait(30)
-
-
-def test_two_sweeps_at_once_keep_one_record(tmp_path: Path) -> None:
-    """Two commands may start at the same moment after a crash."""
-    runner = start(tmp_path)
-    runner.send_signal(signal.SIGKILL)
-    runner.wait()
-    words = [sys.executable, "-c", SWEEP, str(tmp_path / "archive")]
-    sweeps = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]
-    counts = sorted(int(sweep.communicate()[0]) for sweep in sweeps)
-    assert counts == [0, 1]
-    assert len(Index(tmp_path / "archive").find()) == 1
 
 
 def test_an_archive_that_is_a_file_is_said_before_anything_is_run(tmp_path: Path) -> None:
@@ -295,14 +352,6 @@ def test_an_archive_that_is_a_file_is_said_before_anything_is_run(tmp_path: Path
         run(asked)
     assert raised.value.exit_code == 64 and str(asked.archive) in raised.value.message
     assert not list((tmp_path / "home").rglob("*.ipynb"))
-
-
-def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """No traceback, no half record: code 3, and the next step."""
-    words = [sys.executable, "-c", PUBLISH_WITHOUT_ROOM, str(tmp_path / "archive")]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (DiskFull.exit_code, "DiskFull"), done.stderr
-    assert not [path for path in (tmp_path / "archive").rglob("*") if path.is_file()]
 
 
 def test_papermill_with_our_engine_masks_too(tmp_path: Path) -> None:

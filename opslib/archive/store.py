@@ -18,6 +18,7 @@ from opslib.errors import ArchiveError, DiskFull
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BESIDE = ".writing-"
+_DEPTH = 5  # day, month, year, runs, archive
 
 
 def folder(archive: Path, run_id: str, started: datetime) -> Path:
@@ -63,10 +64,39 @@ def publish(archive: Path, run_id: str, started: datetime, files: Mapping[str, b
                 _write(beside / name, content)
             _sync(beside)
             beside.rename(target)
-            _sync(target.parent)
+            # The folders of year, month and day may be new as well.
+            for above in target.parents[:_DEPTH]:
+                _sync(above)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return target
+
+
+def records(archive: Path) -> list[Path]:
+    """Return the statements (`run.json`) of all records, in the order of their time.
+
+    What a killed process was still writing is not among them.
+    """
+    found = archive.glob("runs/*/*/*/*/run.json")
+    return sorted(path for path in found if not path.parent.name.startswith(_BESIDE))
+
+
+def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file in one step: a reader meets the old content or the new one.
+
+    Args:
+        path: the file.
+        content: what is to be in it.
+        durable: also after the power went; costs a few milliseconds.
+    """
+    beside = path.with_suffix(".new")
+    if durable:
+        _write(beside, content)
+    else:
+        beside.write_bytes(content)
+    beside.replace(path)
+    if durable:
+        _sync(path.parent)
 
 
 @contextmanager
@@ -78,7 +108,9 @@ def plainly(archive: Path) -> Iterator[None]:
         why = os.strerror(error.errno) if error.errno else str(error)
         if error.errno in _FULL:
             raise DiskFull(f"{archive}: the record could not be written: {why}") from error
-        raise ArchiveError(f"{error.filename or archive}: the archive cannot be used: {why}") from error
+        place = Path(error.filename or archive)
+        named = archive if place.name.startswith(_BESIDE) else place
+        raise ArchiveError(f"{named}: the archive cannot be used: {why}") from error
 
 
 def _write(path: Path, content: bytes) -> None:

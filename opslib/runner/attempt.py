@@ -85,7 +85,7 @@ def attempt(request: Request, environment: Environment) -> dict[str, Any]:
 
 def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -> dict[str, Any]:
     """Keep a record of a run that was not started: verdict unknown, one finding a reason."""
-    from opslib.runner import origin, seal
+    from opslib.runner import origin, results, seal
     from opslib.runner.request import Ending
 
     procedure = request.procedure
@@ -100,7 +100,7 @@ def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -
         "started_at": ids.stamp(ids.now()),
         "origin": origin.of(request, sorted(secret.name for secret in environment.secrets())),
     }
-    notebook = _page(procedure.title, reasons, {seal.RUN_MIME: result})
+    notebook = _page(procedure.title, reasons, {results.RUN_MIME: result})
     return seal.seal(notebook, intent, Ending(), {}).document
 
 

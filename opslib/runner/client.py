@@ -1,8 +1,8 @@
 """Execute the cells of a notebook: one private kernel, bounded outputs, bounded time.
 
 The document in memory holds what the kernel said. Nothing of it leaves memory but through `save`,
-which the runner gives, and which masks: so a secret printed in seven pieces is one text again when
-it is looked for.
+which the runner gives, and which masks: so a secret printed in seven pieces can still be put together
+when it is looked for.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from opslib.masking import Masker
 from opslib.runner.imports import quick
-from opslib.runner.limits import Budget
+from opslib.runner.limits import Budget, shortened
 from opslib.runner.request import Ending
 
 with quick():
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient import NotebookClient
     from nbclient.exceptions import (
         CellControlSignal,
@@ -33,14 +35,28 @@ Notebook = Any
 Cell = Any
 # The kernel's history would keep every cell, secrets included, in a database in the home folder.
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"
+_SHOWS = {"stream", "display_data", "execute_result", "error"}
 _SOCKET_PATH_MOST = 90
 _LAST_WORDS = 4000
+_LAST_WORDS_SECONDS = 1
+_SENTENCE_MOST = 2000
+
+
+class _NotStarted(Exception):
+    """The kernel could not be started."""
 
 
 class Client(NotebookClient):  # type: ignore[misc]
-    """A notebook client that joins streams, caps outputs, and writes papermill's timing metadata."""
+    """A notebook client that joins streams, caps outputs, and writes papermill's timing metadata.
 
-    def __init__(self, notebook: Notebook, save: Callable[[], None], **options: Any) -> None:
+    Args:
+        notebook: executed in place.
+        save: called after each cell; writes the notebook masked.
+        masker: masks what has to be cut before `save` sees it.
+        options: of nbclient: `kernel_name`, `timeout` (seconds a cell may take), `startup_timeout`.
+    """
+
+    def __init__(self, notebook: Notebook, save: Callable[[], None], masker: Masker, **options: Any) -> None:
         super().__init__(
             notebook,
             extra_arguments=[_NO_HISTORY],
@@ -49,7 +65,8 @@ class Client(NotebookClient):  # type: ignore[misc]
             **options,
         )
         self._save = save
-        self._budget = Budget()
+        self._masker = masker
+        self._budget = Budget(masker)
         self._said = b""
         self._listener: asyncio.Task[None] | None = None
 
@@ -77,8 +94,10 @@ class Client(NotebookClient):  # type: ignore[misc]
                 async with asyncio.timeout(run_timeout_s) as bound:
                     await self._start(env, cwd, folder)
                     return await self._cells(progress or _silent)
+            except _NotStarted as error:
+                return await self._died(f"the kernel did not start: {error}")
             except (TimeoutError, DeadKernelError, asyncio.CancelledError) as error:
-                return self._stopped(error, bound.expired(), run_timeout_s)
+                return await self._stopped(error, bound.expired(), run_timeout_s)
             finally:
                 await self._stop()
 
@@ -94,9 +113,14 @@ class Client(NotebookClient):  # type: ignore[misc]
         sink = await self._listen()
         try:
             await self.async_start_new_kernel(cwd=str(cwd), env=dict(env), stdout=sink, stderr=sink)
-        finally:
             os.close(sink)
-        await self.async_start_new_kernel_client()
+            sink = -1
+            await self.async_start_new_kernel_client()
+        except (RuntimeError, OSError, NoSuchKernel) as error:
+            raise _NotStarted(str(error)) from error
+        finally:
+            if sink >= 0:
+                os.close(sink)
 
     async def _listen(self) -> int:
         """Return a descriptor for the kernel to write to; the last of what it says is kept in memory."""
@@ -125,7 +149,7 @@ class Client(NotebookClient):  # type: ignore[misc]
         return Ending()
 
     async def _cell(self, cell: Cell, index: int, number: int) -> Ending:
-        self._budget = Budget()
+        self._budget = Budget(self._masker)
         begun = datetime.now(UTC)
         _mark(cell, start_time=begun.isoformat(), status="running")
         status = "failed"
@@ -135,10 +159,11 @@ class Client(NotebookClient):  # type: ignore[misc]
         except CellTimeoutError:
             return Ending("timed-out", f"cell {number} took longer than {self.timeout:g} s", number)
         except CellExecutionError as error:
-            text = f"cell {number} ended with {error.ename}: {error.evalue}"
+            said = f"{error.ename}: {self._masker.mask(error.evalue)}".removesuffix(": ")
+            text = f"cell {number} ended with {shortened(said, _SENTENCE_MOST)}"
             return Ending("procedure-broke", text, number, error.ename)
         finally:
-            self._budget.close(cell)
+            self._budget.close(cell.outputs)
             ended = datetime.now(UTC)
             seconds = (ended - begun).total_seconds()
             _mark(
@@ -153,24 +178,37 @@ class Client(NotebookClient):  # type: ignore[misc]
 
     def process_message(self, msg: dict[str, Any], cell: Cell, cell_index: int) -> Any:
         """Take one message of the kernel, within the budget of its cell."""
-        if not self._budget.takes(msg):
-            return None
-        before = len(cell.outputs)
-        output = super().process_message(msg, cell, cell_index)
-        outputs = cell.outputs
-        if msg["msg_type"] == "stream" and len(outputs) > max(before, 1) and _same(outputs[-2], outputs[-1]):
-            outputs[-2].text += outputs.pop().text
+        if self._clears(msg):
+            self._budget = Budget(self._masker)
+        outputs, output = cell.outputs, None
+        if self._budget.takes(msg, outputs):
+            before = len(outputs)
+            output = super().process_message(msg, cell, cell_index)
+            if len(outputs) > max(before, 1) and _same(outputs[-2], outputs[-1]):
+                outputs[-2].text += outputs.pop().text
+        self._budget.keep_rest(outputs)
         return output
 
-    def _stopped(self, error: BaseException, expired: bool, seconds: float | None) -> Ending:
+    def _clears(self, msg: dict[str, Any]) -> bool:
+        """Say whether a message takes away what the cell has shown so far."""
+        if msg["msg_type"] == "clear_output":
+            return not msg["content"].get("wait")
+        return bool(self.clear_before_next_output) and msg["msg_type"] in _SHOWS
+
+    async def _stopped(self, error: BaseException, expired: bool, seconds: float | None) -> Ending:
         if expired:
             return Ending("timed-out", f"the run took longer than {seconds:g} s")
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) or (task and task.cancelling()):
             return Ending("interrupted", "the run was interrupted")
+        return await self._died("the kernel died while a cell was running")
+
+    async def _died(self, what: str) -> Ending:
+        """Return how a kernel ended that ended by itself, with the last line that it wrote."""
+        if self._listener:
+            await asyncio.wait([self._listener], timeout=_LAST_WORDS_SECONDS)
         last = self._said.decode("utf-8", "replace").strip().splitlines()[-1:]
-        text = ": ".join(["the kernel died while a cell was running", *last])
-        return Ending("kernel-died", text, error="DeadKernelError")
+        return Ending("kernel-died", ": ".join([what, *last]), error="DeadKernelError")
 
     async def _stop(self) -> None:
         if self._listener:

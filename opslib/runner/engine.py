@@ -41,12 +41,14 @@ class OpslibEngine(Engine):  # type: ignore[misc]
 
         def save() -> None:
             if output_path:
-                Path(output_path).write_bytes(encode(masker.mask_json(notebooks.plain(notebook))))
+                Path(output_path).write_bytes(encode(notebooks.masked(notebook, masker)))
 
-        client = Client(notebook, save, timeout=options.get("execution_timeout"), kernel_name=kernel_name)
+        client = Client(
+            notebook, save, masker, timeout=options.get("execution_timeout"), kernel_name=kernel_name
+        )
         client.startup_timeout = options.get("start_timeout") or 60
         ending = asyncio.run(client.perform(env=os.environ, cwd=Path.cwd(), run_timeout_s=None))
-        masked = masker.mask_json(notebooks.plain(notebook))
+        masked = notebooks.masked(notebook, masker)
         manager.nb = type(notebook)(_nodes(masked))
         manager.nb.metadata.papermill["exception"] = True if ending.cause else None
         if ending.cause and ending.cause != "procedure-broke":

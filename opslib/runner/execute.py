@@ -19,7 +19,7 @@ from opslib import config, ids
 from opslib.archive import record, store
 from opslib.errors import SecretError
 from opslib.masking import Masker, registered
-from opslib.runner import origin, seal
+from opslib.runner import notebooks, origin, seal
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.spool import Spool, opened
 
@@ -32,6 +32,7 @@ def run(request: Request) -> Outcome:
     Raises:
         ArchiveError, DiskFull: the record cannot be kept; said before the kernel starts if possible.
         ConfigError, UnknownName: the system or its environment is wrong.
+        ProcedureError: the notebook's file cannot be read.
         KeyboardInterrupt: the run was interrupted; its record is kept.
     """
     return run_many([request], jobs=1)[0]
@@ -96,31 +97,30 @@ async def _one(request: Request) -> Outcome:
     environment = config.load_system(request.system).environment(request.environment)
     secrets = secret_values(environment)
     names = sorted(secret.name for secret in environment.secrets())
+    notebook = notebooks.prepared(request.procedure.path, request.given)
     intent = Masker(secrets).mask_json(_intent(request, names))
+    # Apart from the one for saves: its counts are those of the record, not of every save before it.
+    masker = Masker(secrets)
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
-        notebook, ending = await _execute(request, spool, Masker(secrets))
-        # A fresh one, so that its counts are those of the record and not of every save before it.
-        masker = Masker(secrets)
-        outcome = seal.seal(masker.mask_json(notebook), intent, _masked(ending, masker), masker.counts)
+        ending = await _execute(request, spool, notebook, Masker(secrets), masker)
+        shown = notebooks.masked(notebook, masker)
+        outcome = seal.seal(shown, intent, _masked(ending, masker), masker.counts)
         spool.remove()
     if ending.cause == "interrupted":
         raise asyncio.CancelledError
     return outcome
 
 
-async def _execute(request: Request, spool: Spool, masker: Masker) -> tuple[dict[str, Any], Ending]:
-    """Return the executed notebook, not masked yet, and how its execution ended."""
-    from opslib.runner import notebooks
+async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masker, cutting: Masker) -> Ending:
+    """Execute a notebook in place, not masked yet, and return how that ended."""
     from opslib.runner.client import Client
 
-    notebook = notebooks.prepared(request.procedure.path, request.given)
-
     def save() -> None:
-        spool.write_notebook(record.encode(masker.mask_json(notebooks.plain(notebook))))
+        spool.write_notebook(record.encode(notebooks.masked(notebook, saving)))
 
     save()
-    client = Client(notebook, save, timeout=request.cell_timeout_s, kernel_name="python3")
+    client = Client(notebook, save, cutting, timeout=request.cell_timeout_s, kernel_name="python3")
     ending = await client.perform(
         env=kernel_environment(request),
         cwd=Path.cwd(),
@@ -129,7 +129,7 @@ async def _execute(request: Request, spool: Spool, masker: Masker) -> tuple[dict
         progress=request.progress and _said(request),
     )
     notebooks.close(notebook, ending)
-    return notebooks.plain(notebook), ending
+    return ending
 
 
 def secret_values(environment: config.Environment) -> dict[str, str]:

@@ -8,8 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from opslib.errors import ProcedureError
+from opslib.masking import Masker
 from opslib.runner.imports import quick
+from opslib.runner.outputs import ERROR_TAG
 from opslib.runner.request import Ending
+
+_ANCHOR = "papermill-error-cell"
+_MEND = "open it in JupyterLab, or take its last version from git"
 
 Notebook = Any
 
@@ -20,14 +26,23 @@ def prepared(path: Path, given: Mapping[str, Any]) -> Notebook:
     Args:
         path: the source notebook.
         given: name -> typed value; put in by papermill, as literals.
+
+    Raises:
+        ProcedureError: the file is not a notebook.
     """
     with quick():
         import nbformat
         from papermill.parameterize import parameterize_notebook
 
-    notebook = nbformat.read(path, as_version=4)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ProcedureError(f"{path}: the notebook cannot be read: {why}", hint=_MEND) from error
+    notebook.cells = [cell for cell in notebook.cells if ERROR_TAG not in cell.metadata.get("tags", ())]
     notebook.metadata["papermill"] = {}
     for cell in notebook.cells:
+        _clear(cell)
         cell.metadata["papermill"] = _times(None, None, "pending")
         cell.metadata.setdefault("tags", [])
     notebook = parameterize_notebook(notebook, dict(given), kernel_name="python3", language="python")
@@ -46,18 +61,55 @@ def prepared(path: Path, given: Mapping[str, Any]) -> Notebook:
 
 
 def close(notebook: Notebook, ending: Ending) -> None:
-    """Write the end of the execution into the notebook's metadata."""
+    """Write the end of the execution into the notebook, with papermill's marks where a cell broke."""
     meta = notebook.metadata["papermill"]
     ended = datetime.now(UTC)
     meta["end_time"] = ended.isoformat()
     meta["duration"] = (ended - datetime.fromisoformat(meta["start_time"])).total_seconds()
     meta["exception"] = True if ending.cause else None
+    broken = [cell.metadata.get("papermill", {}).get("exception") is True for cell in notebook.cells]
+    if any(broken):
+        _mark(notebook.cells, broken.index(True))
 
 
 def plain(notebook: Notebook) -> dict[str, Any]:
     """Return a notebook as plain JSON."""
     found: dict[str, Any] = json.loads(json.dumps(notebook, default=str))
     return found
+
+
+def masked(notebook: Notebook, masker: Masker) -> dict[str, Any]:
+    """Return a notebook as plain JSON without secrets, also those that were printed piece by piece."""
+    found = plain(notebook)
+    outputs = [output for cell in found["cells"] for output in cell.get("outputs", ())]
+    for name in ("stdout", "stderr"):
+        pieces = [o for o in outputs if o["output_type"] == "stream" and o["name"] == name]
+        texts = masker.mask_pieces([_text(piece["text"]) for piece in pieces])
+        for piece, text in zip(pieces, texts, strict=True):
+            piece["text"] = text
+    without: dict[str, Any] = masker.mask_json(found)
+    return without
+
+
+def _clear(cell: Any) -> None:
+    """Take away what an earlier execution left: a cell that is not reached must not look as if it were."""
+    if cell.cell_type == "code":
+        cell.outputs = []
+        cell.execution_count = None
+
+
+def _mark(cells: list[Any], broken: int) -> None:
+    from nbformat import v4
+
+    number = cells[broken].execution_count
+    there = f'This run stopped with an error at <a href="#{_ANCHOR}">In [{number or " "}]</a>.'
+    here = f'<span id="{_ANCHOR}">The run stopped in the next cell:</span>'
+    for index, words in ((broken, here), (0, there)):
+        cells.insert(index, v4.new_markdown_cell(words, metadata={"tags": [ERROR_TAG]}))
+
+
+def _text(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else "".join(value)
 
 
 def _times(start: str | None, end: str | None, status: str) -> dict[str, Any]:

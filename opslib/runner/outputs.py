@@ -27,6 +27,9 @@ IMAGE_LIMIT = 4_000_000
 CODE_LIMIT = 40_000
 NOTEBOOK_LIMIT = 12_000_000
 
+# On the cells with which papermill says where a run stopped, and which it takes away before the next.
+ERROR_TAG = "papermill-error-cell-tag"
+
 Json = Mapping[str, Any]
 
 _TAGS = frozenset(
@@ -98,6 +101,8 @@ def notebook(document: Json) -> str:
     spent = 0
     number = 0
     for cell in document.get("cells", []):
+        if ERROR_TAG in ((cell.get("metadata") or {}).get("tags") or ()):
+            continue  # the head of the page says it, and the cell itself does
         number += cell.get("cell_type") == "code"
         part = _cell(cell, number)
         spent += len(part)

@@ -52,6 +52,8 @@ def strip(history: Sequence[Json]) -> str:
         history: as for `render`; only the last 30 are shown.
     """
     runs = list(history)[-SHOWN_RUNS:]
+    if not runs:
+        return '<p class="history quiet">Earlier runs could not be read.</p>'
     if len(runs) < 2:
         return '<p class="history quiet">First run here: nothing to compare it with yet.</p>'
     longest = max((run.get("duration_s") or 0.0) for run in runs) or 1.0

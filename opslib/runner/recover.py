@@ -36,11 +36,14 @@ def _publish(spool: Spool, archive: Path) -> Outcome | None:
     try:
         intent = {"archive": str(archive), **spool.intent()}
     except (OSError, ValueError):
-        # Killed within its first milliseconds: nothing was asked yet, nothing was started.
-        spool.remove()
+        # Killed within its first milliseconds, nothing was started; or else what is left may be of use.
+        if spool.notebook.exists():
+            spool.set_aside()
+        else:
+            spool.remove()
         return None
     try:
-        outcome = seal.seal(_notebook(spool), intent, INTERRUPTED, {})
+        outcome = None if seal.taken_over(intent) else seal.seal(_notebook(spool), intent, INTERRUPTED, {})
     except OpsError:
         return None
     spool.remove()

@@ -12,13 +12,11 @@ from opslib import ids
 from opslib.archive import record, store
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError
-from opslib.runner import page
+from opslib.runner import page, results
 from opslib.runner.request import Ending, Outcome
 from opslib.verdict import Cause, Finding, Status
 
-RUN_MIME = "application/vnd.opslib.run+json"
 HISTORY_RUNS = 30
-_UNREACHED = Ending("procedure-broke", "the notebook ended without reaching its verdict")
 
 
 def seal(
@@ -35,12 +33,12 @@ def seal(
     Raises:
         ArchiveError, DiskFull: the record could not be written.
     """
-    result = typed_result(notebook)
-    if not ending.cause and result is None:
-        ending = _UNREACHED
-    document = _document(intent, result or {}, ending)
+    result, fault = results.read(notebook)
+    if fault and not ending.cause:
+        ending = Ending("procedure-broke", fault)
+    document = _document(intent, result, ending)
     archive = Path(intent["archive"])
-    stated = _stated(document, intent, ending, masked, (result or {}).get("calls", []))
+    stated = _stated(document, intent, ending, masked, result.get("calls", []))
     files = {"run.ipynb": record.encode(notebook)}
     shown = record.statement(stated, files)
     files["run.html"] = page.render(notebook, shown, _history(archive, document)).encode()
@@ -48,16 +46,23 @@ def seal(
     started = datetime.fromisoformat(intent["started_at"])
     folder = store.publish(archive, document["run_id"], started, {**files, "run.json": whole})
     document["record"] = str(folder)
-    _indexed(archive, record.document(json.loads(whole), folder), folder)
+    Index(archive).add(record.document(json.loads(whole), folder), folder)
     return Outcome(document["run_id"], Status(document["verdict"]), document, folder)
 
 
-def typed_result(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the last typed output of a notebook, or None if it never came."""
-    outputs = [
-        o for cell in notebook["cells"] for o in cell.get("outputs", []) if RUN_MIME in o.get("data", {})
-    ]
-    return dict(outputs[-1]["data"][RUN_MIME]) if outputs else None
+def taken_over(intent: Mapping[str, Any]) -> bool:
+    """Say whether the record of a run is in the archive already, and see that the index knows it.
+
+    A runner may die after its record is safe and before the index has heard of it.
+    """
+    archive = Path(intent["archive"])
+    started = datetime.fromisoformat(intent["started_at"])
+    folder = store.folder(archive, intent["run_id"], started)
+    kept = folder / "run.json"
+    if not kept.is_file():
+        return False
+    Index(archive).add(record.document(json.loads(kept.read_text(encoding="utf-8")), folder), folder)
+    return True
 
 
 def _document(intent: Mapping[str, Any], result: Mapping[str, Any], ending: Ending) -> dict[str, Any]:
@@ -108,18 +113,15 @@ def _stated(
 
 
 def _history(archive: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the last runs of the same thing, the oldest first, this one last."""
+    """Return the last runs of the same thing, the oldest first, this one last; none if they cannot be read.
+
+    An old record that somebody damaged must not keep a new one from being kept.
+    """
     names = ("run_id", "verdict", "started_at", "duration_s")
     same = {name: document[name] for name in ("procedure", "system", "environment")}
-    earlier = Index(archive).find(limit=HISTORY_RUNS - 1, **same)
+    try:
+        earlier = Index(archive).find(limit=HISTORY_RUNS - 1, **same)
+    except ArchiveError:
+        return []
     rows = [{name: row[name] for name in names} for row in reversed(earlier)]
     return [*rows, {name: document[name] for name in names}]
-
-
-def _indexed(archive: Path, document: Mapping[str, Any], folder: Path) -> None:
-    try:
-        Index(archive).add(document, folder)
-    except ArchiveError:
-        # The record is safe. Without the index, the next command builds a whole one from the records.
-        with store.plainly(archive):
-            (archive / "index.sqlite").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from opslib.home import private
 _INTENT = "intent.json"
 _NOTEBOOK = "run.ipynb"
 _LOCK = "lock"
+_GONE = ".gone-"
+_NEEDED = {"run_id", "procedure", "system", "environment", "started_at", "origin"}
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,34 @@ class Spool:
         """Return what was asked.
 
         Raises:
-            ValueError: the run died before its intent was whole.
+            ValueError: the run died before its intent was whole, or the disk lost it.
         """
-        found: dict[str, Any] = json.loads((self.folder / _INTENT).read_text(encoding="utf-8"))
+        found = json.loads((self.folder / _INTENT).read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not found.keys() >= _NEEDED:
+            raise ValueError("this is no intent")
         return found
 
     def write_intent(self, intent: dict[str, Any]) -> None:
-        """Keep what was asked, before anything is started."""
-        _replace(self.folder / _INTENT, json.dumps(intent, default=str).encode())
+        """Keep what was asked, durably, before anything is started."""
+        with store.plainly(self.folder):
+            store.replace(self.folder / _INTENT, json.dumps(intent, default=str).encode())
 
     def write_notebook(self, content: bytes) -> None:
         """Keep the notebook as far as it got."""
-        _replace(self.notebook, content)
+        with store.plainly(self.folder):
+            store.replace(self.notebook, content, durable=False)
 
     def remove(self) -> None:
         """Remove the spool; the record is in the archive."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # In one step: a sweep that met it half removed, its lock gone first, would take it for a dead run.
+        gone = self.set_aside(_GONE)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def set_aside(self, mark: str = ".unreadable-") -> Path:
+        """Take the spool out of the sight of sweeps, and return where it is now."""
+        with suppress(FileNotFoundError):
+            return self.folder.rename(self.folder.with_name(f"{mark}{self.folder.name}"))
+        return self.folder
 
 
 @contextmanager
@@ -70,34 +84,40 @@ def opened(run_id: str) -> Iterator[Spool]:
         ArchiveError, DiskFull: it cannot be written.
     """
     folder = private("spool") / run_id
-    with store.plainly(folder):
+    lock = FileLock(folder / _LOCK)
+    # A sweep that came between the folder and its lock would take the run for a dead one.
+    with store.plainly(folder), _nobody_looks():
         folder.mkdir(mode=0o700)
-    with FileLock(folder / _LOCK):
+        lock.acquire()
+    try:
         yield Spool(folder)
+    finally:
+        lock.release()
 
 
 @contextmanager
 def abandoned() -> Iterator[list[Spool]]:
     """Yield the spools whose runner is gone, each locked while the block runs."""
-    locks: list[FileLock] = []
-    found: list[Spool] = []
+    with ExitStack() as locks:
+        with _nobody_looks():
+            folders = sorted(path for path in private("spool").iterdir() if path.is_dir())
+            spools = [Spool(folder) for folder in folders if _taken(folder, locks)]
+        for left in private("spool").glob(f"{_GONE}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield spools
+
+
+def _taken(folder: Path, locks: ExitStack) -> bool:
+    """Take the lock of a spool for as long as `locks` is open; not if its runner still holds it."""
+    if folder.name.startswith("."):
+        return False
     try:
-        for folder in sorted(path for path in private("spool").iterdir() if path.is_dir()):
-            lock = FileLock(folder / _LOCK, timeout=0)
-            try:
-                lock.acquire()
-            except (Timeout, FileNotFoundError):
-                continue
-            locks.append(lock)
-            found.append(Spool(folder))
-        yield [spool for spool in found if spool.folder.is_dir()]
-    finally:
-        for lock in locks:
-            lock.release()
+        locks.enter_context(FileLock(folder / _LOCK, timeout=0))
+    except (Timeout, FileNotFoundError):
+        return False
+    return folder.is_dir()
 
 
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_suffix(".new")
-    with store.plainly(path.parent):
-        beside.write_bytes(content)
-        beside.replace(path)
+def _nobody_looks() -> FileLock:
+    """Return the lock under which spools are made and looked for."""
+    return FileLock(private("locks") / "spool")
