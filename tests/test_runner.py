@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -139,14 +140,40 @@ def test_a_kernel_that_does_not_start_is_unknown_and_says_why(
     assert outcome.document["cause"]["text"].endswith("no library foo")
 
 
-def test_a_notebook_that_cannot_be_read_is_named_before_anything_is_run(tmp_path: Path) -> None:
-    """It was whole when the catalogue read it, and somebody is editing it now."""
-    asked = small.request(tmp_path, small.verdict("ok"))
+def test_a_notebook_that_cannot_be_read_is_unknown_and_the_others_go_on(tmp_path: Path) -> None:
+    """It was whole when the catalogue read it; a routine of ten must not end with one bad file."""
+    asked = small.request(tmp_path / "bad", small.verdict("ok"))
     asked.procedure.path.write_text('{"cells": [')
+    good = small.request(tmp_path / "good", small.verdict("warning"))
+    first, second = run_many([asked, good], jobs=1)
+    assert (str(first.status), str(second.status)) == ("unknown", "warning")
+    assert first.document["cause"]["id"] == "procedure-broke"
+    assert str(asked.procedure.path) in first.document["cause"]["text"]
+    assert (first.record / "run.html").is_file()
+
+
+def test_a_notebook_that_is_gone_is_said_in_a_sentence(tmp_path: Path) -> None:
+    """There is nothing of which a record could speak."""
+    asked = small.request(tmp_path, small.verdict("ok"))
+    asked.procedure.path.unlink()
     with pytest.raises(ProcedureError) as raised:
         run(asked)
     assert str(asked.procedure.path) in raised.value.message
-    assert recover.sweep(tmp_path / "archive") == [] and not list((tmp_path / "home" / "spool").glob("*"))
+    assert not (tmp_path / "home" / "spool").exists()
+
+
+def test_an_old_record_that_somebody_damaged_does_not_keep_a_new_one_away(tmp_path: Path) -> None:
+    """Who asks for the history is told; who runs something at night gets the verdict."""
+    damaged = run(small.request(tmp_path, small.verdict("ok"))).record / "run.json"
+    damaged.write_text("{}")
+    (tmp_path / "archive" / "index.sqlite").unlink()
+    outcome = run(small.request(tmp_path, small.verdict("critical")))
+    assert str(outcome.status) == "critical" and (outcome.record / "run.json").is_file()
+    assert "Earlier runs could not be read" in (outcome.record / "run.html").read_text()
+    with pytest.raises(ArchiveError, match="not a record"):
+        Index(tmp_path / "archive").find()
+    shutil.rmtree(damaged.parent)
+    assert [found["run_id"] for found in Index(tmp_path / "archive").find()] == [outcome.run_id]
 
 
 def test_outputs_of_an_earlier_execution_are_not_in_the_record(tmp_path: Path) -> None:
@@ -290,16 +317,15 @@ def test_no_kind_of_output_makes_a_record_that_cannot_be_opened(tmp_path: Path, 
 
 def test_a_result_in_the_same_cell_as_a_flood_still_counts(tmp_path: Path) -> None:
     """What is cut is words, never the verdict."""
-    flood = "from IPython.display import HTML\nfor _ in range(1500): display(HTML('x' * 9000))"
-    cell = "\n".join([small.verdict("critical").rsplit("\n", 1)[0], flood, small.verdict("critical")])
-    assert str(run(small.request(tmp_path, cell)).status) == "critical"
+    flood = "from IPython.display import HTML, display\nfor _ in range(1500): display(HTML('x' * 9000))"
+    assert str(run(small.request(tmp_path, f"{flood}\n{small.verdict('critical')}")).status) == "critical"
 
 
 def test_an_output_that_is_updated_all_the_time_ends_with_its_last_state(tmp_path: Path) -> None:
     """The banner is such an output: its last state is the verdict."""
     show = (
         "from IPython.display import HTML, display\nhandle = display(HTML('x'), display_id=True)\n"
-        "for _ in range(100): handle.update(HTML('y' * 60_000))\nhandle.update(HTML('LAST'))"
+        "for _ in range(100): handle.update(HTML('y' * 60_000))\nhandle.update(HTML('LA' + 'ST'))"
     )
     outcome = run(small.request(tmp_path, show, small.verdict("ok")))
     assert "LAST" in (outcome.record / "run.html").read_text()

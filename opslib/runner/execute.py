@@ -17,7 +17,7 @@ from typing import Any
 
 from opslib import config, ids
 from opslib.archive import record, store
-from opslib.errors import SecretError
+from opslib.errors import ProcedureError, SecretError
 from opslib.masking import Masker, registered
 from opslib.runner import notebooks, origin, seal
 from opslib.runner.request import Ending, Outcome, Request
@@ -32,7 +32,7 @@ def run(request: Request) -> Outcome:
     Raises:
         ArchiveError, DiskFull: the record cannot be kept; said before the kernel starts if possible.
         ConfigError, UnknownName: the system or its environment is wrong.
-        ProcedureError: the notebook's file cannot be read.
+        ProcedureError: the notebook's file is gone.
         KeyboardInterrupt: the run was interrupted; its record is kept.
     """
     return run_many([request], jobs=1)[0]
@@ -97,10 +97,14 @@ async def _one(request: Request) -> Outcome:
     environment = config.load_system(request.system).environment(request.environment)
     secrets = secret_values(environment)
     names = sorted(secret.name for secret in environment.secrets())
-    notebook = notebooks.prepared(request.procedure.path, request.given)
     intent = Masker(secrets).mask_json(_intent(request, names))
     # Apart from the one for saves: its counts are those of the record, not of every save before it.
     masker = Masker(secrets)
+    try:
+        notebook = notebooks.prepared(request.procedure.path, request.given)
+    except ProcedureError as error:
+        # Also one that cannot even be read is a procedure that broke; others beside it go on.
+        return seal.seal(notebooks.empty(), intent, Ending("procedure-broke", error.message), {})
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
         ending = await _execute(request, spool, notebook, Masker(secrets), masker)

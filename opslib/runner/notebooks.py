@@ -11,8 +11,7 @@ from typing import Any
 from opslib.errors import ProcedureError
 from opslib.masking import Masker
 from opslib.runner.imports import quick
-from opslib.runner.outputs import ERROR_TAG
-from opslib.runner.request import Ending
+from opslib.runner.request import ERROR_TAG, Ending
 
 _ANCHOR = "papermill-error-cell"
 _MEND = "open it in JupyterLab, or take its last version from git"
@@ -58,6 +57,11 @@ def prepared(path: Path, given: Mapping[str, Any]) -> Notebook:
         exception=None,
     )
     return notebook
+
+
+def empty() -> dict[str, Any]:
+    """Return what stands for a notebook that cannot be read: one without cells, as plain JSON."""
+    return {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def close(notebook: Notebook, ending: Ending) -> None:

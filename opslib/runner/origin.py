@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from opslib.errors import ProcedureError
 from opslib.runner.request import Request
 
 _PACKAGES = ("opslib", "papermill", "nbclient", "ipykernel", "pandas", "psycopg", "httpx")
@@ -23,6 +24,9 @@ def of(request: Request, secrets: list[str]) -> dict[str, Any]:
     Args:
         request: the run.
         secrets: names of the secrets that it may use.
+
+    Raises:
+        ProcedureError: the notebook's file is gone.
     """
     notebook = request.procedure.path
     person = request.trigger == "manual"
@@ -37,11 +41,18 @@ def of(request: Request, secrets: list[str]) -> dict[str, Any]:
         "versions": versions(),
         "source": {
             "name": f"{request.procedure.folder}/{notebook.name}",
-            "sha256": hashlib.sha256(notebook.read_bytes()).hexdigest(),
+            "sha256": _digest(notebook),
             "commit": commit(notebook.parent),
             "dirty": changed(notebook),
         },
     }
+
+
+def _digest(notebook: Path) -> str:
+    try:
+        return hashlib.sha256(notebook.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ProcedureError(f"{notebook}: the notebook cannot be read: {error.strerror}") from error
 
 
 def user() -> str:

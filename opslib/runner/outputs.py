@@ -21,14 +21,14 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from opslib.runner.request import ERROR_TAG
+
 TEXT_LIMIT = 60_000
 HTML_LIMIT = 400_000
 IMAGE_LIMIT = 4_000_000
 CODE_LIMIT = 40_000
 NOTEBOOK_LIMIT = 12_000_000
 
-# On the cells with which papermill says where a run stopped, and which it takes away before the next.
-ERROR_TAG = "papermill-error-cell-tag"
 
 Json = Mapping[str, Any]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib.errors import OpsError
+from opslib.runner import notebooks
 from opslib.runner.request import Ending, Outcome
 from opslib.runner.spool import Spool, abandoned
 
@@ -55,4 +56,4 @@ def _notebook(spool: Spool) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(spool.notebook.read_text(encoding="utf-8"))
         return found
     except (OSError, ValueError):
-        return {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        return notebooks.empty()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CELL_TIMEOUT_S = 120.0
 RUN_TIMEOUT_S = 900.0
+# On the cells with which papermill says where a run stopped, and which it takes away before the next.
+ERROR_TAG = "papermill-error-cell-tag"
 
 
 @dataclass(frozen=True)
