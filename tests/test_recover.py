@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,6 +44,16 @@ from tests import small
 folder = pathlib.Path(sys.argv[1])
 cell = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(600)"
 run(small.request(folder, "print('first')", cell.format(str(folder / "hangs"))))
+"""
+WAITS = """
+import sys, pathlib
+from opslib.runner.execute import run
+from tests import small
+folder = pathlib.Path(sys.argv[1])
+(folder / "waits").mkdir()
+cell = "import pathlib, time; place = pathlib.Path({0!r}); (place / 'here').touch()"
+cell += "\\nwhile place.is_dir(): time.sleep(0.01)"
+run(small.request(folder, cell.format(str(folder / "waits")), small.verdict("ok")))
 """
 SWEEP = """
 import sys, pathlib
@@ -95,11 +106,11 @@ def test_a_killed_runner_leaves_a_record_and_no_kernel(tmp_path: Path) -> None:
     wait(lambda: not alive(tmp_path / "hangs"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_stops_its_kernel_and_keeps_its_record(
     tmp_path: Path, how: signal.Signals
 ) -> None:
-    """Ctrl-C at night is an answer too."""
+    """Ctrl-C at night is an answer too, and so is a connection that broke."""
     runner = start(tmp_path)
     runner.send_signal(how)
     runner.wait(30)
@@ -107,6 +118,19 @@ def test_an_interrupted_run_stops_its_kernel_and_keeps_its_record(
     (found,) = Index(tmp_path / "archive").find()
     assert (found["verdict"], found["cause"]["id"]) == ("unknown", "interrupted")
     assert not alive(tmp_path / "hangs")
+
+
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="there is no nohup here")
+def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    """That is what `nohup` was asked for."""
+    words = ["nohup", sys.executable, "-c", WAITS, str(tmp_path)]
+    runner = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    waits = tmp_path / "waits"
+    wait((waits / "here").exists)
+    runner.send_signal(signal.SIGHUP)
+    shutil.rmtree(waits)
+    assert runner.wait(30) == 0
+    assert [found["verdict"] for found in Index(tmp_path / "archive").find()] == ["ok"]
 
 
 def test_a_run_that_still_goes_on_is_left_alone_by_the_sweep(tmp_path: Path) -> None:

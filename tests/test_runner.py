@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -219,6 +218,7 @@ LEAKS = {
     "printed": f"print({SECRET!r})",
     "in pieces": f"for piece in {SECRET!r}: print(piece, end='', flush=True)",
     "in an exception": f"raise RuntimeError('cannot log in with ' + {SECRET!r})",
+    "as the name of an exception": f"raise type({SECRET!r}, (Exception,), dict())('x')",
     "in HTML": f"from IPython.display import HTML, display\ndisplay(HTML('<b>' + {SECRET!r} + '</b>'))",
     "in SVG": f"from IPython.display import SVG, display\n"
     f"display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"><text>' + {SECRET!r} + '</text></svg>'))",
@@ -384,10 +384,10 @@ def test_papermill_with_our_engine_masks_too(tmp_path: Path) -> None:
     """`papermill --engine opslib` is the same execution with papermill's own command line."""
     opening = "import os\nprint(os.environ['KLUTR_DATABASE_URL'])"
     source = small.procedure(tmp_path, opening, small.verdict("ok")).path
-    words = ["papermill", "--engine", "opslib", str(source), str(tmp_path / "out.ipynb")]
+    words = [sys.executable, "-m", "papermill", "--engine", "opslib"]
+    words += [str(source), str(tmp_path / "out.ipynb")]
     words += ["-p", "system", "klutr", "-p", "environment", "production"]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(words, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     out = (tmp_path / "out.ipynb").read_text()
     assert SECRET not in out + done.stdout + done.stderr
     assert "[redacted:" in out and "application/vnd.opslib.run+json" in out

@@ -68,7 +68,7 @@ async def _all(
             on_done(outcome)
         return outcome
 
-    with _terminated_like_interrupted():
+    with _stopped_like_interrupted():
         tasks = [asyncio.create_task(one(request)) for request in requests]
         try:
             return list(await asyncio.gather(*tasks))
@@ -80,17 +80,23 @@ async def _all(
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM stops runs as Ctrl-C does: kernels gone, records kept."""
+def _stopped_like_interrupted() -> Iterator[None]:
+    """SIGTERM and a lost terminal stop runs as Ctrl-C does: kernels gone, records kept."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    held: list[signal.Signals] = []
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # `nohup` asks for a lost terminal to be ignored, and so it is.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, task.cancel)
+                held.append(number)
     try:
         yield
     finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGTERM)
+        for number in held:
+            loop.remove_signal_handler(number)
 
 
 async def _one(request: Request) -> Outcome:
@@ -104,7 +110,8 @@ async def _one(request: Request) -> Outcome:
         notebook = notebooks.prepared(request.procedure.path, request.given)
     except ProcedureError as error:
         # Also one that cannot even be read is a procedure that broke; others beside it go on.
-        return seal.seal(notebooks.empty(), intent, Ending("procedure-broke", error.message), {})
+        broke = _masked(Ending("procedure-broke", error.message), masker)
+        return seal.seal(notebooks.empty(), intent, broke, masker.counts)
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
         ending = await _execute(request, spool, notebook, Masker(secrets), masker)
@@ -166,7 +173,7 @@ def _intent(request: Request, secrets: list[str]) -> dict[str, Any]:
 
 
 def _masked(ending: Ending, masker: Masker) -> Ending:
-    return Ending(ending.cause, masker.mask(ending.text), ending.cell, ending.error)
+    return Ending(ending.cause, masker.mask(ending.text), ending.cell, masker.mask(ending.error))
 
 
 def _said(request: Request) -> Callable[[str], None]:
