@@ -6,7 +6,7 @@ The cell is the only source. Each parameter is one annotated literal with a comm
     routine: Literal["daily", "weekly"] = "daily"  # which list
 
 The text is read as Python (`ast` and `tokenize`), never run, so a default may hold `#` and `=`.
-A range at the end of the comment bounds a number.
+A range at the end of the comment, or before its first `;`, bounds a number.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _annotation(node: ast.expr, name: str) -> tuple[str, tuple[Any, ...], bool]:
 
 
 def _range(words: str) -> tuple[float, float] | tuple[None, None]:
-    match = _RANGE.search(words)
+    match = _RANGE.search(words) or _RANGE.search(words.partition(";")[0].rstrip())
     return (float(match[1]), float(match[2])) if match else (None, None)
 
 

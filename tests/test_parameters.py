@@ -62,6 +62,12 @@ def test_a_range_at_the_end_of_the_comment_bounds_a_number() -> None:
     assert one("samples").allowed == "a whole number, 1-50"
 
 
+def test_a_remark_behind_the_range_does_not_lift_it() -> None:
+    """Else `-p samples=0` is accepted, and nothing is looked at."""
+    (found,) = parameters.read("samples: int = 5  # samples per endpoint, 1-50; from 5 on p95 is judged")
+    assert (found.minimum, found.maximum) == (1, 50)
+
+
 def test_a_date_in_a_comment_of_a_text_is_no_range() -> None:
     """Only numbers have one."""
     assert one("since").minimum is None
