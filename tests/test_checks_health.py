@@ -134,6 +134,18 @@ def test_two_wrong_fields_are_two_causes() -> None:
     assert [cause.id for cause in causes] == ["app-database-disconnected", "vendor-outage"]
 
 
+def test_an_endpoint_that_only_sums_up_does_not_outrank_the_one_that_names_the_part() -> None:
+    """`status: unhealthy` here and `database: disconnected` there are one fault, and that is the database."""
+    short = HealthEndpoint("short", "/s", "http://app/s", {"status": ["ok"]}, None, None)
+    sick = {"status": "unhealthy"}
+    probes = frame(
+        sample(short, json_ok=True, fields=sick), sample(fields={**WELL, **sick, "database": "disconnected"})
+    )
+    found = health.contents(probes, [short, API])
+    assert [cause.id for cause in conclude(found).causes] == ["app-database-disconnected"]
+    assert {f.subject for f in found} == {"short.status", "health.status", "health.database"}
+
+
 def test_a_page_where_json_was_promised_is_wrong() -> None:
     """A login page with status 200 is not a healthy app."""
     found = health.contents(frame(sample(json_ok=False, fields={})), [API])

@@ -59,7 +59,9 @@ def contents(probes: pd.DataFrame, endpoints: Iterable[HealthEndpoint]) -> list[
     wanted = [endpoint for endpoint in endpoints if endpoint.json]
     if not wanted:
         return [compare.skipped("content", "no endpoint of this system promises JSON")]
-    found = [_content(look) for look in _looks(probes, wanted)]
+    asked = _looks(probes, wanted)
+    named = any(name not in _OWN_STATE for look in asked for name in look.wrong)
+    found = [_content(look, named) for look in asked]
     return [f for findings in found for f in findings] or [_blind("content", probes)]
 
 
@@ -184,7 +186,7 @@ def _codes(look: Look) -> str:
     return " or ".join(str(code) for code in look.endpoint.status_codes)
 
 
-def _content(look: Look) -> list[Finding]:
+def _content(look: Look, named: bool) -> list[Finding]:
     expected = ", ".join(f"{name}: {' or '.join(v)}" for name, v in look.endpoint.expect.items())
     if look.no_json:
         seen = "a right status but no JSON object"
@@ -193,7 +195,7 @@ def _content(look: Look) -> list[Finding]:
         reason = f"there was no JSON to read: {look.says or 'it was not asked'}"
         return [compare.unknown("content", reason, subject=look.name, expected=expected, next=NEXT)]
     found = [_missing(look, expected)] if look.missing else []
-    found += [_wrong(look, name, value) for name, value in look.wrong.items()]
+    found += [_wrong(look, name, value, named) for name, value in look.wrong.items()]
     return found or [Finding("content", Status.OK, look.name, "as expected", "", expected)]
 
 
@@ -202,19 +204,19 @@ def _missing(look: Look, expected: str) -> Finding:
     return Finding("content", Status.CRITICAL, look.name, seen, "", expected, ODD.text, NEXT, ODD)
 
 
-def _wrong(look: Look, name: str, value: str) -> Finding:
+def _wrong(look: Look, name: str, value: str, named: bool) -> Finding:
     accepted = " or ".join(look.endpoint.expect[name])
-    cause = _blamed(name, others=len(look.wrong) > 1)
+    cause = _blamed(name, named)
     why = cause.text if cause else "the app itself says that it is not well"
     next_step = "vendor-status" if cause is VENDOR else NEXT
     subject = f"{look.name}.{name}"
     return Finding("content", Status.CRITICAL, subject, value, accepted, accepted, why, next_step, cause)
 
 
-def _blamed(name: str, *, others: bool) -> Cause | None:
-    """Return what a wrong field points at; the app's summary of itself blames nobody if others do."""
+def _blamed(name: str, named: bool) -> Cause | None:
+    """Return what a wrong field points at; a summary blames nobody if a field anywhere names the part."""
     if name in _OWN_STATE:
-        return None if others else ODD
+        return None if named else ODD
     if name == "database":
         return DATABASE
     return ODD if name in ("environment", "version", "timestamp") else VENDOR
