@@ -24,8 +24,8 @@ _UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (default: that of the process) and exit with its code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    code = _guarded(words)
     try:
+        code = _guarded(words)
         sys.stdout.flush()
     except BrokenPipeError:
         code = _quiet()
@@ -51,6 +51,9 @@ def _guarded(words: list[str]) -> int:
         return _system_error(words, error)
     except Exception as error:  # noqa: BLE001 - the last resort; it is written down and told
         return _crashed(words, error)
+    except SystemExit:
+        # Only click raises it here, with 1, for a reader that has left; 1 is the verdict "warning".
+        return _quiet()
     except BaseException as error:
         if _cancelled(error):
             return _tell(words, "Interrupted", "stopped from outside", "", EXIT_INTERRUPTED)
@@ -84,7 +87,9 @@ def _tell(words: Sequence[str], kind: str, message: str, hint: str, code: int) -
 
 def _quiet() -> int:
     """Whoever read our output has left; nothing more can be said to them."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
     return EXIT_BROKEN_PIPE
 
 

@@ -224,11 +224,18 @@ def test_a_place_that_cannot_be_used_is_named(project: Project, name: str) -> No
     assert len(done.stderr.strip().splitlines()) == 2
 
 
-def test_a_reader_that_leaves_early_is_no_error(project: Project) -> None:
-    """`opslib list | head -1` must not end in a traceback."""
-    command = f"{sys.executable} -m opslib list --json | true"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=project.root, check=False)
-    assert done.stderr == ""
+@pytest.mark.parametrize("both", ["", "2>&1"])
+@pytest.mark.parametrize("words", ["list", "list --json", "run too-warm --system shop", "run nonsense"])
+def test_a_reader_that_leaves_early_gets_no_traceback_and_no_wrong_verdict(
+    project: Project, words: str, both: str
+) -> None:
+    """`opslib run ... | head -1` must not end with 1: that would be the verdict "warning"."""
+    command = f"{sys.executable} -m opslib {words} {both} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=project.root, check=False
+    )
+    assert done.stderr == "" or ("nonsense" in done.stderr and not both)
+    assert done.stdout.strip() == ("64" if "nonsense" in words and not both else "141")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
