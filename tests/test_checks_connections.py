@@ -177,6 +177,30 @@ def test_hidden_sessions_are_unknown_and_never_clean() -> None:
         assert found.status is Status.UNKNOWN and "pg_monitor" in found.why
 
 
+def test_our_own_sessions_being_well_says_nothing_of_hidden_ones() -> None:
+    """An app's own role sees its own sessions, so the lists are not empty; what matters may be hidden."""
+    room = headroom(10, hidden=5)
+    quick = {
+        "in_state": 1.0,
+        "statement": 1.0,
+        "transaction": 1.0,
+        "waits_for": "",
+        "application": "own",
+        "pid": 7,
+    }
+    for found in (
+        only(
+            sessions.idle_in_transaction(
+                rows("sessions", {**quick, "state": "idle in transaction"}), room, MINUTES
+            )
+        ),
+        only(sessions.long_queries(rows("long_running", quick), room, SECONDS)),
+        sessions.idle(owners(own=5), room, MINUTES, PCT),
+        sessions.idle(owners(own=5).assign(longest_idle=7200.0), room, MINUTES, PCT),
+    ):
+        assert found.status is Status.UNKNOWN and "pg_monitor" in found.why
+
+
 def test_nothing_that_could_not_be_looked_at_is_ok() -> None:
     """Every analysis, with its source silent."""
     gone = frames.unavailable(site.PROBE_COLUMNS, "no address")

@@ -40,7 +40,7 @@ def locks(tree: pd.DataFrame, headroom: pd.DataFrame, limit: Limit) -> list[Find
     if nothing := _nothing("locks", tree, headroom, expected, "nobody waits"):
         return [nothing]
     roots = tree[tree["depth"] == 0].head(_MOST_ROOTS)
-    return [_root(row, tree, limit, expected) for row in roots.to_dict("records")]
+    return [_whole(_root(row, tree, limit, expected), headroom) for row in roots.to_dict("records")]
 
 
 def idle_in_transaction(sessions: pd.DataFrame, headroom: pd.DataFrame, limit: Limit) -> list[Finding]:
@@ -57,7 +57,7 @@ def idle_in_transaction(sessions: pd.DataFrame, headroom: pd.DataFrame, limit: L
     if nothing := _nothing(check, stuck, headroom, expected, "none"):
         return [nothing]
     found = [_forgotten(str(name), rows, limit, expected) for name, rows in stuck.groupby("application")]
-    return _bad(found) or [_within(check, len(stuck), limit, expected)]
+    return _bad(found) or [_whole(_within(check, len(stuck), limit, expected), headroom)]
 
 
 def long_queries(running: pd.DataFrame, headroom: pd.DataFrame, limit: Limit) -> list[Finding]:
@@ -75,7 +75,7 @@ def long_queries(running: pd.DataFrame, headroom: pd.DataFrame, limit: Limit) ->
     if nothing := _nothing(check, working, headroom, expected, "none"):
         return [nothing]
     found = [_long(str(name), rows, limit, expected) for name, rows in working.groupby("application")]
-    return _bad(found) or [_within(check, len(working), limit, expected)]
+    return _bad(found) or [_whole(_within(check, len(working), limit, expected), headroom)]
 
 
 def idle(owners: pd.DataFrame, headroom: pd.DataFrame, limit: Limit, slots: Limit) -> Finding:
@@ -93,13 +93,14 @@ def idle(owners: pd.DataFrame, headroom: pd.DataFrame, limit: Limit, slots: Limi
     first = _first(limit)
     old = owners[owners["longest_idle"].fillna(0) >= first * _MINUTE]
     if old.empty:
-        return Finding(check, Status.OK, "", f"none idle for {first:g} min", f"{first:g} min", expected)
+        none = Finding(check, Status.OK, "", f"none idle for {first:g} min", f"{first:g} min", expected)
+        return _whole(none, headroom)
     names = ", ".join(dict.fromkeys(old["application"]))
     scarce = float(headroom.iloc[0]["pct_of_usable"]) >= (slots.warning or slots.critical or 80.0)
     seen = f"{names}: idle for up to {span(float(old['longest_idle'].max()))}"
     why = "they hold slots that others need" if scarce else ""
     status = Status.WARNING if scarce else Status.OK
-    return Finding(check, status, "", seen, f"{first:g} min", expected, why)
+    return _whole(Finding(check, status, "", seen, f"{first:g} min", expected, why), headroom)
 
 
 def prepared(transactions: pd.DataFrame, limit: Limit) -> list[Finding]:
@@ -140,9 +141,14 @@ def _nothing(
         return compare.unknown(check, reason, expected=expected)
     if len(frame):
         return None
-    if reason := blind(headroom):
-        return compare.unknown(check, reason, expected=expected)
-    return Finding(check, Status.OK, "", seen, "", expected)
+    return _whole(Finding(check, Status.OK, "", seen, "", expected), headroom)
+
+
+def _whole(finding: Finding, headroom: pd.DataFrame) -> Finding:
+    """Return the finding, but `unknown` for an `ok` that was said without having seen every session."""
+    if finding.status is Status.OK and (reason := blind(headroom)):
+        return compare.unknown(finding.check, reason, subject=finding.subject, expected=finding.expected)
+    return finding
 
 
 def _root(row: dict[Any, Any], tree: pd.DataFrame, limit: Limit, expected: str) -> Finding:
