@@ -72,6 +72,25 @@ def test_a_wrong_file_is_one_line_among_the_others(project: Project) -> None:
     assert report.status is Status.CRITICAL
 
 
+@pytest.mark.parametrize(
+    "runs, says",
+    [
+        ("procedure: too-worm", "there is no procedure too-worm; did you mean too-warm?"),
+        ("procedure: too-warm\n    parameters: {degree: 3}", "there is no parameter degree"),
+        ("procedure: too-warm\n    parameters: {degrees: hot}", "'hot' is not a whole number"),
+    ],
+)
+def test_a_slot_that_could_not_be_started_is_found_before_its_hour(
+    project: Project, runs: str, says: str
+) -> None:
+    """At six in the morning nobody looks; the doctor must not call such a schedule well."""
+    where = "system: shop\n    environment: production"
+    project.schedule(f'slots:\n  - id: early\n    {runs}\n    {where}\n    cron: "0 6 * * *"\n    owner: x\n')
+    found = [line for line in doctor.examine(project.archive, None, "production").lines if says in line.seen]
+    assert [line.status for line in found] == [Status.CRITICAL]
+    assert "parameters/schedule.yml" in found[0].what
+
+
 def test_a_site_that_answers_is_ok_and_what_is_not_named_is_left_out(project: Project) -> None:
     """A procedure without its needs is skipped with the reason, and that is no fault."""
     with servers.serving(servers.reply(200, b"hello")) as url:

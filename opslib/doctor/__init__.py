@@ -43,15 +43,36 @@ def _files() -> Iterator[Line]:
     """Read every file under parameters/, and every notebook."""
     for name in config.list_systems():
         yield _tried(f"parameters/systems/{name}.yml", name)
-    try:
-        slots = config.load_schedule()
-        yield Line("files", "parameters/schedule.yml", Status.OK, f"{len(slots)} slots")
-    except OpsError as error:
-        yield Line("files", "parameters/schedule.yml", Status.CRITICAL, error.message, error.hint)
     loaded = catalog.load()
+    yield from _schedule(loaded)
     yield Line("files", "notebooks", Status.OK, f"{len(loaded.procedures)} procedures")
     for problem in loaded.problems.values():
         yield Line("files", "notebook", Status.CRITICAL, problem.message, problem.hint)
+
+
+def _schedule(loaded: catalog.Catalog) -> Iterator[Line]:
+    """Read the schedule, and try whether each slot could be started as it is written."""
+    what = "parameters/schedule.yml"
+    try:
+        slots = config.load_schedule()
+    except OpsError as error:
+        yield Line("files", what, Status.CRITICAL, error.message, error.hint)
+        return
+    wrong = [line for slot in slots if (line := _slot(f"{what}: {slot.id}", slot, loaded))]
+    yield from wrong
+    if not wrong:
+        yield Line("files", what, Status.OK, f"{len(slots)} slots")
+
+
+def _slot(what: str, slot: config.Slot, loaded: catalog.Catalog) -> Line | None:
+    """Return what would stop a slot at its hour, when nobody looks."""
+    if not slot.procedure:
+        return None  # a routine that is not there is an error of the file itself
+    try:
+        loaded.get(slot.procedure).parse(slot.parameters)
+    except OpsError as error:
+        return Line("files", what, Status.CRITICAL, error.message, error.hint)
+    return None
 
 
 def _tried(what: str, name: str) -> Line:
