@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from opslib.errors import UsageError
+
 
 def home() -> Path:
     """Return `OPSLIB_HOME`, or the platform's place for user data; created 0700."""
@@ -24,8 +26,23 @@ def private(name: str) -> Path:
 
 
 def default_archive() -> Path:
-    """Return the archive's place: `OPSLIB_ARCHIVE`, else `./archive`."""
-    return Path(os.environ.get("OPSLIB_ARCHIVE") or "archive").expanduser().absolute()
+    """Return the archive's place: `OPSLIB_ARCHIVE`, else `./archive`.
+
+    Raises:
+        UsageError: it is no folder.
+    """
+    return archive_folder(os.environ.get("OPSLIB_ARCHIVE") or "archive")
+
+
+def archive_folder(place: str) -> Path:
+    """Return the folder that a person named as the archive.
+
+    Raises:
+        UsageError: it is a URL: a local folder of that name would be taken for the real one.
+    """
+    if "://" in place:
+        raise UsageError(f"{place}: an archive is a folder, not a URL", hint="e.g. --archive /srv/records")
+    return Path(place).expanduser().absolute()
 
 
 def default_environment() -> str:

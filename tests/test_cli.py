@@ -67,6 +67,7 @@ def opslib(capsys: pytest.CaptureFixture[str]) -> Shell:
         (["routine", "dayly", "--system", "shop"], "shop has no routine 'dayly'"),
         (["show", "123"], "no run is kept under '123'"),
         (["run", "too-warm", "--system", "shop", "--archive", "parameters/systems/shop.yml"], "shop.yml"),
+        (["run", "too-warm", "--system", "shop", "--archive", "s3://records/x"], "not a URL"),
     ],
 )
 def test_wrong_words_end_with_64_and_one_clear_message(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from opslib.errors import UsageError
-from opslib.home import default_archive, default_environment
+from opslib.home import archive_folder, default_archive, default_environment
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 system = click.option("--system", "-s", metavar="NAME", help="A system: a file in parameters/systems.")
@@ -44,8 +44,12 @@ def needed_system(name: str | None) -> str:
 
 
 def set_archive(name: str | None) -> Path:
-    """Return the archive's folder, and name it to the kernels that this process starts."""
-    path = Path(name).expanduser().absolute() if name else default_archive()
+    """Return the archive's folder, and name it to the kernels that this process starts.
+
+    Raises:
+        UsageError: it is no folder.
+    """
+    path = archive_folder(name) if name else default_archive()
     os.environ["OPSLIB_ARCHIVE"] = str(path)
     return path
 
@@ -55,6 +59,7 @@ def opened_archive(name: str | None) -> Path:
 
     Raises:
         ArchiveError: the folder cannot be used.
+        UsageError: it is no folder.
     """
     from opslib.runner import recover
 
