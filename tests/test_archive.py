@@ -124,6 +124,17 @@ def test_a_disk_that_really_is_full_keeps_the_records_that_it_has(small_disk: Pa
     store.publish(archive, "third", STARTED, FILES)
 
 
+def test_a_disk_without_room_is_told_before_anything_is_started(small_disk: Path) -> None:
+    """Not even the file with which the room was tried is left."""
+    archive = small_disk / "archive"
+    archive.mkdir()
+    (small_disk / "filler").write_bytes(b"x" * 61_440)
+    with pytest.raises(DiskFull) as raised:
+        store.check(archive)
+    assert "nothing was started" in raised.value.hint
+    assert not files(archive)
+
+
 def test_what_a_killed_process_was_writing_is_no_record(tmp_path: Path) -> None:
     """Whole or not: it was not in place, so it is not in the index, and the next attempt takes its place."""
     whole = keep(tmp_path, "whole") / "run.json"

@@ -10,13 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opslib import ids
 from opslib.archive.index import Index
+from opslib.errors import ArchiveError
 from opslib.runner import recover, spool
+from opslib.runner.execute import run
+from tests import small
 
 ROOT = Path(__file__).parents[1]
 
@@ -205,6 +210,37 @@ def test_a_run_that_died_before_it_asked_for_anything_leaves_nothing(tmp_path: P
     (tmp_path / "home" / "spool" / "early").mkdir(parents=True)
     assert recover.sweep(tmp_path / "archive") == []
     assert not list((tmp_path / "home" / "spool").iterdir())
+
+
+def test_a_run_whose_record_could_not_be_written_is_told_now_and_kept_as_what_it_was(tmp_path: Path) -> None:
+    """It did end: at 3 am its verdict must not be lost, and its record must not say that it was killed."""
+    runs = tmp_path / "archive" / "runs"
+    block = (
+        f"import pathlib\nplace = pathlib.Path({str(runs)!r})\nplace.rmdir()\nplace.write_text('in the way')"
+    )
+    request = small.request(tmp_path, block, small.verdict("critical", "lock-storm"))
+    with pytest.raises(ArchiveError, match=r"what the run found: critical \(lock-storm\)"):
+        run(request)
+    runs.unlink()
+    (outcome,) = recover.sweep(tmp_path / "archive")
+    assert (outcome.document["verdict"], outcome.document["cause"]["id"]) == ("critical", "lock-storm")
+    assert [found["check"] for found in outcome.document["findings"]] == ["slots"]
+    assert not list((tmp_path / "home" / "spool").iterdir())
+
+
+def test_a_killed_run_took_as_long_as_it_was_seen_and_not_until_it_was_found(tmp_path: Path) -> None:
+    """Found the next morning, it did not run all night."""
+    runner = start(tmp_path)
+    runner.send_signal(signal.SIGKILL)
+    runner.wait()
+    (left,) = (tmp_path / "home" / "spool").iterdir()
+    intent = json.loads((left / "intent.json").read_text())
+    began = datetime.now(UTC) - timedelta(hours=9)
+    (left / "intent.json").write_text(json.dumps({**intent, "started_at": ids.stamp(began)}))
+    last = began.timestamp() + 60
+    os.utime(left / "run.ipynb", (last, last))
+    (outcome,) = recover.sweep(tmp_path / "archive")
+    assert 59 <= outcome.document["duration_s"] <= 61
 
 
 def test_an_archive_that_is_away_keeps_the_run_waiting(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -33,11 +33,16 @@ def check(archive: Path) -> None:
         ArchiveError: the archive is no folder, or may not be written to.
         DiskFull: there is no room.
     """
-    with plainly(archive):
-        (archive / "runs").mkdir(parents=True, exist_ok=True)
-        probe = archive / f"{_BESIDE}{os.getpid()}"
-        probe.write_bytes(b"opslib" * 1024)
-        probe.unlink()
+    probe = archive / f"{_BESIDE}{os.getpid()}"
+    try:
+        with plainly(archive):
+            (archive / "runs").mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"opslib" * 1024)
+    except DiskFull as error:
+        raise DiskFull(error.message, hint="free some space; nothing was started") from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
 
 
 def publish(archive: Path, run_id: str, started: datetime, files: Mapping[str, bytes]) -> Path:

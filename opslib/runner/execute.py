@@ -17,9 +17,9 @@ from typing import Any
 
 from opslib import config, ids
 from opslib.archive import record, store
-from opslib.errors import ProcedureError, SecretError
+from opslib.errors import ArchiveError, ProcedureError, SecretError
 from opslib.masking import Masker, registered
-from opslib.runner import notebooks, origin, seal
+from opslib.runner import notebooks, origin, results, seal
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.spool import Spool, opened
 
@@ -116,11 +116,25 @@ async def _one(request: Request) -> Outcome:
         spool.write_intent(intent)
         ending = await _execute(request, spool, notebook, Masker(secrets), masker)
         shown = notebooks.masked(notebook, masker)
-        outcome = seal.seal(shown, intent, _masked(ending, masker), masker.counts)
+        ending = _masked(ending, masker)
+        try:
+            outcome = seal.seal(shown, intent, ending, masker.counts)
+        except ArchiveError as error:
+            raise _unsealed(spool, shown, ending, error) from error
         spool.remove()
     if ending.cause == "interrupted":
         raise asyncio.CancelledError
     return outcome
+
+
+def _unsealed(spool: Spool, notebook: Any, ending: Ending, error: ArchiveError) -> ArchiveError:
+    """Keep for the next call a run whose record cannot be written now, and say what it has found."""
+    with suppress(ArchiveError):  # the spool may be on the same full disk
+        spool.write_ending(record.encode(notebook), ending)
+    result, fault = results.read(notebook)
+    cause = (result.get("cause") or {}).get("id")
+    found = ending.text or fault or f"{result['verdict']}{f' ({cause})' if cause else ''}"
+    return type(error)(f"{error.message}; what the run found: {found}", hint=error.hint)
 
 
 async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masker, cutting: Masker) -> Ending:

@@ -1,4 +1,6 @@
-"""Take up what a killed runner left behind: its record is kept, with verdict unknown."""
+"""Take up what a runner left behind that was killed, or could not write its record.
+
+The record of a killed one has verdict unknown; that of one that had ended has the verdict it came to."""
 
 from __future__ import annotations
 
@@ -44,11 +46,18 @@ def _publish(spool: Spool, archive: Path) -> Outcome | None:
             spool.remove()
         return None
     try:
-        outcome = None if seal.taken_over(intent) else seal.seal(_notebook(spool), intent, INTERRUPTED, {})
+        outcome = None if seal.taken_over(intent) else _sealed(spool, intent)
     except OpsError:
         return None
     spool.remove()
     return outcome
+
+
+def _sealed(spool: Spool, intent: dict[str, Any]) -> Outcome:
+    from opslib.runner import seal
+
+    ending = spool.ending() or INTERRUPTED
+    return seal.seal(_notebook(spool), intent, ending, {}, finished=spool.last_sign())
 
 
 def _notebook(spool: Spool) -> dict[str, Any]:

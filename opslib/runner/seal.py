@@ -20,8 +20,9 @@ HISTORY_RUNS = 30
 
 
 def seal(
-    notebook: Mapping[str, Any], intent: Mapping[str, Any], ending: Ending, masked: Mapping[str, int]
-) -> Outcome:
+    notebook: Mapping[str, Any], intent: Mapping[str, Any], ending: Ending, masked: Mapping[str, int],
+    *, finished: datetime | None = None,
+) -> Outcome:  # fmt: skip
     """Put the record of a run into the archive.
 
     Args:
@@ -29,6 +30,7 @@ def seal(
         intent: what was asked, as the spool keeps it.
         ending: how the execution ended.
         masked: how often each secret was masked.
+        finished: when the run ended or was last seen; now when not given.
 
     Raises:
         ArchiveError, DiskFull: the record could not be written.
@@ -36,7 +38,7 @@ def seal(
     result, fault = results.read(notebook)
     if fault and not ending.cause:
         ending = Ending("procedure-broke", fault)
-    document = _document(intent, result, ending)
+    document = _document(intent, result, ending, finished or ids.now())
     archive = Path(intent["archive"])
     stated = _stated(document, intent, ending, masked, result.get("calls", []))
     files = {"run.ipynb": record.encode(notebook)}
@@ -65,9 +67,11 @@ def taken_over(intent: Mapping[str, Any]) -> bool:
     return True
 
 
-def _document(intent: Mapping[str, Any], result: Mapping[str, Any], ending: Ending) -> dict[str, Any]:
-    finished = ids.now()
+def _document(
+    intent: Mapping[str, Any], result: Mapping[str, Any], ending: Ending, finished: datetime
+) -> dict[str, Any]:
     started = datetime.fromisoformat(intent["started_at"])
+    finished = max(started, finished)  # the clock of a file system is coarser
     document: dict[str, Any] = {
         "run_id": intent["run_id"],
         "procedure": intent["procedure"],

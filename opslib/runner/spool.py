@@ -2,7 +2,8 @@
 
 `OPSLIB_HOME/spool/<run id>/` holds `intent.json` (what was asked, by whom), `run.ipynb` (masked, as far
 as it got) and a lock that the runner holds: the system lets go of it when the process dies, however it
-dies, so a spool whose lock is free belongs to nobody any more.
+dies, so a spool whose lock is free belongs to nobody any more. `ending.json` is there only for a run that
+did end while its archive could not be written.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ from filelock import FileLock, Timeout
 
 from opslib.archive import store
 from opslib.home import private
+from opslib.runner.request import Ending
 
 _INTENT = "intent.json"
 _NOTEBOOK = "run.ipynb"
+_ENDING = "ending.json"
 _LOCK = "lock"
 _GONE = ".gone-"
 _NEEDED = {"run_id", "procedure", "system", "environment", "started_at", "origin"}
@@ -62,6 +66,25 @@ class Spool:
         """Keep the notebook as far as it got."""
         with store.plainly(self.folder):
             store.replace(self.notebook, content, durable=False)
+
+    def write_ending(self, notebook: bytes, ending: Ending) -> None:
+        """Keep a run that has ended, for a record that cannot be written now."""
+        self.write_notebook(notebook)
+        with store.plainly(self.folder):
+            store.replace(self.folder / _ENDING, json.dumps(asdict(ending)).encode())
+
+    def ending(self) -> Ending | None:
+        """Return how the run ended; None when it was killed before."""
+        try:
+            return Ending(**json.loads((self.folder / _ENDING).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def last_sign(self) -> datetime | None:
+        """Return when the notebook was last kept, in UTC."""
+        with suppress(OSError):
+            return datetime.fromtimestamp(self.notebook.stat().st_mtime, UTC)
+        return None
 
     def remove(self) -> None:
         """Remove the spool; the record is in the archive."""
