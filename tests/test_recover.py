@@ -186,8 +186,8 @@ def test_a_sweep_that_never_rests_takes_no_run_that_is_just_being_set_up(tmp_pat
                 opened.remove()
     finally:
         done.touch()
-        sweeper.communicate(timeout=30)
-    assert sweeper.returncode == 0
+        said = sweeper.communicate(timeout=30)[1]
+    assert sweeper.returncode == 0, said
     assert not list((tmp_path / "home" / "spool").iterdir())
 
 

@@ -136,7 +136,8 @@ def _taken(folder: Path, locks: ExitStack) -> bool:
         return False
     try:
         locks.enter_context(FileLock(folder / _LOCK, timeout=0))
-    except (Timeout, FileNotFoundError):
+    except (Timeout, OSError):
+        # Held by its runner, or removed by it at this very moment; if neither, the next sweep meets it again.
         return False
     return folder.is_dir()
 
