@@ -149,13 +149,13 @@ def _silence(error: SourceError) -> dict[str, Any]:
 
 def _said(endpoint: HealthEndpoint, answer: Answer) -> dict[str, Any]:
     wanted = [*endpoint.expect, *filter(None, (endpoint.pool, endpoint.version_field))]
-    document, json_ok = _document(answer) if endpoint.json else (None, None)
+    document, json_ok = _document(answer) if wanted else (None, None)
     return {
         "status_code": answer.status_code,
         "ms": answer.ms,
         "error": "",
         "error_kind": "",
-        "json_ok": json_ok,
+        "json_ok": json_ok if endpoint.json else None,
         "fields": {name: dig(document, name) for name in wanted},
         "body_digest": answer.digest,
     }

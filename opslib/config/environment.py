@@ -56,8 +56,8 @@ class HealthEndpoint:
 
     @property
     def json(self) -> bool:
-        """Whether the answer must be JSON."""
-        return bool(self.expect or self.pool or self.version_field)
+        """Whether the answer must be JSON; a version alone may also come as plain text."""
+        return bool(self.expect or self.pool)
 
 
 @dataclass(frozen=True)

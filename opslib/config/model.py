@@ -74,6 +74,11 @@ class System(Part):
         """Names of the environment variables without which the system does not work."""
         return tuple(dict.fromkeys(v.name for v in self.variables if not v.optional))
 
+    def required_at(self, vendor: str) -> tuple[str, ...]:
+        """Return those of `required_env` that are set at a vendor: all whose `where` names no other place."""
+        elsewhere = {v.name for v in self.variables if v.where not in ("", vendor)}
+        return tuple(name for name in self.required_env if name not in elsewhere)
+
     @property
     def environment_names(self) -> tuple[str, ...]:
         """Names of all environments, the sandbox last."""
