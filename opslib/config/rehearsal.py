@@ -1,7 +1,8 @@
 """What every app answers in the sandbox, beyond what its runbook names.
 
 Most runbooks have no endpoint that tells of the database and the connection pool, so those faults
-could not be rehearsed on their systems. In the sandbox each app has one; no other environment has.
+could not be rehearsed on their systems. In the sandbox each app has one, and a front page to open in a
+browser; no other environment has.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ ENDPOINT = Endpoint.model_validate(
         "source": "sandbox",
     }
 )
+
+FRONT_PAGE = Endpoint(name="front-page", path="/", source="sandbox")
 
 
 def health(system: System) -> tuple[Endpoint, ...]:

@@ -130,7 +130,8 @@ class App:
 
     @property
     def _endpoints(self) -> dict[str, Endpoint]:
-        return {endpoint.path: endpoint for endpoint in (*self.system.smoke, *rehearsal.health(self.system))}
+        pages = (rehearsal.FRONT_PAGE, *self.system.smoke, *rehearsal.health(self.system))
+        return {endpoint.path: endpoint for endpoint in pages}
 
     def _called(self, endpoint: Endpoint) -> list[str]:
         """Return the vendors that an endpoint reports as connected or not."""
