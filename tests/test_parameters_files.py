@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,9 @@ FIGURES: list[tuple[str, str, str, Any]] = [
     ("your-app", "fact", "secret_key_bytes", 32),
     ("your-app", "fact", "cron_secret_bytes", 16),
     ("your-app", "fact", "audit_window_hours", 1),
+    ("your-app", "fact", "backup_every_hours", 24),
+    ("your-app", "fact", "rollout_pct", 25),
+    ("your-app", "fact", "user_events_listed", 100),
     ("kulti", "limit", "errors_per_hour", (50, None, None)),
     ("kulti", "limit", "idle_minutes", (60, None, None)),
     ("kulti", "limit", "recording_stuck_minutes", (60, None, None)),
@@ -58,6 +63,9 @@ FIGURES: list[tuple[str, str, str, Any]] = [
     ("kulti", "fact", "balance_max", 10000),
     ("kulti", "fact", "duplicate_window_days", 1),
     ("kulti", "fact", "active_users_days", 7),
+    ("kulti", "fact", "transactions_window_hours", 1),
+    ("kulti", "fact", "recordings_window_days", 1),
+    ("kulti", "fact", "escalation_minutes", 30),
     ("voiceaitraining", "limit", "error_pct", (1, 5, None)),
     ("voiceaitraining", "limit", "p95_ms", (1000, 3000, None)),
     ("voiceaitraining", "limit", "connections_pct", (70, 90, None)),
@@ -78,6 +86,10 @@ FIGURES: list[tuple[str, str, str, Any]] = [
     ("voiceaitraining", "fact", "postmortem_hours", 24),
     ("voiceaitraining", "fact", "deployment_minutes", 3),
     ("voiceaitraining", "fact", "backup_keep_days", 7),
+    ("voiceaitraining", "fact", "backup_every_hours", 24),
+    ("voiceaitraining", "fact", "disk_free_pct", 10),
+    ("voiceaitraining", "fact", "rotated_keys", ("Stripe", "Vapi", "OpenAI")),
+    ("voiceaitraining", "limit", "cpu_pct", (None, 90, None)),
     ("your-backend", "limit", "p95_ms", (2000, None, None)),
     ("your-backend", "limit", "error_pct", (1, None, None)),
     ("your-backend", "limit", "webhook_failures", (1, None, None)),
@@ -90,6 +102,107 @@ CLOCKS = {
     "voiceaitraining": [(0, 30, None), (30, 30, None), (240, None, None), (1440, None, None)],
     "your-backend": [(15, None, None), (60, None, None), (240, None, None), (None, None, None)],
 }
+# (id, what is measured, above, below or equal to what, for how many minutes, level).
+ALERTS = {
+    "klutr": [
+        ("health-down", "health", "down", 2, "critical"),
+        ("error-rate", "error_pct", 5, 5, "critical"),
+        ("database-unreachable", "database", "down", 0, "critical"),
+        ("ai-cost", "ai_cost_usd_per_day", 50, 0, "critical"),
+        ("slow", "response_ms", 500, 10, "warning"),
+        ("very-slow", "response_ms", 1000, 0, "critical"),
+        ("connections", "connections_pct", 80, 0, "warning"),
+        ("ai-errors", "ai_error_pct", 10, 0, "warning"),
+        ("failed-jobs", "failed_jobs", 0, 0, "warning"),
+    ],
+    "your-app": [
+        ("pool-exhausted", "pool", "exhausted", 0, "warning"),
+        ("p95", "p95_ms", 2000, 0, "warning"),
+        ("error-rate", "error_pct", 1, 0, "warning"),
+        ("retention-cleanup", "retention_cleanup", "failed", 0, "warning"),
+    ],
+    "kulti": [
+        ("errors", "errors_per_hour", 50, 0, "warning"),
+        ("site-down", "health", "down", 0, "critical"),
+        ("connections", "connections_pct", 80, 0, "warning"),
+    ],
+    "voiceaitraining": [
+        ("error-rate-warning", "error_pct", 1, 0, "warning"),
+        ("error-rate-critical", "error_pct", 5, 0, "critical"),
+        ("p95-warning", "p95_ms", 1000, 0, "warning"),
+        ("p95-critical", "p95_ms", 3000, 0, "critical"),
+        ("connections-warning", "connections_pct", 70, 0, "warning"),
+        ("connections-critical", "connections_pct", 90, 0, "critical"),
+        ("disk-warning", "disk_pct", 70, 0, "warning"),
+        ("disk-critical", "disk_pct", 85, 0, "critical"),
+        ("voice-warning", "voice_failure_pct", 5, 0, "warning"),
+        ("voice-critical", "voice_failure_pct", 20, 0, "critical"),
+        ("vercel-error-rate", "error_pct", 5, 5, "critical"),
+    ],
+    "your-backend": [
+        ("p95", "p95_ms", 2000, 0, "warning"),
+        ("error-rate", "error_pct", 1, 0, "warning"),
+        ("pool-exhausted", "pool", "exhausted", 0, "warning"),
+        ("webhooks", "webhook_failures", 0, 0, "warning"),
+    ],
+}
+# What else a runbook names: addresses (those that have moved, at their new place), vendors, tables,
+# variables, people, channels, commands. Each stands somewhere in the system's file.
+NAMED = {
+    "klutr": """
+https://klutr.app /api/health https://vercel.com/klutr/analytics https://rollbar.com/klutr
+https://supabase.com/dashboard/project/[PROJECT_ID] https://us.posthog.com https://console.neon.tech
+https://[PROJECT_REF].supabase.co/auth/v1/health /api/debug/flags /api/cron/nightly-cluster
+klutr-global-disable klutr-backups backup-YYYYMMDD.sql.gz notes messages notes_embedding_idx
+messages_embedding_idx vercel neon supabase openai posthog rollbar doppler github aws prisma
+NEON_DATABASE_URL NEON_API_KEY NEXT_PUBLIC_SUPABASE_URL NEXT_PUBLIC_SUPABASE_ANON_KEY OPENAI_API_KEY
+CRON_SECRET support@vercel.com support@supabase.com support@neon.tech support@openai.com
+[Setup_PagerDuty/OpsGenie] 2025-11-11 2025-02-11 psql pg_dump pnpm
+""",
+    "your-app": """
+https://your-app.vercel.app /api/health /api/monitoring/health /api/admin/feature-flags SECRET_KEY
+SUPABASE_SERVICE_ROLE_KEY CRON_SECRET LOG_LEVEL ADMIN_TOKEN SUPABASE_PROJECT_REF vercel supabase sentry
+security_audit feature_flags rollout_percentage kill_switch events sessions env:validate audit:secrets
+*.env* *.key uvicorn 8000 RATE_LIMIT_PER_MINUTE RATE_LIMIT_PER_HOUR support@supabase.com [Add_contact]
+[Add_retention_period] [Add_recovery_time_objective] [Add_recovery_point_objective] 2025-01-XX openssl
+""",
+    "kulti": """
+https://kulti.app https://sentry.io/organizations/[org]/projects/kulti
+https://vercel.com/[account]/[project]/analytics https://vercel.com/[project]/deployments
+https://supabase.com/dashboard/project/[ref] https://dashboard.100ms.live https://docs.100ms.live
+https://status.supabase.com https://www.vercel-status.com https://status.100ms.live
+https://status.sentry.io https://vercel.com/dashboard https://vercel.com/support
+https://supabase.com/dashboard/support https://api.100ms.live/v2/recordings/room/{room_id}/start
+recording.% HMS_APP_ACCESS_KEY HMS_APP_SECRET vercel supabase hms sentry anthropic github users sessions
+session_participants credits credit_transactions recordings webhook_logs hms_room_id hms_recording_id
+recording_url ended_at [Your_Name] [Name] [Phone_Number] [Email] 24/7 support@100ms.live
+support@sentry.io psql curl jq git lighthouse admin owner write 2025-01-16 1.0
+""",
+    "voiceaitraining": """
+https://app.voiceaitraining.com https://status.voiceaitraining.com /api/health /api/version
+/api/webhooks/clerk /api/webhooks/vapi https://vercel.com/voiceaitraining https://sentry.io/voiceaitraining
+CLERK_SECRET_KEY NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY DATABASE_URL VAPI_API_KEY EMAIL_FROM org_id role
+vercel supabase clerk vapi stripe openai resend sentry pagerduty slack github scenario_attempts
+scenario_attempts_archive ended_at supabase_migrations.schema_migrations refresh_reporting_views
+cto@voiceaitraining.com devops@voiceaitraining.com support@vercel.com support@supabase.com
+support@vapi.ai #incidents #deploys #on-call Monday_morning first_Friday 2025-09-29 v0.1
+backup_YYYYMMDD_HHMMSS.sql recordings pnpm
+""",
+    "your-backend": """
+https://your-backend.com /health /billing/webhook /webhooks/code-repo checkout.session.completed
+customer.subscription.updated customer.subscription.deleted STRIPE_WEBHOOK_SECRET
+CODE_REPO_WEBHOOK_SECRET NEXT_PUBLIC_SUPABASE_URL NEXT_PUBLIC_SUPABASE_ANON_KEY
+NEXT_PUBLIC_API_BASE_URL SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY STRIPE_SECRET_KEY OPENAI_API_KEY
+REDIS_URL SENTRY_DSN .env.example usage_metrics vercel railway supabase stripe sentry github AWS/GCP
+verify-migrations 012_add_rls_core_tables.sql 2024-12-30 next_business_day next_release
+""",
+}
+LOWER_IS_WORSE = {"index_hit_pct", "tls_days"}
+HEADINGS = [
+    line.split(": ", 1)
+    for line in Path(__file__).with_name("runbook_headings.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
 ROUTINES = {
     "klutr": {"daily": 3, "weekly": 5, "monthly": 6, "quarterly": 6},
     "your-app": {"daily": 3, "weekly": 3, "monthly": 3, "quarterly": 3},
@@ -122,6 +235,84 @@ def test_every_figure_names_its_source(system: System) -> None:
     stated += [*system.health, *system.smoke, *system.contacts, *system.dashboards, *system.variables]
     assert all(item.source for item in stated)
     assert all(item.source for routine in system.routines.values() for item in routine.items)
+
+
+def sources(value: Any) -> Iterator[str]:
+    """Yield every `source` of a system's file that is not empty."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if key == "source":
+            yield from filter(None, [inner])
+        elif isinstance(inner, dict | list | tuple):
+            yield from sources(inner)
+
+
+def stands_in(path: list[str], heading: list[str]) -> bool:
+    """Tell whether a path leads to a heading; headings between may be left out."""
+    above = iter(heading)
+    return path[-1] == heading[-1] and all(step in above for step in path)
+
+
+def test_every_source_is_a_heading_of_the_runbook_or_ours(system: System) -> None:
+    """A heading that is not there sends the reader nowhere."""
+    headings = [line.split(" > ") for name, line in HEADINGS if name == system.name]
+    for source in set(sources(system.model_dump())):
+        if not source.startswith("opslib default"):
+            for path in source.split("; "):
+                assert any(stands_in(path.split(" > "), heading) for heading in headings), path
+
+
+def test_what_a_runbook_names_stands_in_the_file(system: System) -> None:
+    """Addresses, vendors, tables, variables, people, channels: none may get lost."""
+    vendors = [system.environment("production").vendors[name].status_url for name in system.vendors]
+    text = json.dumps([system.model_dump(mode="json"), vendors], ensure_ascii=False)
+    missing = [word for word in NAMED[system.name].split() if word.replace("_", " ") not in text]
+    assert not [word for word in missing if word not in text]
+
+
+def test_alerts_are_those_of_the_runbook(system: System) -> None:
+    """What, how much, for how long, how bad."""
+    found = [
+        (a.id, a.metric, a.equals if a.equals is not None else a.above, a.for_minutes, a.level)
+        for a in system.alerts
+    ]
+    assert found == ALERTS[system.name]
+
+
+def test_every_number_has_a_unit(system: System) -> None:
+    """`5` of what?"""
+    for name, fact in system.facts.items():
+        assert fact.unit or isinstance(fact.value, bool) or not isinstance(fact.value, int | float), name
+    for alert in system.alerts:
+        assert alert.unit or alert.above is None, alert.id
+    assert all(limit.unit for limit in system.limits.values())
+
+
+def test_a_warning_comes_before_what_is_critical(system: System) -> None:
+    """Otherwise nobody would ever be warned."""
+    for name, limit in system.limits.items():
+        if limit.warning is not None and limit.critical is not None:
+            assert (limit.warning > limit.critical) is (name in LOWER_IS_WORSE), name
+
+
+def test_only_addresses_that_the_runbook_names_are_asked(system: System) -> None:
+    """A guessed page that is not there would be called critical in production."""
+    env = system.environment("production")
+    words = NAMED[system.name].split()
+    assert all(endpoint.path in words or endpoint.url.rstrip("/") in words for endpoint in env.health)
+    assert not env.smoke
+
+
+def test_the_version_may_be_plain_text() -> None:
+    """The runbook of voiceaitraining does not say in which form /api/version answers."""
+    version = config.load_system("voiceaitraining", ROOT).environment("production").health[1]
+    assert version.path == "/api/version" and not version.json
+
+
+def test_variables_of_a_backend_are_not_sought_at_vercel() -> None:
+    """They are set where the backend runs, which may be Railway."""
+    system = config.load_system("your-backend", ROOT)
+    assert all(name.startswith("NEXT_PUBLIC_") for name in system.required_at("vercel"))
+    assert "SUPABASE_URL" in system.required_env and "REDIS_URL" not in system.required_env
 
 
 @pytest.mark.parametrize(("name", "kind", "figure", "expected"), FIGURES)
