@@ -177,6 +177,29 @@ def test_scenarios_compose_and_heal_newest_first(sandbox: object) -> None:
     assert others() == 0
 
 
+def test_slots_are_taken_also_where_the_busy_table_is_locked(sandbox: object) -> None:
+    """Two faults at once; the one must not hang the sandbox because of the other."""
+    control.break_("lock-storm", SYSTEM)
+    control.break_("connections-exhausted-idle", SYSTEM)
+    with pytest.raises(psycopg.OperationalError, match="slots are reserved"):
+        connect("app")
+    assert len(control.heal()) == 2 and others() == 0
+
+
+@pytest.mark.parametrize(
+    "first, second", [("lock-storm", "idle-in-transaction"), ("idle-in-transaction", "lock-storm")]
+)
+def test_a_scenario_that_another_keeps_from_its_table_gives_up(
+    sandbox: object, first: str, second: str
+) -> None:
+    """It waited for ever, and no command was answered any more, not even heal."""
+    control.break_(first, SYSTEM)
+    with pytest.raises(SandboxError, match=f"{second} could not be made: .*lock timeout") as refused:
+        control.break_(second, SYSTEM)
+    assert "sandbox heal" in refused.value.hint
+    assert control.heal() == ((first, SYSTEM),) and others() == 0
+
+
 def test_breaking_what_is_broken_and_healing_what_is_well_do_nothing(sandbox: object) -> None:
     """A command that was sent twice must not matter."""
     assert control.break_("database-down", SYSTEM) == (("database-down", SYSTEM),)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RESERVED_CONNECTIONS = 3
 ROLES = ("admin", "app", "monitor", "operator")
 _CONNECT_S = 10
+_LOCK_S = 10  # what a scenario locked stays locked: the sandbox itself must not wait for it
 _LIBRARY = "pg_stat_statements"
 
 Progress = Callable[[str], None]
@@ -167,6 +168,7 @@ def _connect(dsn: str, database: str) -> Connection:
             application_name="opslib-sandbox",
             prepare_threshold=None,
             dbname=database,
+            options=f"-c lock_timeout={_LOCK_S}s",
         )
     except psycopg.OperationalError as error:
         raise SandboxError(

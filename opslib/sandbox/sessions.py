@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from opslib.sandbox.databases import Databases
 
 _CONNECT_S = 10
+# What another scenario locked stays locked: whoever waits for it gives up, but for those who are to wait.
+_LOCK_S = 5
 _PATIENCE_S = 30.0
 _PAUSE_S = 0.05
 
@@ -35,7 +37,7 @@ def open_as_app(databases: Databases, system: str, name: str) -> Connection[Any]
 
     return psycopg.connect(
         databases.dsn(system, "app"), application_name=name, connect_timeout=_CONNECT_S,
-        autocommit=True, prepare_threshold=None,
+        autocommit=True, prepare_threshold=None, options=f"-c lock_timeout={_LOCK_S}s",
     )  # fmt: skip
 
 
@@ -69,6 +71,7 @@ class Busy:
 
         # Cancelled by `close`, or ended by whoever heals the system by hand: both are what it is for.
         with suppress(psycopg.Error):
+            self._connection.execute("set lock_timeout = 0")
             self._connection.execute(statement.encode())
 
 

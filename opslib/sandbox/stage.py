@@ -83,7 +83,7 @@ class Stage:
             made = tuple((name, each) for each, failure in zip(missing, failures, strict=True) if not failure)
             self._order.extend(made)
             self._changed()
-        self._raise(chosen, [failure for failure in failures if failure])
+        self._raise(chosen, [failure for failure in failures if failure], self._order)
         return made
 
     def heal(self, name: str | None = None, system: str | None = None) -> tuple[Broken, ...]:
@@ -154,7 +154,9 @@ class Stage:
         healed.append(each)
 
     @staticmethod
-    def _raise(chosen: Scenario, failures: Sequence[Exception]) -> None:
+    def _raise(chosen: Scenario, failures: Sequence[Exception], others: Sequence[Broken]) -> None:
         if failures:
             notes = "".join(f" ({note})" for note in getattr(failures[0], "__notes__", ()))
-            raise SandboxError(f"{chosen.id} could not be made: {failures[0]}{notes}") from failures[0]
+            first = str(failures[0]).partition("\n")[0]
+            hint = "heal what is broken first: `opslib sandbox heal`" if others else ""
+            raise SandboxError(f"{chosen.id} could not be made: {first}{notes}", hint=hint) from failures[0]

@@ -56,7 +56,11 @@ def _take_slots(world: World, system: str, names: Iterator[str]) -> list[Connect
             if "slots are reserved" in str(error) or "too many clients" in str(error):
                 return taken
             raise
-        connection.execute(f"select count(*) from {table}".encode())
+        try:
+            connection.execute("set lock_timeout = '20ms'")
+            connection.execute(f"select count(*) from {table}".encode())
+        except psycopg.errors.LockNotAvailable:
+            connection.execute("select 1")  # another scenario locked the table
         taken.append(connection)
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from opslib.sandbox.scenario import Scenario, World
 from opslib.sandbox.scenarios.database_connections import BUSY_TABLES
 from opslib.sandbox.sessions import count, gone, open_as_app, until
 from opslib.verdict import Status
-
-if TYPE_CHECKING:
-    from psycopg import Connection
 
 # More than half as much again as the sandbox's `autovacuum_freeze_max_age`.
 _BURNT_IDS = 170_000
@@ -47,15 +43,9 @@ def _frozen(world: World, system: str) -> int:
     with world.databases.admin(system) as admin:
         found = admin.execute(f"select datname {connectable}".encode()).fetchall()
     for (database,) in found:
-        with _elsewhere(world, system, database) as admin:
+        with world.databases.admin(system, database) as admin:
             admin.execute("vacuum (freeze)")
     return count(world.databases, system, f"select max(age(datfrozenxid)) {connectable}")
-
-
-def _elsewhere(world: World, system: str, database: str) -> Connection:
-    import psycopg
-
-    return psycopg.connect(world.databases.dsn(system, "admin"), dbname=database, autocommit=True)
 
 
 def _bloat(world: World, system: str) -> None:
