@@ -8,6 +8,7 @@
     │   └── SecretError           64   a secret reference cannot be resolved
     ├── ArchiveError              64   the archive cannot be read or written
     │   └── DiskFull               3   no room left while a record was being kept
+    ├── Refused                   64   a change that the rules do not allow; nothing was changed
     ├── SandboxError               3   the rehearsal environment did not start or stop as asked
     ├── SourceError                3   something that a check must look at could not be looked at
     │   ├── Unreachable            3   no answer: refused, timed out, name not found
@@ -94,6 +95,12 @@ class DiskFull(ArchiveError):
 
     exit_code = EXIT_UNKNOWN
     hint = "free some space; what the run had written so far is kept and published by the next opslib call"
+
+
+class Refused(OpsError):
+    """The change is not allowed."""
+
+    hint = "see `opslib plans`"
 
 
 class SandboxError(OpsError):

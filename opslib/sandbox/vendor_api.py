@@ -1,23 +1,34 @@
-"""What the simulated vendors answer over HTTP: one port, a path for each."""
+"""What the simulated vendors answer over HTTP: one port, a path for each.
+
+Every request that changes something is kept: `GET /<vendor>/rehearsal/writes` tells how often an
+act really arrived, which is what a test of "exactly once" must count.
+"""
 
 from __future__ import annotations
 
+import hmac
+import json
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from opslib.sandbox import hosting
-from opslib.sandbox.hosting import Project
 from opslib.sandbox.simulated import VendorState, page_document
+from opslib.sandbox.simulators import Simulator, error
 
 STATUS_PAGE = "status-page"
+WRITES = "rehearsal/writes"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PAGE_PATHS = {
     "statuspage": "api/v2/summary.json",
     "incident.io": "api/v1/summary",
     "betterstack": "index.json",
 }
+_KEY = "idempotency-key"
 
 
 class VendorApi:
@@ -25,59 +36,53 @@ class VendorApi:
 
     Args:
         vendors: by name.
-        projects: the hosting vendor's projects, by system.
+        simulators: the APIs of those that have one, by name.
     """
 
-    def __init__(self, vendors: Mapping[str, VendorState], projects: Mapping[str, Project]) -> None:
-        self._vendors, self._projects = vendors, projects
+    def __init__(self, vendors: Mapping[str, VendorState], simulators: Mapping[str, Simulator]) -> None:
+        self._vendors, self._simulators = vendors, simulators
+        self._writes: dict[str, list[dict[str, Any]]] = {name: [] for name in vendors}
+        self._one_at_a_time = threading.Lock()
 
     async def answer(self, request: Request) -> Response:
-        """Answer `GET /<vendor>/<path>`."""
+        """Answer `/<vendor>/<path>`."""
         name, _, path = request.url.path.strip("/").partition("/")
         vendor = self._vendors.get(name)
         if vendor is None:
-            return _error(404, "not_found", "no such vendor")
+            return error(404, "not_found", "no such vendor")
+        if path == WRITES:
+            return JSONResponse(self._writes[name])
         if path.startswith(STATUS_PAGE):
             return _page(vendor, path.removeprefix(STATUS_PAGE).strip("/"))
         if not vendor.up:
-            return _error(503, "service_unavailable", "Service Unavailable")
+            return error(503, "service_unavailable", "Service Unavailable")
         if path.endswith("health"):
             return JSONResponse({"name": name, "version": "v2"})
-        if request.headers.get("authorization") != f"Bearer {vendor.token}":
-            return _error(403, "forbidden", "Not authorized")
-        if name == "vercel":
-            return self._vercel(path, request)
-        return _error(404, "not_found", "not found")
+        if not _authorised(request, vendor.token):
+            return error(403, "forbidden", "Not authorized")
+        if name not in self._simulators:
+            return error(404, "not_found", "not found")
+        raw = await request.body()
+        try:
+            body = json.loads(raw) if raw else None
+        except ValueError:
+            return error(400, "bad_request", "Invalid JSON")
+        return await run_in_threadpool(self._simulated, name, path, request, body)
 
-    def _vercel(self, path: str, request: Request) -> Response:
-        match path.split("/"):
-            case [_, "deployments"]:
-                return self._deployments(request)
-            case [_, "projects", name]:
-                return _found(self._project(name), hosting.project_json)
-            case [_, "projects", name, "env"]:
-                return _found(self._project(name), hosting.variables_json)
-        return _error(404, "not_found", "The requested resource was not found")
-
-    def _deployments(self, request: Request) -> Response:
-        query = request.query_params
-        owner = self._project(query.get("projectId", ""))
-        if owner is None:
-            return _error(404, "not_found", "Project not found")
-        until, limit = int(query.get("until", 0)), int(query.get("limit", 20))
-        listed = [d for d in owner.deployments if not until or d.created < until]
-        page, rest = listed[:limit], listed[limit:]
-        following = page[-1].created if rest else None
-        pagination = {"count": len(page), "next": following, "prev": page[0].created if page else None}
-        entries = [hosting.deployment_json(owner, d) for d in page]
-        return JSONResponse({"deployments": entries, "pagination": pagination})
-
-    def _project(self, name: str) -> Project | None:
-        return next((p for p in self._projects.values() if name in (p.id, p.system)), None)
+    def _simulated(self, name: str, path: str, request: Request, body: Any) -> Response:
+        with self._one_at_a_time:
+            reply = self._simulators[name].answer(request.method, path, request, body)
+            if request.method not in ("GET", "HEAD"):
+                key = request.headers.get(_KEY, "")
+                row = {"at": time.time(), "method": request.method, "path": path, "key": key}
+                self._writes[name].append({**row, "status": reply.status_code})
+            return reply
 
 
-def _found(owner: Project | None, make: Any) -> Response:
-    return JSONResponse(make(owner)) if owner else _error(404, "not_found", "Project not found")
+def _authorised(request: Request, token: str) -> bool:
+    given = request.headers.get("authorization", "")
+    project = request.headers.get("project-access-token", "")
+    return hmac.compare_digest(given, f"Bearer {token}") or hmac.compare_digest(project, token)
 
 
 def _page(vendor: VendorState, path: str) -> Response:
@@ -86,7 +91,3 @@ def _page(vendor: VendorState, path: str) -> Response:
     if vendor.page == "gone" or path != _PAGE_PATHS.get(vendor.status_format):
         return HTMLResponse("<!doctype html><h1>404</h1>", status_code=404)
     return JSONResponse(page_document(vendor))
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)

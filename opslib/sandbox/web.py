@@ -22,13 +22,14 @@ from opslib import config
 from opslib.config import System
 from opslib.config.limits import defaults
 from opslib.errors import SandboxError, UnknownName
-from opslib.sandbox import hosting
+from opslib.sandbox import hosting, simulators
 from opslib.sandbox.apps import DEFAULT_POOL, App, Pool
 from opslib.sandbox.hosting import Project
 from opslib.sandbox.listener import Listener
 from opslib.sandbox.names import DOMAIN, NameServer, Records
 from opslib.sandbox.simulated import VendorState
-from opslib.sandbox.vendor_api import STATUS_PAGE, VendorApi
+from opslib.sandbox.simulators import Simulator
+from opslib.sandbox.vendor_api import METHODS, STATUS_PAGE, VendorApi
 
 _PATIENCE_S = 20
 _EXTRA_COMPONENTS = ("API", "Dashboard")
@@ -70,6 +71,7 @@ class Web:
         self._listeners: dict[str, Listener] = {}
         self._apps: dict[str, App] = {}
         self._projects: dict[str, Project] = {}
+        self._simulators: dict[str, Simulator] = {}
         self._systems = [config.load_system(name) for name in databases.systems]
         self._vendors = _vendors(self._systems)
         self._desk: Listener | None = None
@@ -128,6 +130,14 @@ class Web:
         """
         return _known(self._vendors, name, "vendor")
 
+    def simulator(self, name: str) -> Simulator:
+        """Return the simulated API of a vendor.
+
+        Raises:
+            UnknownName: it is not simulated.
+        """
+        return _known(self._simulators, name, "simulator")
+
     def listening(self, system: str) -> bool:
         """Tell whether a system's app takes connections."""
         return self._listeners[system].listening
@@ -147,9 +157,10 @@ class Web:
         await self._open_vendors()
         for system in self._systems:
             await self._open_app(system)
-        project_ids = {name: project.id for name, project in self._projects.items()}
+        self._simulators |= simulators.make(self._estate(), self._vendors)
         self.vendor_settings = {name: {"token": v.token} for name, v in self._vendors.items()}
-        self.vendor_settings.setdefault("vercel", {})["project"] = project_ids
+        for name, simulator in self._simulators.items():
+            self.vendor_settings[name] |= simulator.settings
 
     async def _stop(self) -> None:
         desk = [self._desk] if self._desk else []
@@ -158,8 +169,8 @@ class Web:
         await self._loop.shutdown_default_executor()
 
     async def _open_vendors(self) -> None:
-        api = VendorApi(self._vendors, self._projects)
-        self._desk = Listener(_application(api.answer))
+        api = VendorApi(self._vendors, self._simulators)
+        self._desk = Listener(_application(api.answer, METHODS))
         await self._desk.open()
         self.vendors = {name: f"{self._desk.url}/{name}" for name in self._vendors}
         read = [v.name for v in self._vendors.values() if v.status_format != "none"]
@@ -175,6 +186,10 @@ class Web:
         self.apps[name] = listener.url
         self.names[name] = f"http://{self.host(name)}:{listener.port}"
 
+    def _estate(self) -> simulators.Estate:
+        systems = {system.name: system for system in self._systems}
+        return simulators.Estate(systems, self._projects, self._vendors)
+
     def _responder(self, name: str) -> Any:
         async def respond(request: Request) -> Response:
             app = self._apps[name]
@@ -189,8 +204,8 @@ class Web:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_S)
 
 
-def _application(endpoint: Any) -> Starlette:
-    return Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET"])])
+def _application(endpoint: Any, methods: Sequence[str] = ("GET",)) -> Starlette:
+    return Starlette(routes=[Route("/{path:path}", endpoint, methods=list(methods))])
 
 
 def _pool(system: System, dsn: str) -> Pool:

@@ -1,0 +1,124 @@
+"""The literal acts that can change something, and the one-time leave to carry one out.
+
+An act is data: it is shown in a plan, covered by the plan's digest, and carried out exactly as it
+stands there. Whoever carries it out (`http.Client.act`, `pg.Database.act`) takes it from an opening,
+and only the gate makes openings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from opslib.errors import ProcedureError, Refused
+
+SECRET = "secret"  # {"secret": label} in a body stands for a value that is put in at the last moment
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request that changes something at a vendor.
+
+    Args:
+        source: the vendor's name, as in the system's file.
+        method: POST, PUT, PATCH or DELETE.
+        path: appended to the address of the vendor's API.
+        params: query parameters.
+        body: JSON to send, or None; `{"secret": label}` in it stands for a secret value.
+    """
+
+    source: str
+    method: str
+    path: str
+    params: Mapping[str, str | int | bool] = field(default_factory=dict)
+    body: Any = None
+
+    @property
+    def text(self) -> str:
+        """The act in one line."""
+        return f"{self.method} {self.source}:{self.path}"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A packaged SQL statement of kind `write`.
+
+    Args:
+        name: a file in `opslib/sql`, without its ending.
+        params: its parameters; times as RFC 3339 text, so that they can be signed.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The act in one line."""
+        given = ", ".join(f"{name}={value}" for name, value in self.params.items())
+        return f"{self.name}({given})"
+
+
+Act = Request | Statement
+
+
+def to_dict(act: Act) -> dict[str, Any]:
+    """Return an act as JSON has it; `from_dict` reads it back."""
+    if isinstance(act, Statement):
+        return {"statement": act.name, "params": dict(act.params)}
+    given = {"source": act.source, "method": act.method, "path": act.path}
+    return {**given, "params": dict(act.params), "body": act.body}
+
+
+def from_dict(found: Mapping[str, Any]) -> Act:
+    """Return the act that `to_dict` wrote."""
+    if "statement" in found:
+        return Statement(found["statement"], dict(found["params"]))
+    return Request(found["source"], found["method"], found["path"], dict(found["params"]), found["body"])
+
+
+class Opening:
+    """A leave for one act, spent by its first use. Only the gate makes any.
+
+    Args:
+        act: exactly what may be done.
+        key: identity of the attempt, for vendors that take an idempotency key.
+        secrets: label -> value for the secret parts of a body.
+    """
+
+    def __init__(self, act: Act, key: str, secrets: Mapping[str, str] | None = None) -> None:
+        self._act, self.key, self._secrets = act, key, dict(secrets or {})
+        self._spent = False
+
+    @property
+    def act(self) -> Act:
+        """What may be done; reading it does not spend the leave."""
+        return self._act
+
+    def use(self) -> Act:
+        """Spend the leave and return its act, secret values put in.
+
+        Raises:
+            Refused: it was used before.
+        """
+        if self._spent:
+            raise Refused(f"the leave for {self._act.text} was used already")
+        self._spent = True
+        if isinstance(self._act, Statement):
+            return self._act
+        act = self._act
+        return Request(act.source, act.method, act.path, act.params, self._filled(act.body))
+
+    def _filled(self, body: Any) -> Any:
+        if isinstance(body, Mapping):
+            if set(body) == {SECRET}:
+                return self._value(str(body[SECRET]))
+            return {name: self._filled(value) for name, value in body.items()}
+        if isinstance(body, list | tuple):
+            return [self._filled(value) for value in body]
+        return body
+
+    def _value(self, label: str) -> str:
+        if label not in self._secrets:
+            raise ProcedureError(f"the value of {label} was not given to the act that needs it")
+        return self._secrets[label]

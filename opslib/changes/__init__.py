@@ -1,0 +1,93 @@
+"""The kinds of change. A file here with a `KIND` is one kind; no list is kept anywhere.
+
+Each module holds the planner (observed frames in, `Draft` out; no words elsewhere) and the kind
+itself, which can look at a target again and wait until a change has taken hold. What it does is in
+the target's act: the kind never writes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from opslib.errors import UnknownName
+
+if TYPE_CHECKING:
+    from opslib.config import Environment
+    from opslib.gate.plan import Observed, Target
+    from opslib.pg import Database
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a kind may look with.
+
+    Args:
+        env: the environment that is changed.
+        database: returns the database, entered by the operator's door, or raises `SourceError`.
+        vendor: returns the client of a vendor, or raises `NotNamed`.
+        settings: `Draft.settings` of the approved plan.
+    """
+
+    env: Environment
+    database: Callable[[], Database]
+    vendor: Callable[[str], Any]
+    settings: Mapping[str, Any]
+
+
+class Kind(Protocol):
+    """How one kind of change looks at its targets.
+
+    Attributes:
+        LOCK: `database` (an advisory lock in the system's database) or `file`.
+        PATIENCE_S: how long a change may take to show, in seconds.
+    """
+
+    LOCK: ClassVar[str]
+    PATIENCE_S: ClassVar[float]
+
+    def __init__(self, means: Means) -> None:
+        """Take the means; nothing is asked yet."""
+
+    def observe(self, target: Target) -> Observed:
+        """Look at one target now.
+
+        Raises:
+            SourceError: it cannot be looked at; nothing is done then.
+        """
+
+    def watch(self, target: Target) -> str:
+        """Look at what the change did to users; return why it must be taken back, or nothing."""
+
+    def secrets(self, target: Target) -> Mapping[str, str]:
+        """Return label -> value for the secret parts of the target's act."""
+
+    def keepsakes(self, target: Target) -> Mapping[str, str]:
+        """Return label -> value of what undo needs and only can be read before the act."""
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the kinds of change there are."""
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(name for name in modules if hasattr(_module(name), "KIND")))
+
+
+def load(name: str) -> type[Kind]:
+    """Return one kind.
+
+    Raises:
+        UnknownName: there is none of that name.
+    """
+    if name not in names():
+        raise UnknownName(f"there is no kind of change {name!r}", hint=f"there are: {', '.join(names())}")
+    kind: type[Kind] = _module(name).KIND
+    return kind
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.{name}")
