@@ -44,10 +44,12 @@ class Kind(Protocol):
 
     Attributes:
         LOCK: `database` (an advisory lock in the system's database) or `file`.
+        CHAINED: a target that is left out or fails ends the rest, as each builds on the one before.
         PATIENCE_S: how long a change may take to show, in seconds.
     """
 
     LOCK: ClassVar[str]
+    CHAINED: ClassVar[bool]
     PATIENCE_S: ClassVar[float]
 
     def __init__(self, means: Means) -> None:

@@ -6,16 +6,17 @@ asked where and until when; its digest covers all of it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
-
-import rfc8785
 
 from opslib import acts
 from opslib.acts import Act
+from opslib.archive.changes import digest_of
+from opslib.errors import ArchiveError
 
 Values = Mapping[str, Any]  # text, whole numbers, booleans, None; lists and mappings of these
 
@@ -132,6 +133,113 @@ class Observed:
         return all(self.values.get(name, missing) == value for name, value in expected.items())
 
 
-def digest_of(document: Any) -> str:
-    """Return SHA-256 over the canonical JSON (RFC 8785) of a document."""
-    return f"sha256:{hashlib.sha256(rfc8785.dumps(document)).hexdigest()}"
+TYPE = "https://opslib.dev/plan/v0.1"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A draft with who, where and until when: what is approved.
+
+    Args:
+        procedure: id of the procedure that made it.
+        notebook: SHA-256 over the code of its notebook.
+        parameters: the procedure's own parameters, without dry_run and approval.
+        system, environment: where.
+        production: real users are there.
+        draft: what is to be done.
+        created_at, expires_at: RFC 3339; nothing is begun after the second.
+        planned_by: user, host, and the public key where there is one.
+        run_id: the run that observed it.
+        undoes: digest of the plan that this one takes back, or nothing.
+    """
+
+    procedure: str
+    notebook: str
+    parameters: Values
+    system: str
+    environment: str
+    production: bool
+    draft: Draft
+    created_at: str
+    expires_at: str
+    planned_by: Values
+    run_id: str
+    undoes: str = ""
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The plan as JSON has it: all of it is under the digest."""
+        draft = self.draft
+        return {
+            "type": TYPE,
+            "procedure": self.procedure,
+            "notebook": self.notebook,
+            "parameters": dict(self.parameters),
+            "system": self.system,
+            "environment": self.environment,
+            "production": self.production,
+            "kind": draft.kind,
+            "title": draft.title,
+            "targets": [target.to_dict() for target in draft.targets],
+            "risk": str(draft.risk),
+            "blast": draft.blast,
+            "numbers": dict(draft.numbers),
+            "not_undoable": list(draft.not_undoable),
+            "undo": list(draft.undo),
+            "left_out": dict(draft.left_out),
+            "settings": dict(draft.settings),
+            "created_at": self.created_at,
+            "expires_at": self.expires_at,
+            "planned_by": dict(self.planned_by),
+            "run_id": self.run_id,
+            "undoes": self.undoes,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all of it."""
+        return digest_of(self.document)
+
+    @property
+    def short(self) -> str:
+        """The beginning of the digest, as people type it."""
+        return self.digest.removeprefix("sha256:")[:12]
+
+    @property
+    def created(self) -> datetime:
+        """When it was made."""
+        return datetime.fromisoformat(self.created_at)
+
+    @property
+    def expires(self) -> datetime:
+        """When it ends."""
+        return datetime.fromisoformat(self.expires_at)
+
+    @classmethod
+    def from_document(cls, found: Mapping[str, Any]) -> Plan:
+        """Return the plan that `document` is.
+
+        Raises:
+            ArchiveError: it is no plan of this version.
+        """
+        try:
+            if found["type"] != TYPE:
+                raise ArchiveError(f"a plan of the type {found['type']} cannot be read here")
+            own = (
+                "procedure", "notebook", "parameters", "system", "environment", "production",
+                "created_at", "expires_at", "planned_by", "run_id", "undoes",
+            )  # fmt: skip
+            return cls(**{name: found[name] for name in own}, draft=_draft(found))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArchiveError(f"the plan is not whole: {error}", hint="plan again") from error
+
+
+def _draft(found: Mapping[str, Any]) -> Draft:
+    plain = ("kind", "title", "blast", "numbers", "left_out", "settings")
+    return Draft(
+        **{name: found[name] for name in plain},
+        targets=tuple(Target.from_dict(target) for target in found["targets"]),
+        risk=Risk(found["risk"]),
+        not_undoable=tuple(found["not_undoable"]),
+        undo=tuple(found["undo"]),
+    )
