@@ -25,6 +25,8 @@ OIDS = {
     "int": {20, 21, 23}, "float": {700, 701, 1700}, "bool": {16}, "text": {19, 25, 1043}, "time": {1184},
     "seconds": {1186}, "list": {1005, 1007, 1009, 1016}, "json": {114, 3802},
 }  # fmt: skip
+READS = tuple(name for name in sql.names() if sql.load(name).kind == sql.READ)
+CHANGES = re.compile(r"(insert|update|delete|with|select)\s", re.IGNORECASE)
 VALUES = {"int": 0, "float": 0.0, "text": ""}
 WRITES = re.compile(
     r"\b(insert|update|delete|merge|truncate|alter|create|drop|grant|copy|vacuum|analyze|call|do|lock"
@@ -65,6 +67,11 @@ def parameters(statement: sql.Statement) -> dict[str, Any]:
     return {name: 50 if name == "rows" else VALUES[kind] for name, kind in statement.params.items()}
 
 
+def bare(name: str) -> str:
+    """Return the text of a statement without remarks and literals."""
+    return re.sub(r"--.*|'[^']*'", "", sql.load(name).text)
+
+
 @pytest.mark.parametrize("name", sql.names())
 def test_each_header_can_be_read_and_its_lines_are_short(name: str) -> None:
     """The header is what frames, docs and checks rely on."""
@@ -75,19 +82,32 @@ def test_each_header_can_be_read_and_its_lines_are_short(name: str) -> None:
     assert all(len(line) <= 110 for line in (FOLDER / f"{name}.sql").read_text().splitlines())
 
 
-@pytest.mark.parametrize("name", sql.names())
+@pytest.mark.parametrize("name", READS)
 def test_each_statement_is_one_plain_read(name: str) -> None:
     """One SELECT, bound parameters only, nothing that changes anything by a function's side effect."""
-    text = re.sub(r"--.*|'[^']*'", "", sql.load(name).text)
+    text = bare(name)
     assert re.match(r"(select|with)\s", text.strip())
-    assert ";" not in text
     assert not WRITES.search(text)
+
+
+@pytest.mark.parametrize("name", sql.names())
+def test_each_statement_is_one_statement_with_bound_parameters_only(name: str) -> None:
+    """Also one that changes something: what is in the plan is all that is done."""
+    text = bare(name)
+    assert CHANGES.match(text.strip())
+    assert ";" not in text
     used = set(re.findall(r"%\((\w+)\)s", text))
     assert used == set(sql.load(name).params)
     assert "%" not in re.sub(r"%\(\w+\)s", "", sql.load(name).text)
 
 
-@pytest.mark.parametrize("name", sql.names())
+@pytest.mark.parametrize("name", sorted(set(sql.names()) - set(READS)))
+def test_a_statement_that_changes_something_never_goes_through_a_pooler(name: str) -> None:
+    """There a setting, a lock and the session itself belong to somebody else."""
+    assert not sql.load(name).pooler
+
+
+@pytest.mark.parametrize("name", READS)
 def test_each_statement_returns_what_its_header_promises(database: Database, name: str) -> None:
     """`table` compares the names of the columns itself and converts each value."""
     statement = sql.load(name)
@@ -95,7 +115,7 @@ def test_each_statement_returns_what_its_header_promises(database: Database, nam
     assert list(frame.columns) == [column.name for column in statement.returns]
 
 
-@pytest.mark.parametrize("name", sql.names())
+@pytest.mark.parametrize("name", READS)
 def test_the_types_that_the_server_gives_are_those_of_the_header(servers: Databases, name: str) -> None:
     """Also for an answer without rows, where no conversion would notice."""
     statement = sql.load(name)
@@ -126,7 +146,7 @@ def test_a_line_is_kept_only_for_its_versions() -> None:
 @pytest.mark.parametrize(
     "line, replaced, named",
     [
-        ("-- kind: read", "-- kind: write", "kind"),
+        ("-- kind: read", "-- kind: both", "kind"),
         ("-- returns: a int", "-- returns: a number", "returns"),
         ("-- returns: a int", "-- returns: a", "returns"),
         ("-- cost: none", "", "cost"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opslib.calls import Call
-from opslib.errors import Malformed, ParameterError, SourceError
+from opslib.errors import Malformed, ParameterError, Refused, SourceError
 from opslib.pg import frame, sql
 from opslib.pg.connect import DoorLike, open_door
 from opslib.pg.failures import PASSING
@@ -62,7 +62,7 @@ class Database:
         return {str(name): value for name, value in row.items()}
 
     def table(self, name: str, **params: Any) -> pd.DataFrame:
-        """Run one packaged statement.
+        """Run one packaged statement that reads.
 
         Args:
             name: a statement of `sql.names()`.
@@ -74,9 +74,12 @@ class Database:
         Raises:
             SourceError: the database could not be asked, or did not answer as promised.
             UnknownName: there is no such statement.
+            Refused: it does not only read.
             ParameterError: a parameter is missing or unknown.
         """
         statement = sql.load(name)
+        if statement.kind != sql.READ:
+            raise Refused(f"{name} changes something; only the gate may run it")
         if set(params) != set(statement.params):
             wanted = ", ".join(statement.params) or "none"
             raise ParameterError(

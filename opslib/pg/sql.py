@@ -18,7 +18,7 @@ from opslib.errors import ProcedureError, UnknownName
 
 KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
 TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json")
-KINDS = ("read",)
+READ, WRITE, LOCK = KINDS = ("read", "write", "lock")
 _HEADER = re.compile(r"-- ([a-z]+): (.*)")
 _CONTINUED = re.compile(r"--   +(.*)")
 _PRAGMA = re.compile(r"\s*-- pg(>=|<)(\d+)\s*$")
@@ -44,7 +44,8 @@ class Statement:
     Args:
         name: name of its file, without the ending.
         title: what it answers, in a sentence.
-        kind: `read`; nothing else is packaged so far.
+        kind: `read` changes nothing; `write` is run only for an opening of the gate; `lock` takes or
+            gives back an advisory lock and changes no data.
         returns: its columns, in order.
         params: its parameters, by name, with their types.
         needs: the role membership that it needs to see everything, or `nothing`.
