@@ -12,7 +12,7 @@ from opslib import vendors
 from opslib.config import Secret, VendorAccess
 from opslib.config.fields import StatusFormat
 from opslib.errors import Malformed, SourceError, UnknownName
-from opslib.sandbox import hosting
+from opslib.sandbox import hosting, variables
 from opslib.sandbox.hosting import Project
 from opslib.sandbox.simulated import VendorState, page_document
 from opslib.vendors import statuspage
@@ -205,7 +205,7 @@ def test_without_targets_the_newest_promoted_deployment_counts_as_serving() -> N
 
 def test_variables_are_read_by_name_and_never_by_value() -> None:
     """Names are enough to find a missing one."""
-    document = hosting.variables_json(shop())
+    document = variables.listing(shop().variables)
     document["envs"][0]["target"] = ["preview"]
     with serving(vercel(document)) as url:
         frame = Vercel(access(url)).environment_variables()
@@ -275,4 +275,4 @@ def test_the_simulated_deployments_keep_to_vercels_specification() -> None:
 def test_the_simulated_project_and_variables_keep_to_vercels_specification() -> None:
     """The same for the two other answers that are read."""
     checked("/v9/projects/{idOrName}", hosting.project_json(shop()))
-    checked("/v10/projects/{idOrName}/env", hosting.variables_json(shop()))
+    checked("/v10/projects/{idOrName}/env", variables.listing(shop().variables))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from opslib.sandbox import variables as env
 from opslib.sandbox.names import DOMAIN
 
 HOUR_MS = 3_600_000
@@ -53,14 +54,14 @@ class Project:
     Args:
         system: name of the system.
         port: port of its app, for the addresses of deployments.
-        variables: name -> time it was last set, in milliseconds.
+        variables: by id; a deployment takes the names that are set when it is built.
         deployments: the newest first.
         current: id of the deployment that serves production.
     """
 
     system: str
     port: int
-    variables: dict[str, int] = field(default_factory=dict)
+    variables: env.Variables = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
     current: str = ""
 
@@ -92,7 +93,7 @@ class Project:
         moment = _now() if created is None else created
         mark = _hash(f"{self.system} {commit} {moment} {len(self.deployments)}")
         url = f"http://{self.system}-{mark[:9]}.{DOMAIN}:{self.port}"
-        made = Deployment(f"dpl_{mark[:24]}", commit, message, moment, url, frozenset(self.variables), broken)
+        made = Deployment(f"dpl_{mark[:24]}", commit, message, moment, url, env.names(self.variables), broken)
         self.deployments.insert(0, made)
         self.current = made.id
         return made
@@ -121,7 +122,7 @@ class Project:
 def project(system: str, port: int, variables: Iterable[str]) -> Project:
     """Return a system's project with a plausible past: five good deployments, the newest serving."""
     now = _now()
-    made = Project(system, port, {name: now - int(600 * HOUR_MS) for name in variables})
+    made = Project(system, port, env.made(system, variables, now - 600 * HOUR_MS))
     for number, (age, message) in enumerate(zip(reversed(_AGES_H), reversed(_MESSAGES), strict=True)):
         commit = hashlib.sha1(f"{system} {number}".encode(), usedforsecurity=False).hexdigest()
         made.deploy(commit, message, created=now - int(age * HOUR_MS))
@@ -167,23 +168,6 @@ def project_json(owner: Project) -> dict[str, Any]:
         "targets": {"production": {"id": owner.current, "readyState": owner.serving.state}},
         "lastAliasRequest": None,
     }
-
-
-def variables_json(owner: Project) -> dict[str, Any]:
-    """Return the variables as `GET /v10/projects/{id}/env` does; values are opaque, as without decrypt."""
-    envs = [
-        {
-            "id": _hash(owner.system + name)[:16],
-            "key": name,
-            "value": f"eyJ2IjoidjIi{_hash(name)[:24]}",
-            "type": "encrypted",
-            "target": ["production", "preview"],
-            "createdAt": moment,
-            "updatedAt": moment,
-        }
-        for name, moment in sorted(owner.variables.items())
-    ]
-    return {"envs": envs, "pagination": {"count": len(envs), "next": None, "prev": None}}
 
 
 def _now() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from opslib.sandbox import variables
 from opslib.sandbox.scenario import Scenario, World
 from opslib.verdict import Status
 
@@ -27,7 +28,9 @@ def _remove_variable(world: World, system: str) -> None:
     project = world.web.project(system)
     name = world.web.app(system).system.required_env[0]
     stack = world.hold("env-var-missing", system)
-    stack.callback(project.variables.__setitem__, name, project.variables.pop(name))
+    removed = variables.find(project.variables, name)
+    del project.variables[removed.id]
+    stack.callback(variables.put_back, project.variables, removed)
     before = project.current
     again = project.deploy(project.serving.commit, project.serving.message)
     stack.callback(project.withdraw, again.id, before)
@@ -53,6 +56,10 @@ SCENARIOS = (
         "a variable that the app needs was removed, and the app deployed again",
         _remove_variable,
         lambda world, system: world.release("env-var-missing", system),
-        {"site-down": (Status.CRITICAL, "env-var-missing"), "health-check": (Status.CRITICAL, "app-500")},
+        {
+            "site-down": (Status.CRITICAL, "env-var-missing"),
+            "health-check": (Status.CRITICAL, "app-500"),
+            "env-vars": (Status.CRITICAL, "env-var-missing"),
+        },
     ),
 )

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from opslib.sandbox import hosting
 from opslib.sandbox.hosting import Project
-from opslib.sandbox.simulators import Estate, error
+from opslib.sandbox.simulators import Estate, error, vercel_variables
 
 
 class VercelApi:
@@ -31,8 +31,8 @@ class VercelApi:
                 return self._deployments(request)
             case ("GET", _, "projects", name):
                 return _found(self._project(name), hosting.project_json)
-            case ("GET", _, "projects", name, "env"):
-                return _found(self._project(name), hosting.variables_json)
+            case (_, _, "projects", name, "env", *rest) if owner := self._project(name):
+                return vercel_variables.answer(owner.variables, method, rest, request, body)
         return error(404, "not_found", "The requested resource was not found")
 
     def _deployments(self, request: Request) -> Response:
