@@ -1,22 +1,26 @@
-"""A system's database, asked with packaged statements over one connection."""
+"""A system's database, asked (and, for the gate, changed) with packaged statements over one connection."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opslib.calls import Call
-from opslib.errors import Malformed, ParameterError, Refused, SourceError
-from opslib.pg import frame, sql
+from opslib.errors import Malformed, Refused, SourceError
+from opslib.pg import acting, frame, sql
 from opslib.pg.connect import DoorLike, open_door
 from opslib.pg.failures import PASSING
 from opslib.pg.session import Session
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from opslib.acts import Opening
 
 DOOR_COLUMNS = ("door", "reachable", "kind", "error", "ms")
 ROUNDS = 3
@@ -47,6 +51,7 @@ class Database:
         self._application_name = application_name
         self._on_call = on_call or (lambda call: None)
         self._session: Session | None = None
+        self._locks: dict[str, Session] = {}
         self._closed_until = 0.0
         self._why_closed: SourceError | None = None
 
@@ -80,11 +85,7 @@ class Database:
         statement = sql.load(name)
         if statement.kind != sql.READ:
             raise Refused(f"{name} changes something; only the gate may run it")
-        if set(params) != set(statement.params):
-            wanted = ", ".join(statement.params) or "none"
-            raise ParameterError(
-                f"{name} takes the parameters: {wanted}; given: {', '.join(params) or 'none'}"
-            )
+        acting.named(statement, params)
         try:
             return self._asked(statement, params)
         except SourceError:
@@ -93,6 +94,56 @@ class Database:
                 raise
             self.close()
             return self._asked(statement, params)
+
+    def act(self, opening: Opening) -> pd.DataFrame:
+        """Carry out exactly the statement that an opening of the gate is for, once.
+
+        It is never repeated: when the connection is lost on the way, whoever asked must look.
+
+        Args:
+            opening: the leave; it is spent before anything is sent.
+
+        Returns:
+            The columns that the statement's header promises.
+
+        Raises:
+            Refused: no statement of kind `write`, used before, only a pooler leads in, or a lock that
+                was taken is gone with its connection. Nothing was done.
+            ParameterError: its values are not those of the header. Nothing was done.
+            Unreachable: of kind `lost`, nobody knows whether it was done.
+            SourceError: the server did not do it.
+        """
+        statement, params = acting.demanded(opening.act)
+        self._still_locked()
+        session = self._opened()
+        self._fits(session, statement)
+        opening.use()
+        return self._on(session, statement, params)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold an advisory lock of the server; it is gone when its connection is.
+
+        Args:
+            name: what is locked; the same for everybody who would change it.
+
+        Raises:
+            Refused: somebody has it; the message says who.
+            SourceError: the server could not be asked.
+        """
+        if name in self._locks:
+            raise Refused(f"{name} is locked by this very run")
+        key = {"key": acting.lock_key(name)}
+        session = self._opened()
+        if not self._on(session, sql.load("advisory_lock"), key)["taken"].iloc[0]:
+            holder = acting.held_by(self.table("advisory_holder", **key))
+            raise Refused(f"{name} is being changed by {holder}", hint="wait for it to end")
+        self._locks[name] = session
+        try:
+            yield
+        finally:
+            del self._locks[name]
+            self._give_back(session, key)
 
     def doors(self) -> pd.DataFrame:
         """Try every way in once; the first that opens stays open for the questions to come.
@@ -113,22 +164,60 @@ class Database:
             self._session.close()
             self._session = None
 
-    def _asked(self, statement: sql.Statement, params: dict[str, Any]) -> pd.DataFrame:
-        session = self._opened()
-        if session.major < statement.since:
-            raise Malformed(f"{statement.name} needs PostgreSQL {statement.since}, this is {session.major}")
-        if session.pooled and not statement.pooler:
-            raise Malformed(f"{statement.name} can't be asked through a pooler", kind="pooler")
+    def _asked(self, statement: sql.Statement, params: Mapping[str, Any]) -> pd.DataFrame:
+        return self._on(self._opened(), statement, params)
+
+    def _on(self, session: Session, statement: sql.Statement, params: Mapping[str, Any]) -> pd.DataFrame:
+        """Run a statement of any kind on one session, and record it."""
+        self._fits(session, statement)
         text = statement.text_for(session.major)
+        asked = text if statement.kind == sql.READ else f"{text}\n{sorted(params.items())}"
+        read = partial(frame.build, statement)
         started = time.perf_counter()
         try:
-            columns, rows = session.run(text, params)
-            found = frame.build(statement, columns, rows)
+            if statement.kind == sql.WRITE:
+                found = session.act(text, params, read)
+            else:
+                found = read(*session.run(text, params))
         except SourceError as error:
-            self._record(session.door, statement.name, None, started, error.message, text)
+            self._record(session.door, statement.name, None, started, error.message, asked)
             raise
-        self._record(session.door, statement.name, len(found), started, "", text)
+        self._record(session.door, statement.name, len(found), started, "", asked)
         return found
+
+    def _fits(self, session: Session, statement: sql.Statement) -> None:
+        """See that a statement may run on a session.
+
+        Raises:
+            Refused: it changes something, and a pooler leads there.
+            Malformed: the server is too old, or the statement cannot be asked through a pooler.
+        """
+        if session.major < statement.since:
+            raise Malformed(f"{statement.name} needs PostgreSQL {statement.since}, this is {session.major}")
+        if session.pooled and statement.kind != sql.READ:
+            raise Refused(
+                f"door {session.door} leads through a transaction pooler, where sessions are other people's",
+                hint="name a direct address, or a session pooler's, under `operator`",
+            )
+        if session.pooled and not statement.pooler:
+            raise Malformed(f"{statement.name} can't be asked through a pooler", kind="pooler")
+
+    def _still_locked(self) -> None:
+        """See that each lock is held by the session that will act: a lost connection is a lost lock."""
+        for name, session in self._locks.items():
+            if session is not self._session or session.lost:
+                raise Refused(
+                    f"the connection that held the lock on {name} was lost",
+                    hint="run apply again: what was done is not repeated",
+                )
+
+    def _give_back(self, session: Session, key: Mapping[str, int]) -> None:
+        """Give a lock back; where that fails, ending the session does."""
+        try:
+            if not session.lost:
+                self._on(session, sql.load("advisory_unlock"), key)
+        except SourceError:
+            session.close()
 
     def _opened(self) -> Session:
         """Return the open session, or climb the ladder of doors."""

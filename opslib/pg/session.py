@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Event, Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opslib.errors import SourceError, Unreachable
 from opslib.pg.failures import failed_statement
 
 if TYPE_CHECKING:
     import psycopg
+
+Names = list[str]
+Rows = list[tuple[Any, ...]]
+Answer = TypeVar("Answer")
 
 STATEMENT_TIMEOUT_S = 15
 LOCK_TIMEOUT_S = 2
@@ -73,7 +77,7 @@ class Session:
 
     def run(
         self, text: str, params: Mapping[str, Any], seconds: float = ANSWER_TIMEOUT_S
-    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+    ) -> tuple[Names, Rows]:
         """Run one statement and return the names of its columns, and its rows.
 
         Args:
@@ -84,23 +88,34 @@ class Session:
         Raises:
             SourceError: it could not be answered; `kind` says in which way.
         """
-        import psycopg
+        with self._bounded(seconds):
+            if not self.pooled:
+                return self._ask(text, params)
+            with self._connection.transaction():
+                self._set(_FOR_TRANSACTION, local=True)
+                return self._ask(text, params)
 
-        late = Event()
+    def act(self, text: str, params: Mapping[str, Any], read: Callable[[Names, Rows], Answer]) -> Answer:
+        """Run one statement that changes something, in a transaction of its own, once.
+
+        Args:
+            text: the statement, from a packaged file.
+            params: values for its parameters.
+            read: makes the answer of names and rows; what it raises undoes the change.
+
+        Raises:
+            SourceError: it was not done; of kind `lost`, nobody knows whether it was.
+        """
         try:
-            with _cut_off(self._connection, seconds, late):
-                if not self.pooled:
-                    return self._ask(text, params)
-                with self._connection.transaction():
-                    self._set(_FOR_TRANSACTION, local=True)
-                    return self._ask(text, params)
-        except psycopg.Error as error:
-            if late.is_set():
-                self.close()
-                raise Unreachable(
-                    f"door {self.door}: no answer within {seconds:g} s", kind="timeout"
-                ) from None
-            raise failed_statement(error, f"door {self.door}") from None
+            with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
+                # The session reads only, and goes on to: this holds until the end of the transaction.
+                self._connection.execute("set transaction read write")
+                return read(*self._ask(text, params))
+        except SourceError as error:
+            if not self.lost:
+                raise
+            message = f"{error.message}; whether the change was made is not known"
+            raise Unreachable(message, kind="lost") from None
 
     def close(self) -> None:
         """Close the connection; nothing happens if it is closed."""
@@ -108,6 +123,22 @@ class Session:
 
         with suppress(psycopg.Error):
             self._connection.close()
+
+    @contextmanager
+    def _bounded(self, seconds: float) -> Iterator[None]:
+        """Give the connection up when an answer takes longer, and name whatever goes wrong."""
+        import psycopg
+
+        late = Event()
+        try:
+            with _cut_off(self._connection, seconds, late):
+                yield
+        except psycopg.Error as error:
+            if late.is_set():
+                self.close()
+                message = f"door {self.door}: no answer within {seconds:g} s"
+                raise Unreachable(message, kind="timeout") from None
+            raise failed_statement(error, f"door {self.door}") from None
 
     def _borrow(self) -> None:
         """See whether the pooler has a connection to lend: it lets everybody in."""
@@ -138,7 +169,7 @@ class Session:
         values = [part for name, value in settings.items() for part in (name, value, local)]
         self._connection.execute(f"select {calls}".encode(), values)
 
-    def _ask(self, text: str, params: Mapping[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def _ask(self, text: str, params: Mapping[str, Any]) -> tuple[Names, Rows]:
         # Bytes, as the text comes from a packaged file and never from a template.
         cursor = self._connection.execute(text.encode(), params)
         return [column.name for column in cursor.description or ()], cursor.fetchall()

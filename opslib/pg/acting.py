@@ -1,0 +1,91 @@
+"""What must be right before a statement may change something: its kind, its name, its values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from opslib import acts
+from opslib.errors import ParameterError, Refused
+from opslib.pg import sql
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOCKS = "opslib:"
+_FITTING: Mapping[str, tuple[type, ...]] = {
+    "int": (int,), "float": (int, float), "seconds": (int, float), "bool": (bool,), "text": (str,),
+    "time": (str,), "list": (list, tuple), "json": (dict, list, tuple, str, int, bool),
+}  # fmt: skip
+
+
+def demanded(act: acts.Act) -> tuple[sql.Statement, dict[str, Any]]:
+    """Return the statement that an act names, and the values to bind.
+
+    Raises:
+        Refused: it is no statement of kind `write`.
+        UnknownName: there is no such statement.
+        ParameterError: its values are not those that the header asks for.
+    """
+    if not isinstance(act, acts.Statement):
+        raise Refused(f"{act.text} is nothing that a database could do")
+    statement = sql.load(act.name)
+    if statement.kind != sql.WRITE:
+        raise Refused(f"{act.name} is of kind {statement.kind}: no plan can ask for it")
+    named(statement, act.params)
+    return statement, {name: _bound(statement, name, value) for name, value in act.params.items()}
+
+
+def named(statement: sql.Statement, params: Mapping[str, Any]) -> None:
+    """See that exactly the parameters of the header are given.
+
+    Raises:
+        ParameterError: one is missing or unknown.
+    """
+    if set(params) != set(statement.params):
+        wanted = ", ".join(statement.params) or "none"
+        given = ", ".join(params) or "none"
+        raise ParameterError(f"{statement.name} takes the parameters: {wanted}; given: {given}")
+
+
+def lock_key(name: str) -> int:
+    """Return the 64-bit key of the advisory lock that bears a name."""
+    return int.from_bytes(hashlib.sha256(f"{_LOCKS}{name}".encode()).digest()[:8], "big", signed=True)
+
+
+def held_by(holder: pd.DataFrame) -> str:
+    """Say who has a lock, from the answer of `advisory_holder`."""
+    import pandas as pd
+
+    if holder.empty:
+        return "somebody who has just given it back"
+    row = holder.iloc[0]
+    # Who may not see other people's sessions is not told when they began.
+    known = not pd.isna(row["connected_at"])
+    since = f", connected since {row['connected_at']:%Y-%m-%d %H:%M:%S} UTC" if known else ""
+    return f"{row['application']} (pid {row['pid']}, role {row['role']}{since})"
+
+
+def _bound(statement: sql.Statement, name: str, value: Any) -> Any:
+    """Return a value as the driver takes it; times stay text, which the statement casts."""
+    kind = statement.params[name]
+    if value is None:
+        return None
+    if not isinstance(value, _FITTING[kind]) or (isinstance(value, bool) and kind not in ("bool", "json")):
+        raise ParameterError(f"{statement.name}: {name} must be {kind}, not {type(value).__name__}")
+    if kind == "time" and not _is_moment(str(value)):
+        raise ParameterError(f"{statement.name}: {name}: {value!r} is no time with its zone (RFC 3339)")
+    if kind == "json":
+        from psycopg.types.json import Jsonb
+
+        return Jsonb(value)
+    return value
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

@@ -1,0 +1,10 @@
+-- title: Takes an advisory lock for this session, if nobody has it
+-- kind: lock
+-- returns: taken bool
+-- params: key int
+-- needs: nothing
+-- cost: one entry in the lock table, until the session ends
+-- lock: none
+-- since: 14
+-- pooler: no
+select pg_try_advisory_lock(%(key)s::bigint) as taken
