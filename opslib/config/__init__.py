@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from opslib.config.loader import load_system as load_system
     from opslib.config.loader import system_file as system_file
     from opslib.config.model import System as System
+    from opslib.config.people import People as People
+    from opslib.config.people import Person as Person
+    from opslib.config.people import load_people as load_people
+    from opslib.config.policy import Policy as Policy
+    from opslib.config.policy import Rule as Rule
+    from opslib.config.policy import load_policy as load_policy
     from opslib.config.routines import Routine as Routine
     from opslib.config.routines import RoutineItem as RoutineItem
     from opslib.config.schedule import Slot as Slot
@@ -30,14 +36,20 @@ _HOME = {
     "Environment": "environment",
     "HealthEndpoint": "environment",
     "Limit": "limits",
+    "People": "people",
+    "Person": "people",
+    "Policy": "policy",
     "Routine": "routines",
     "RoutineItem": "routines",
+    "Rule": "policy",
     "Secret": "secret",
     "Slot": "schedule",
     "System": "model",
     "VendorAccess": "environment",
     "find_parameters": "loader",
     "list_systems": "loader",
+    "load_people": "people",
+    "load_policy": "policy",
     "load_schedule": "schedule",
     "load_system": "loader",
     "system_file": "loader",
@@ -48,14 +60,20 @@ __all__ = [
     "Environment",
     "HealthEndpoint",
     "Limit",
+    "People",
+    "Person",
+    "Policy",
     "Routine",
     "RoutineItem",
+    "Rule",
     "Secret",
     "Slot",
     "System",
     "VendorAccess",
     "find_parameters",
     "list_systems",
+    "load_people",
+    "load_policy",
     "load_schedule",
     "load_system",
     "system_file",

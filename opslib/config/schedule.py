@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, model_validator
 
 from opslib.config.fields import Number, Part, Scalar, Text, wrong
+from opslib.config.hours import Zone
 from opslib.config.loader import list_systems, load_system, parameters_folder
 from opslib.config.model import SANDBOX, System
 from opslib.config.source import Document, read
@@ -35,18 +34,7 @@ def _cron(text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=64)
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        guess = close(name, available_timezones())
-        raise wrong(f"there is no such time zone{f': did you mean {guess}?' if guess else ''}") from None
-    return name
-
-
 Cron = Annotated[Text, AfterValidator(_cron)]
-Zone = Annotated[Text, AfterValidator(_zone)]
 
 
 class Slot(Part):

@@ -107,7 +107,9 @@ def allowed(model: type[BaseModel], where: Where) -> list[str]:
         elif get_args(here):
             here = get_args(here)[1 if get_origin(here) is dict else 0]
     here = _bare(here)
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+    if not (isinstance(here, type) and issubclass(here, BaseModel)):
+        return []
+    return [found.alias or name for name, found in here.model_fields.items()]
 
 
 def _bare(annotation: Any) -> Any:
