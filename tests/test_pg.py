@@ -11,11 +11,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from opslib import acts, config
+from opslib.acts import Opening
 from opslib.calls import Call
 from opslib.config import Secret
 from opslib.config.environment import Door
-from opslib.errors import Forbidden, Malformed, ParameterError, SourceError, Unreachable
-from opslib.pg import DOOR_COLUMNS, Database, connect, failures
+from opslib.errors import Forbidden, Malformed, ParameterError, Refused, SourceError, Unreachable
+from opslib.pg import DOOR_COLUMNS, Database, acting, connect, failures, sql
 from opslib.pg import database as database_module
 from opslib.pg.session import Session
 from opslib.sandbox import control
@@ -371,3 +373,230 @@ def test_parameters_must_be_those_of_the_header(opened: Database) -> None:
 def test_each_message_gets_its_name(text: str, kind: str) -> None:
     """The texts of libpq, PostgreSQL, PgBouncer and Supavisor."""
     assert failures.classify(text, "door direct").kind == kind
+
+
+RAISE_CREDIT = """-- title: Adds to one balance, if it is what was seen
+-- kind: write
+-- returns: user_id text, balance int
+-- params: user text, seen int, more int, at time
+-- needs: update on public.credits
+-- cost: one row
+-- lock: one row of public.credits
+-- since: 14
+-- pooler: no
+update public.credits
+set balance = balance + %(more)s::int
+where user_id = %(user)s::uuid and balance = %(seen)s::int and %(at)s::timestamptz < now()
+returning user_id::text, balance::int
+"""
+
+
+@pytest.fixture
+def operator(sandbox: object, calls: list[Call], monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The operator's way into a real database, with one packaged statement more."""
+    known = sql.load
+    monkeypatch.setattr(
+        sql, "load", lambda name: sql.parse(name, RAISE_CREDIT) if name == "raise_credit" else known(name)
+    )
+    with closing(ask(operator_address(), on_call=calls.append)) as database:
+        yield database
+
+
+def operator_address() -> str:
+    """Return the address by which the operator goes in."""
+    operator = config.load_system(SYSTEM).environment("sandbox").operator
+    assert operator is not None
+    return operator.dsn.reveal()
+
+
+@pytest.fixture
+def credit(addresses: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """One row of a real table, as parameters; it is put back afterwards."""
+    with psycopg.connect(addresses["admin"], autocommit=True) as admin:
+        row = admin.execute("select user_id::text, balance from public.credits order by 1 limit 1").fetchone()
+        assert row
+        yield {"user": row[0], "seen": row[1], "more": 5, "at": "2020-01-01T00:00:00.123456Z"}
+        admin.execute("update public.credits set balance = %s where user_id = %s", [row[1], row[0]])
+
+
+def opening(params: dict[str, Any], name: str = "raise_credit") -> Opening:
+    """Return a leave such as the gate gives."""
+    return Opening(acts.Statement(name, params), "key-1")
+
+
+def balance(addresses: dict[str, str], credit: dict[str, Any]) -> int:
+    """Return what is in the table now."""
+    with psycopg.connect(addresses["admin"]) as admin:
+        asked = "select balance from public.credits where user_id = %s"
+        row = admin.execute(asked, [credit["user"]]).fetchone()
+    assert row
+    return int(row[0])
+
+
+def test_an_act_does_what_the_opening_says_once(
+    operator: Database, addresses: dict[str, str], credit: dict[str, Any], calls: list[Call]
+) -> None:
+    """The leave is spent, the row changed once, and the record holds no value."""
+    leave = opening(credit)
+    done = operator.act(leave)
+    assert list(done["balance"]) == [credit["seen"] + 5] == [balance(addresses, credit)]
+    with pytest.raises(Refused, match="used already"):
+        operator.act(leave)
+    assert balance(addresses, credit) == credit["seen"] + 5
+    told = calls[-1]
+    assert (told.source, told.what, told.rows, told.ok) == ("pg:direct", "raise_credit", 1, True)
+    assert credit["user"] not in repr(calls)
+    operator.act(opening({**credit, "seen": 0}))
+    assert calls[-1].digest != told.digest and calls[-1].rows == 0
+
+
+def test_before_and_after_an_act_the_session_only_reads(operator: Database, credit: dict[str, Any]) -> None:
+    """The leave is for one statement, not for the session."""
+    operator.act(opening(credit))
+    session = operator._session
+    assert session is not None
+    with pytest.raises(Malformed, match="read-only"):
+        session.run("delete from public.credits", {})
+
+
+@pytest.mark.parametrize(
+    "change, error",
+    [
+        ({"more": True}, "more must be int"),
+        ({"more": "5"}, "more must be int"),
+        ({"at": "2020-01-01T00:00:00"}, "with its zone"),
+        ({"at": "now"}, "with its zone"),
+        ({"table": "users"}, "takes the parameters"),
+    ],
+)
+def test_an_act_with_other_values_is_not_sent(
+    operator: Database, credit: dict[str, Any], calls: list[Call], change: dict[str, Any], error: str
+) -> None:
+    """What the header does not ask for never reaches the server."""
+    with pytest.raises(ParameterError, match=error):
+        operator.act(opening({**credit, **change}))
+    assert calls == []
+
+
+@pytest.mark.parametrize("name", ["sessions", "advisory_lock"])
+def test_only_a_statement_that_writes_is_an_act(operator: Database, calls: list[Call], name: str) -> None:
+    """A plan cannot lock, and has no need to look."""
+    with pytest.raises(Refused, match="no plan can ask"):
+        operator.act(opening({}, name))
+    with pytest.raises(Refused, match="nothing that a database"):
+        operator.act(Opening(acts.Request("vercel", "POST", "/v1"), "key"))
+    assert calls == []
+
+
+@pytest.mark.parametrize("name", ["raise_credit", "advisory_lock", "advisory_unlock"])
+def test_a_look_runs_nothing_that_writes_or_locks(operator: Database, calls: list[Call], name: str) -> None:
+    """Not even by the operator's door."""
+    with pytest.raises(Refused, match="only the gate"):
+        operator.table(name)
+    assert calls == []
+
+
+def test_nothing_is_changed_through_a_pooler(
+    operator: Database, addresses: dict[str, str], credit: dict[str, Any]
+) -> None:
+    """There the session is other people's: its pid and its lock mean nothing. The leave stays good."""
+    leave = opening(credit)
+    pooled = Database([door(operator_address(), pooled=True)], application_name="opslib/test/1")
+    with closing(pooled), pytest.raises(Refused, match="pooler"):
+        pooled.act(leave)
+    with closing(pooled), pytest.raises(Refused, match="pooler"), pooled.lock("kulti"):
+        pytest.fail("no lock can be had there")
+    operator.act(leave)
+    assert balance(addresses, credit) == credit["seen"] + 5
+
+
+def test_an_act_whose_connection_is_lost_is_not_repeated(
+    operator: Database, addresses: dict[str, str], credit: dict[str, Any], calls: list[Call]
+) -> None:
+    """Nobody knows then whether it took place, so whoever asked must look."""
+    pid = int(operator.table("server_facts")["pid"][0])
+    with psycopg.connect(addresses["admin"], autocommit=True) as admin:
+        admin.execute("select pg_terminate_backend(%s, 5000)", [pid])
+    with pytest.raises(Unreachable, match="not known") as caught:
+        operator.act(opening(credit))
+    assert caught.value.kind == "lost" and not calls[-1].ok
+    assert [call.what for call in calls].count("raise_credit") == 1
+    assert balance(addresses, credit) == credit["seen"]
+
+
+def test_an_act_waits_for_a_lock_no_longer_than_a_look(
+    operator: Database, addresses: dict[str, str], credit: dict[str, Any]
+) -> None:
+    """It is rolled back whole, and the connection is good for the next question."""
+    session = operator.facts and operator._session
+    assert session
+    session.run("select set_config('lock_timeout', '50ms', false)", {})
+    with psycopg.connect(addresses["admin"]) as admin:
+        admin.execute("select from public.credits where user_id = %s for update", [credit["user"]])
+        with pytest.raises(Unreachable) as caught:
+            operator.act(opening(credit))
+    assert caught.value.kind == "lock-timeout"
+    assert balance(addresses, credit) == credit["seen"] and operator._session is session
+
+
+def test_an_answer_that_was_not_promised_undoes_the_change(
+    operator: Database, addresses: dict[str, str], credit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement with a wrong header must not change something and then report a failure."""
+    wrong = sql.parse("raise_credit", RAISE_CREDIT.replace("balance int", "amount int"))
+    monkeypatch.setattr(sql, "load", lambda name: wrong)
+    with pytest.raises(Malformed, match="promised"):
+        operator.act(opening(credit))
+    assert balance(addresses, credit) == credit["seen"]
+
+
+def test_a_role_that_may_not_is_forbidden(
+    operator: Database, addresses: dict[str, str], credit: dict[str, Any]
+) -> None:
+    """The role that looks can change nothing, also with a leave."""
+    with closing(ask(addresses["monitor"])) as monitor, pytest.raises(Forbidden) as caught:
+        monitor.act(opening(credit))
+    assert caught.value.kind == "permission"
+
+
+def test_two_people_never_hold_one_lock(operator: Database) -> None:
+    """The second is told who has it; once it is given back, the second gets it."""
+    with closing(ask(operator_address())) as other:
+        with operator.lock("kulti/sandbox"):
+            with pytest.raises(Refused) as caught, other.lock("kulti/sandbox"):
+                pytest.fail("the lock was given twice")
+            holder = operator.facts
+            for part in ("opslib/test/1", f"pid {holder['pid']}", "opslib_operator", "connected since 20"):
+                assert part in caught.value.message
+            with pytest.raises(Refused, match="this very run"), operator.lock("kulti/sandbox"):
+                pytest.fail("the lock was given twice")
+            with other.lock("kulti/production"):
+                assert other.door
+        with other.lock("kulti/sandbox"):
+            assert other.door
+
+
+def test_a_lock_that_was_lost_with_its_connection_stops_the_next_act(
+    operator: Database, addresses: dict[str, str], credit: dict[str, Any]
+) -> None:
+    """A new connection would act without holding anything."""
+    leave = opening(credit)
+    with operator.lock("kulti/sandbox"):
+        pid = int(operator.table("server_facts")["pid"][0])
+        with psycopg.connect(addresses["admin"], autocommit=True) as admin:
+            admin.execute("select pg_terminate_backend(%s, 5000)", [pid])
+        assert int(operator.table("server_facts")["pid"][0]) != pid
+        with pytest.raises(Refused, match="was lost"):
+            operator.act(leave)
+    assert balance(addresses, credit) == credit["seen"]
+    with operator.lock("kulti/sandbox"):
+        operator.act(leave)
+    assert balance(addresses, credit) == credit["seen"] + 5
+
+
+def test_the_key_of_a_lock_is_the_same_everywhere() -> None:
+    """Two machines, two versions: one name is one key."""
+    assert acting.lock_key("kulti/production") == acting.lock_key("kulti/production")
+    assert acting.lock_key("kulti/production") != acting.lock_key("kulti/sandbox")
+    assert -(2**63) <= acting.lock_key("x") < 2**63
+    assert acting.lock_key("kulti/production") == 2275262705250360811

@@ -19,6 +19,7 @@ from opslib.config.validate import close
 from opslib.errors import UnknownName
 
 DOORS = ("direct", "session", "pooler")
+OPERATOR = "operator"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Door:
     """One way into the database.
 
     Args:
-        name: direct, session or pooler.
+        name: direct, session or pooler; operator for the one that leads to changes.
         dsn: reference to its address.
         pooled: it is a transaction pooler, so nothing may outlive a transaction.
     """
@@ -101,6 +102,7 @@ class Environment:
         production: real users are on it.
         attached: its addresses are known; False for the sandbox while none is up.
         resolver: `host:port` of the name server to ask in place of the machine's; sandbox only.
+        operator: the way in for approved changes; none of `doors`, so that no look ever uses it.
     """
 
     system: System = field(repr=False)
@@ -112,6 +114,7 @@ class Environment:
     production: bool
     attached: bool = True
     resolver: str | None = None
+    operator: Door | None = None
 
     @property
     def health(self) -> tuple[HealthEndpoint, ...]:
@@ -138,7 +141,7 @@ class Environment:
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return every secret that the environment refers to, each reference once."""
-        found = [door.dsn for door in self.doors]
+        found = [door.dsn for door in (*self.doors, *([self.operator] if self.operator else []))]
         for vendor in self.vendors.values():
             found += [*([vendor.token] if vendor.token else []), *vendor.secrets.values()]
         return tuple({secret.reference: secret for secret in found}.values())
@@ -164,12 +167,17 @@ def build(system: System, name: str) -> Environment:
         },
         limits={**system.limits, **spec.limits},
         production=spec.production,
+        operator=_operator(spec.database.operator),
     )
 
 
 def _doors(references: Mapping[str, str | None]) -> tuple[Door, ...]:
     given = ((name, references[name]) for name in DOORS)
     return tuple(Door(name, Secret.parse(text), name == "pooler") for name, text in given if text)
+
+
+def _operator(reference: str | None) -> Door | None:
+    return Door(OPERATOR, Secret.parse(reference), False) if reference else None
 
 
 def _access(name: str, vendor: parts.Vendor, here: parts.Vendor | None) -> VendorAccess:
@@ -213,6 +221,7 @@ def _sandbox(system: System) -> Environment:
         production=False,
         attached=state is not None and (site is not None or bool(state.doors(system.name))),
         resolver=state.resolver if state else None,
+        operator=_sandbox_operator(system.name, state),
     )
 
 
@@ -221,6 +230,11 @@ def _sandbox_doors(system: str, state: overlay.State) -> tuple[Door, ...]:
         Door(name, Secret.literal(f"sandbox-{system}-{name}", dsn), name == "pooler")
         for name, dsn in state.doors(system).items()
     )
+
+
+def _sandbox_operator(system: str, state: overlay.State | None) -> Door | None:
+    dsn = state.operators.get(system) if state else None
+    return Door(OPERATOR, Secret.literal(f"sandbox-{system}-{OPERATOR}", dsn), False) if dsn else None
 
 
 def _rehearsed(limits: Mapping[str, Limit], state: overlay.State) -> dict[str, Limit]:

@@ -21,6 +21,7 @@ class State:
 
     Args:
         databases: system -> role or door -> address.
+        operators: system -> address by which approved changes go in.
         sites: system -> address of its site.
         vendors, status_pages: vendor -> address.
         resolver: `host:port` of its name server.
@@ -29,6 +30,7 @@ class State:
     """
 
     databases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    operators: Mapping[str, str] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
     vendors: Mapping[str, str] = field(default_factory=dict)
     status_pages: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +89,7 @@ def state() -> State | None:
 def _state(data: dict[str, Any]) -> State:
     return State(
         databases=dict(data.get("databases") or {}),
+        operators=dict(data.get("operators") or {}),
         sites={**(data.get("apps") or {}), **(data.get("names") or {})},
         vendors=dict(data.get("vendors") or {}),
         status_pages=dict(data.get("status_pages") or {}),

@@ -44,11 +44,17 @@ class Endpoint(Part):
 
 
 class Database(Part):
-    """The ways into a database, as references: direct, session pooler, transaction pooler."""
+    """The ways into a database, as references.
+
+    Args:
+        direct, session, pooler: for looking; the server itself, a session pooler, a transaction pooler.
+        operator: for approved changes only; the server itself, or a session pooler.
+    """
 
     direct: Reference | None = None
     session: Reference | None = None
     pooler: Reference | None = None
+    operator: Reference | None = None
 
 
 class Vendor(Part):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from opslib.doctor import operator
 from opslib.doctor.report import Line
 from opslib.errors import SourceError
 from opslib.verdict import Status
@@ -18,10 +19,14 @@ _SQL_HINT = "opslib doctor --sql prints the statements"
 
 
 def lines(environment: Environment) -> list[Line]:
-    """Try every door, then ask what the role behind the first one that opens may see."""
+    """Try every door, and ask what the role behind it may see or do."""
     if not environment.doors:
         hint = f"add a database to parameters/systems/{environment.system.name}.yml"
         return [Line(PART, "database", Status.SKIPPED, "none is named", hint)]
+    return [*_looking(environment), *operator.lines(environment)]
+
+
+def _looking(environment: Environment) -> list[Line]:
     absent = [_absent(door) for door in environment.doors if not door.dsn.available()]
     there = [door for door in environment.doors if door.dsn.available()]
     return _softened([*absent, *(_asked(there) if there else [])])

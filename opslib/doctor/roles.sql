@@ -5,8 +5,11 @@
 --   \password opslib_monitor
 --   \password opslib_operator
 --
--- and name the address where opslib is told to look (parameters/systems/<system>.yml), for example
+-- and put each address where the system's file (parameters/systems/<system>.yml) refers to it, the first
+-- as `direct`, the second as `operator`, for example
 --   DATABASE_URL=postgresql://opslib_monitor:<password>@<host>:5432/<database>?sslmode=require
+--   OPERATOR_URL=postgresql://opslib_operator:<password>@<host>:5432/<database>?sslmode=require
+-- Never let the second lead through a transaction pooler; opslib refuses to change anything there.
 
 -- 1. opslib_monitor looks. pg_monitor shows all sessions and statistics, but no row of your tables.
 do $opslib$
@@ -37,7 +40,8 @@ exception when insufficient_privilege then
 end
 $opslib$;
 
--- 2. opslib_operator acts, when a person has approved a plan: it ends sessions, nothing more.
+-- 2. opslib_operator acts, when a person has approved a plan: it cancels statements and ends sessions.
+--    Sessions of superusers are out of its reach. It changes rows only where section 4 grants it.
 do $opslib$
 begin
     if not exists (select from pg_catalog.pg_roles where rolname = 'opslib_operator') then
@@ -56,6 +60,19 @@ exception when insufficient_privilege then
 end
 $opslib$;
 
+-- The moment in which sessions must be ended is the one in which no slot is free.
+do $opslib$
+begin
+    if current_setting('server_version_num')::int >= 160000 then
+        grant pg_use_reserved_connections to opslib_operator;
+    end if;
+exception when insufficient_privilege then
+    raise notice 'opslib_operator gets no reserved slots: this account may not grant them';
+end
+$opslib$;
+
+-- It too reads only, but for the one statement of an approved plan.
+alter role opslib_operator set default_transaction_read_only = on;
 alter role opslib_operator set statement_timeout = '60s';
 alter role opslib_operator set lock_timeout = '3s';
 
@@ -63,3 +80,10 @@ alter role opslib_operator set lock_timeout = '3s';
 --    do not want to be read. Row-level security still applies.
 -- grant usage on schema public to opslib_monitor;
 -- grant select on table public.users to opslib_monitor;
+
+-- 4. Only for procedures that change rows, and only those columns. Feature flags kept in a table (the
+--    policy only where the table has row-level security):
+-- grant usage on schema public to opslib_operator;
+-- grant select on table public.feature_flags to opslib_operator;
+-- grant update (enabled, kill_switch, rollout_percentage) on table public.feature_flags to opslib_operator;
+-- create policy opslib_operator on public.feature_flags to opslib_operator using (true) with check (true);
