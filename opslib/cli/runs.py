@@ -70,7 +70,7 @@ def run_command(
 
     chosen = catalog.load().get(procedure)
     target = attempt.target(options.needed_system(system), options.chosen_environment(environment))
-    parameters = chosen.parse(_given(given))
+    parameters = chosen.parse(given_words(given))
     folder = options.opened_archive(archive)
     from opslib.runner.request import Request
 
@@ -91,7 +91,12 @@ def run_command(
     return verdicts.code(document)
 
 
-def _given(words: tuple[str, ...]) -> dict[str, str]:
+def given_words(words: tuple[str, ...]) -> dict[str, str]:
+    """Return what was given with `-p`, as text.
+
+    Raises:
+        UsageError: a word is no NAME=VALUE, or has an option of its own.
+    """
     from opslib.parameters import pairs
 
     found = pairs(words)

@@ -76,12 +76,16 @@ class Target:
         """SHA-256 over the whole target."""
         return digest_of(self.to_dict())
 
+    @property
+    def place(self) -> str:
+        """SHA-256 over the identity: the same for a target and for its way back."""
+        return digest_of(dict(self.identity))
+
     def reversed(self) -> Target | None:
         """Return the target that brings this one back, or None where nothing does."""
         if self.undo is None:
             return None
-        name = f"{self.name}, back"
-        return Target(name, self.identity, self.after, self.before, self.undo, self.act, "")
+        return Target(self.name, self.identity, self.after, self.before, self.undo, self.act)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from opslib import config, ids
 from opslib.calls import Call
 from opslib.errors import UnknownName
 from opslib.home import default_archive
-from opslib.run import document, history
+from opslib.run import document, history, namespace
 from opslib.run.checker import Checker
+from opslib.run.gate import Gate
 from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
 from opslib.show import display, markup
 from opslib.verdict import Finding, Status, Verdict, conclude
@@ -27,13 +28,17 @@ _OPEN = ExitStack()
 atexit.register(_OPEN.close)
 
 
-def start(procedure: str, *, system: str, environment: str = "sandbox") -> Ops:
+def start(
+    procedure: str, *, system: str, environment: str = "sandbox", dry_run: bool = True, approval: str = ""
+) -> Ops:
     """Begin a run and show its banner.
 
     Args:
         procedure: id of the procedure, as in the notebook's metadata.
         system: a system with a file in `parameters/systems`.
         environment: one of its environments; `sandbox` starts the rehearsal sandbox if none is up.
+        dry_run: show the plan, change nothing.
+        approval: digest of the approved plan that is to be applied.
 
     Raises:
         UnknownName: there is no such system or environment.
@@ -46,6 +51,7 @@ def start(procedure: str, *, system: str, environment: str = "sandbox") -> Ops:
         _OPEN.enter_context(control.ensure(system))
         chosen = config.load_system(system).environment(environment)
     ops = Ops(procedure, chosen, os.environ.get("OPSLIB_RUN_ID") or ids.new_run_id())
+    ops.gate = Gate(ops, dry_run=dry_run, approval=approval, values=namespace.of_caller(1))
     ops.refresh()
     return ops
 
@@ -59,6 +65,7 @@ class Ops:
         run_id: identity of the run.
         check: make findings; the banner follows.
         show: show tables and plots.
+        gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
     """
 
@@ -72,7 +79,9 @@ class Ops:
         self.check = Checker(self._added)
         self.show = display.Show()
         self.finished = False
+        self.gate = Gate(self, dry_run=True, approval="", values={})
         self._found: list[Finding] = []
+        self._before: frozenset[str] = frozenset()
         self._banner = display.Banner(run_id)
 
     @cached_property
@@ -152,6 +161,10 @@ class Ops:
 
         return routine.collect(self.system.name, self.env.name, name, max_age_minutes, default_archive())
 
+    def superseding(self) -> None:
+        """From now on the same check, made again, stands in the place of what it said before a change."""
+        self._before = frozenset(finding.check for finding in self._found)
+
     def finish(self) -> Verdict:
         """End the run: final banner, typed output for programs, a note ready to paste."""
         self.finished = True
@@ -161,6 +174,9 @@ class Ops:
         return verdict
 
     def _added(self, found: Sequence[Finding]) -> None:
+        again = self._before & {finding.check for finding in found}
+        self._found = [finding for finding in self._found if finding.check not in again]
+        self._before -= again
         self._found.extend(found)
         self.refresh()
         display.findings(found)

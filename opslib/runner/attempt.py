@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib import ids
 from opslib.errors import UnknownName
+from opslib.runner import permission
 from opslib.verdict import Finding, Status
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def attempt(request: Request, environment: Environment) -> dict[str, Any]:
     """
     with sandbox_for(environment, request.progress):
         now = target(request.system, request.environment)
+        permission.check(request, now)
         reasons = request.procedure.missing(now)
         if reasons:
             return skip(request, now, reasons)

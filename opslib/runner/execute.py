@@ -171,6 +171,7 @@ def secret_values(environment: config.Environment) -> dict[str, str]:
 def kernel_environment(request: Request) -> dict[str, str]:
     """Return the environment variables of the kernel."""
     own = {"OPSLIB_RUN_ID": request.run_id, "OPSLIB_ARCHIVE": str(request.archive)}
+    own["OPSLIB_TRIGGER"] = request.trigger
     return {**os.environ, **own, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opslib import frames, masking
-from opslib.show import markup
+from opslib.show import changes, markup
 from opslib.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from opslib.gate.apply import Result
+    from opslib.gate.plan import Draft, Plan
 
 RUN_MIME = "application/vnd.opslib.run+json"
 
@@ -92,6 +95,45 @@ def findings(rows: Iterable[Finding]) -> None:
     kept = list(rows)
     text = "\n".join(f"{f.status:9} {f.check} {f.subject} {f.observed} {f.why}" for f in kept)
     _html(markup.findings(kept), text=text or "no check was made")
+
+
+def plan(shown: Plan, need: str, besides: str) -> None:
+    """Show a plan; `besides` says what is there now and not part of it."""
+    _html(changes.plan(shown, need) + (markup.notice("", besides) if besides else ""),
+          text="\n".join(filter(None, (changes.plan_text(shown, need), besides))))  # fmt: skip
+
+
+def nothing_to_change(draft: Draft | None) -> None:
+    """Say that there is nothing to change, and what was left out."""
+    left = [f"{name}: {why}" for name, why in draft.left_out.items()] if draft else []
+    words = "; ".join(["there is nothing to change", *left])
+    _html(markup.notice("Plan", words), text=f"Plan: {words}")
+
+
+def how_to_go_on(shown: Plan, need: str) -> None:
+    """Say that nothing was changed, and with which commands the plan goes on."""
+    words = changes.how_to_go_on(shown, need)
+    _html(f'<pre class="opslib-note">{markup.escaped(words)}</pre>', text=words)
+
+
+def results(rows: Sequence[Result]) -> None:
+    """Show what became of each target of a plan."""
+    _html(changes.results(rows), text=changes.results_text(rows))
+
+
+class Progress:
+    """One line that says how far a change is, updated in place."""
+
+    def __init__(self, run_id: str) -> None:
+        self._display_id = f"opslib-progress-{run_id}"
+        self._shown = ""
+
+    def __call__(self, text: str) -> None:
+        """Show a new text; the same one again is not shown again."""
+        if text == self._shown:
+            return
+        _html(markup.notice("", text), text=text, display_id=self._display_id, update=bool(self._shown))
+        self._shown = text
 
 
 def result(document: dict[str, Any], note: str) -> None:

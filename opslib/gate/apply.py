@@ -1,0 +1,291 @@
+"""Carry out an approved plan: each target looked at again, each act written down before and after.
+
+Safe to be killed anywhere and to be started again: what is done is not repeated, what may have been
+done is settled by looking, what has moved is left out, and nothing is ever added.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from opslib import ids
+from opslib.acts import SECRET, Opening, Statement
+from opslib.changes import Kind, Means
+from opslib.errors import OpsError, SourceError, Unreachable
+from opslib.gate import faults, vault
+from opslib.gate.ledger import DO, DONE, FAILED, UNDO, Ledger
+from opslib.gate.plan import Observed, Plan, Target, Values
+
+_LOOK_AGAIN_S = 0.2
+Progress = Callable[[str], None]
+
+
+class State(StrEnum):
+    """What became of one target."""
+
+    DONE = "done"
+    ALREADY_DONE = "already done"
+    LEFT_OUT = "left out"
+    FAILED = "failed"
+    TAKEN_BACK = "taken back"
+    NOT_REACHED = "not reached"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one target, and why.
+
+    Args:
+        target: its name.
+        state: what became of it.
+        at: when it was done, RFC 3339; "" when it was not.
+        text: why, or what was seen.
+        act: the act in one line.
+    """
+
+    target: str
+    state: State
+    at: str = ""
+    text: str = ""
+    act: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """The result as the JSON contract has it, under `changed`."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+class Unclear(Exception):
+    """Nobody can tell yet whether an act took place."""
+
+
+class Moved(Exception):
+    """A target changed between the last look and the act, which therefore found nothing to do."""
+
+
+class Applying:
+    """One application of a plan.
+
+    Args:
+        plan: the approved plan.
+        kind: how its targets are looked at.
+        means: what the acts are done with.
+        ledger: where all is written down.
+        settle_only: finish what was begun, begin nothing.
+        progress: told how far it is.
+    """
+
+    def __init__(
+        self, plan: Plan, kind: Kind, means: Means, ledger: Ledger, *,
+        settle_only: bool = False, progress: Progress = lambda text: None,
+    ) -> None:  # fmt: skip
+        self._plan, self._kind, self._means, self._ledger = plan, kind, means, ledger
+        self._settle_only, self._progress = settle_only, progress
+
+    def run(self) -> tuple[Result, ...]:
+        """Carry the plan out as far as it goes, and return what became of each target.
+
+        Raises:
+            ArchiveError: the ledger cannot be written; nothing is done without it.
+        """
+        results = {result.target: result for result in self._forward()}
+        reason = self._ledger.taking_back
+        if reason:
+            results |= {result.target: result for result in self._backward(reason)}
+        for target in self._plan.draft.targets:
+            results.setdefault(target.name, Result(target.name, State.NOT_REACHED, act=target.act.text))
+        ordered = tuple(results[target.name] for target in self._plan.draft.targets)
+        self._ledger.finished({str(s): sum(r.state is s for r in ordered) for s in State})
+        return ordered
+
+    def _forward(self) -> Iterator[Result]:
+        for number, target in enumerate(self._plan.draft.targets, 1):
+            if self._ledger.taking_back:
+                return
+            self._progress(f"{number} of {len(self._plan.draft.targets)}: {target.name}")
+            result = self._one(target)
+            yield result
+            done = result.state in (State.DONE, State.ALREADY_DONE)
+            if result.state is State.DONE and (reason := self._watched(target)):
+                self._ledger.take_back(reason)
+            elif not done and (self._kind.CHAINED or result.state is State.FAILED):
+                return
+
+    def _watched(self, target: Target) -> str:
+        """Return why a change that was just made must be taken back; not to see is a reason too."""
+        if self._plan.undoes:
+            return ""
+        try:
+            return self._kind.watch(target)
+        except SourceError as error:
+            return f"what it does to users could not be seen: {error.message}"
+
+    def _backward(self, reason: str) -> Iterator[Result]:
+        """Take back what was done, the newest first."""
+        for target in reversed(self._plan.draft.targets):
+            if not self._ledger.entry(target).done:
+                continue
+            way_back = target.reversed()
+            if way_back is None:
+                yield Result(target.name, State.DONE, text=f"{reason}; nothing can take it back")
+                continue
+            self._progress(f"taking back: {target.name}")
+            result = self._step(target, way_back, UNDO)
+            back = result.state in (State.DONE, State.ALREADY_DONE)
+            text = reason if back else f"{reason}; taking it back did not work: {result.text}"
+            yield Result(
+                target.name, State.TAKEN_BACK if back else State.FAILED, result.at, text, way_back.act.text
+            )
+            if not back:
+                return
+
+    def _one(self, target: Target) -> Result:
+        return self._step(target, target, DO)
+
+    def _step(self, target: Target, way: Target, act: str) -> Result:
+        """Do one act if it is not done; `way` is the target itself, or its way back."""
+        entry = self._ledger.entry(target, act)
+        try:
+            if entry.done:
+                return self._already(way, entry.at)
+            return self._settled(target, way, act) if entry.open else self._fresh(target, way, act)
+        except Unclear as error:  # its intent stays open: the next application settles it
+            return Result(target.name, State.FAILED, text=str(error), act=way.act.text)
+        except SourceError as error:
+            text = f"it could not be looked at: {error.message}"
+            return Result(target.name, State.FAILED, text=text, act=way.act.text)
+
+    def _already(self, way: Target, at: str) -> Result:
+        seen = self._kind.observe(way)
+        text = f"already done at {at}" + (
+            "" if seen.fits(way.after) else f"; it is different now: {_said(seen)}"
+        )
+        return Result(way.name, State.ALREADY_DONE, at, text, way.act.text)
+
+    def _fresh(self, target: Target, way: Target, act: str) -> Result:
+        if self._settle_only:
+            return self._left(target, way, "the plan has expired: nothing new is begun")
+        seen = self._kind.observe(way)
+        if seen.pending:
+            return self._left(target, way, f"a change is under way there already: {_said(seen)}")
+        if not seen.fits(way.before):
+            return self._left(target, way, _moved(way, seen))
+        return self._act(target, way, act)
+
+    def _settled(self, target: Target, way: Target, act: str) -> Result:
+        """Find out what came of an act that was begun and never reported."""
+        seen = self._kind.observe(way)
+        if seen.pending or seen.fits(way.after):
+            text = "it had been done when the run before this one was cut off"
+            return self._awaited(target, way, act, text)
+        if not seen.fits(way.before):
+            return self._ended(target, way, act, FAILED, f"cut off, and different now: {_moved(way, seen)}")
+        if self._settle_only:
+            return self._ended(
+                target, way, act, FAILED, "cut off before it was done; the plan has expired since"
+            )
+        return self._act(target, way, act)
+
+    def _act(self, target: Target, way: Target, act: str) -> Result:
+        secrets = self._secrets(target, way, act)
+        if act == DO:
+            for label, value in self._kind.keepsakes(way).items():
+                vault.keep(self._plan.digest, target.place, label, value)
+        faults.reach("before-intent")
+        self._ledger.intent(target, act)
+        faults.reach("after-intent")
+        try:
+            self._send(way, Opening(way.act, self._ledger.key(target, act), secrets))
+        except Unreachable as error:
+            # Whether it arrived is not known; only looking tells.
+            return self._awaited(target, way, act, "", why=error.message)
+        except Moved as error:
+            self._ended(target, way, act, FAILED, str(error))
+            return self._left(target, way, str(error))
+        except OpsError as error:
+            return self._ended(target, way, act, FAILED, error.message)
+        faults.reach("after-act")
+        return self._awaited(target, way, act, "")
+
+    def _secrets(self, target: Target, way: Target, act: str) -> Mapping[str, str]:
+        """Return the secret parts of an act; those of an undo were kept when it was done."""
+        labels = _labels(way.act)
+        if not labels:
+            return {}
+        kept_by = self._plan.digest if act == UNDO else self._plan.undoes
+        if kept_by:
+            return {label: vault.get(kept_by, target.place, label) for label in labels}
+        return self._kind.secrets(way)
+
+    def _send(self, way: Target, opening: Opening) -> None:
+        act = opening.act
+        if not isinstance(act, Statement):
+            self._means.vendor(act.source).act(opening)
+            return
+        if self._means.database().act(opening).empty:
+            raise Moved("it moved at the last moment: the database found nothing to do")
+
+    def _awaited(self, target: Target, way: Target, act: str, text: str, *, why: str = "") -> Result:
+        """Wait until a change shows."""
+        deadline = time.monotonic() + self._kind.PATIENCE_S
+        while True:
+            seen = self._kind.observe(way)
+            if seen.fits(way.after) and not seen.pending:
+                faults.reach("before-outcome")
+                return self._ended(target, way, act, DONE, text or _said(seen))
+            if why and not seen.pending and seen.fits(way.before):
+                return self._ended(target, way, act, FAILED, f"no answer, and nothing changed: {why}")
+            if time.monotonic() >= deadline:
+                raise Unclear(f"{why or 'it was accepted'}; after {self._kind.PATIENCE_S:g} s: {_said(seen)}")
+            self._progress(f"{target.name}: {_said(seen)}")
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _left(self, target: Target, way: Target, why: str) -> Result:
+        self._ledger.left_out(target, why)
+        return Result(target.name, State.LEFT_OUT, text=why, act=way.act.text)
+
+    def _ended(self, target: Target, way: Target, act: str, status: str, text: str) -> Result:
+        self._ledger.outcome(target, act, status, text)
+        state = State.DONE if status == DONE else State.FAILED
+        return Result(target.name, state, ids.stamp(ids.now()), text, way.act.text)
+
+
+def _labels(act: Any) -> tuple[str, ...]:
+    """Return the labels of the secret parts of an act."""
+
+    def walk(part: Any) -> Iterator[str]:
+        if isinstance(part, Mapping):
+            if set(part) == {SECRET}:
+                yield str(part[SECRET])
+            for value in part.values():
+                yield from walk(value)
+        elif isinstance(part, list | tuple):
+            for value in part:
+                yield from walk(value)
+
+    return tuple(walk(getattr(act, "body", None)))
+
+
+def _said(seen: Observed) -> str:
+    return seen.text or words(seen.values) or "gone"
+
+
+def _moved(way: Target, seen: Observed) -> str:
+    """Say why a target is not what it was."""
+    if not seen.values:
+        return seen.text or "it is gone"
+    if seen.fits(way.after):
+        return "it is so already, and not by this plan"
+    missing = object()
+    other = {n: v for n, v in seen.values.items() if n in way.before and way.before[n] != v}
+    other |= {n: None for n in way.before if seen.values.get(n, missing) is missing}
+    was = {name: way.before[name] for name in other}
+    return f"it has changed since: {words(was)} then, {words(other)} now"
+
+
+def words(values: Values) -> str:
+    """Return values in one line."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())

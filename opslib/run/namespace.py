@@ -1,0 +1,51 @@
+"""What the notebook itself was given: the values of its parameters, and which code it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from opslib import catalog
+from opslib.errors import ProcedureError
+
+# What names the run rather than the work; not part of what a plan's parameters are.
+OF_THE_RUN = ("system", "environment", "dry_run", "approval")
+
+
+def of_caller(depth: int) -> Mapping[str, Any]:
+    """Return the global variables of the notebook's cell, `depth` calls above."""
+    return sys._getframe(depth + 1).f_globals
+
+
+def parameters(procedure: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the procedure's own parameters as the notebook holds them now.
+
+    Raises:
+        UnknownName: there is no such procedure.
+        ParameterError: the notebook holds a value that its declaration does not allow.
+    """
+    declared = catalog.load().get(procedure)
+    own = {p.name: values.get(p.name, p.default) for p in declared.parameters if p.name not in OF_THE_RUN}
+    return declared.parse({name: value for name, value in own.items() if value is not None})
+
+
+def digest(procedure: str) -> str:
+    """Return SHA-256 over the code of a procedure's notebook, without outputs and text.
+
+    Raises:
+        ProcedureError: the notebook cannot be read.
+    """
+    path = catalog.load().get(procedure).path
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ProcedureError(f"{path}: the notebook cannot be read") from error
+    code = [_text(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return f"sha256:{hashlib.sha256(json.dumps(code).encode()).hexdigest()}"
+
+
+def _text(source: Any) -> str:
+    return source if isinstance(source, str) else "".join(source)

@@ -1,0 +1,100 @@
+"""A plan and what became of it, in HTML and in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from opslib.acts import Act
+from opslib.gate.apply import Result, words
+from opslib.gate.plan import Plan, Target
+from opslib.show.markup import escaped
+
+NEEDS = {
+    "none": "no approval is needed",
+    "self": "an approval is needed; your own counts",
+    "other": "the approval of another person is needed",
+    "break-glass": "the glass must be broken: a reason now, and another person's review afterwards",
+}
+_COLUMNS = ("target", "now", "then", "what is done", "way back", "users notice")
+_RESULTS = ("target", "what became of it", "when", "why", "what was done")
+
+
+def plan(plan: Plan, need: str) -> str:
+    """Return a plan as HTML: everything that an approval covers."""
+    head = [
+        f'<p class="opslib-plan-title"><b>{escaped(plan.draft.title)}</b></p>',
+        f"<p>{escaped(where(plan, need))}</p>",
+        f"<p>{escaped(plan.draft.blast)}{escaped(_figures(plan.draft.numbers))}</p>",
+    ]
+    rows = [_target(target) for target in plan.draft.targets]
+    tail = [_list("Cannot be undone", plan.draft.not_undoable), _list("To undo", plan.draft.undo)]
+    tail.append(_list("Left out", [f"{name}: {why}" for name, why in plan.draft.left_out.items()]))
+    return f'<div class="opslib-plan">{"".join(head)}{_table(_COLUMNS, rows)}{"".join(tail)}</div>'
+
+
+def plan_text(plan: Plan, need: str) -> str:
+    """Return a plan in plain words, for terminals."""
+    draft = plan.draft
+    lines = [draft.title, where(plan, need), f"{draft.blast}{_figures(draft.numbers)}", ""]
+    for number, target in enumerate(draft.targets, 1):
+        lines.append(f"{number:3}. {target.name}")
+        lines.append(f"     {words(target.before)}  ->  {words(target.after)}")
+        lines.append(f"     does:  {target.act.text}")
+        if target.effect:
+            lines.append(f"     users: {target.effect}")
+    lines += [f"  left out: {name}: {why}" for name, why in draft.left_out.items()]
+    lines += [f"  cannot be undone: {text}" for text in draft.not_undoable]
+    lines += [f"  to undo: {text}" for text in draft.undo]
+    return "\n".join(lines)
+
+
+def where(plan: Plan, need: str) -> str:
+    """Return where, what risk, until when and what it needs."""
+    count = len(plan.draft.targets)
+    targets = f"{count} target{'' if count == 1 else 's'}"
+    place = f"{plan.system} ({plan.environment}) · {targets} · risk {plan.draft.risk}"
+    return f"{place} · plan {plan.short} · until {plan.expires_at} · {NEEDS[need]}"
+
+
+def how_to_go_on(plan: Plan, need: str) -> str:
+    """Return the commands with which a plan goes on."""
+    glass = " --break-glass" if need == "break-glass" else ""
+    approve = f'opslib approve {plan.short}{glass} --reason "..."\n' if need != "none" else ""
+    return f"Nothing was changed. To go on:\n{approve}opslib apply {plan.short}"
+
+
+def results(rows: Iterable[Result]) -> str:
+    """Return what became of each target as HTML."""
+    cells = [(r.target, str(r.state), r.at, r.text, r.act) for r in rows]
+    return f'<div class="opslib-plan">{_table(_RESULTS, cells)}</div>'
+
+
+def results_text(rows: Iterable[Result]) -> str:
+    """Return what became of each target in plain words."""
+    return "\n".join(f"{r.target}: {r.state} {r.at} {r.text}".rstrip() for r in rows)
+
+
+def _target(target: Target) -> tuple[str, ...]:
+    seen = (target.name, words(target.before), words(target.after))
+    return (*seen, target.act.text, _way_back(target.undo), target.effect)
+
+
+def _way_back(act: Act | None) -> str:
+    return act.text if act else "none"
+
+
+def _figures(numbers: Mapping[str, Any]) -> str:
+    return f" ({', '.join(f'{value} {name}' for name, value in numbers.items())})" if numbers else ""
+
+
+def _list(title: str, lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    return f"<p><b>{escaped(title)}</b></p><ul>{''.join(f'<li>{escaped(line)}</li>' for line in lines)}</ul>"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escaped(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{escaped(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<table class="opslib-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
