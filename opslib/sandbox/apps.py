@@ -1,7 +1,8 @@
 """The five applications, as far as an operator meets them: they answer, or fail, for real reasons.
 
 An app runs the code and the variables of the deployment that serves (or of the deployment whose own
-address was asked), opens a real connection to its database and really calls the vendor it needs.
+address was asked), opens a real connection to its database, really calls the vendor it needs, and
+asks its flags, at each request, which features a visitor gets.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opslib.config import rehearsal
 from opslib.errors import SourceError
 from opslib.http import ONCE, Client
+from opslib.sandbox.flags import Features, nowhere
 from opslib.sandbox.hosting import Deployment, Project
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class App:
         failing: who wants every page to fail with 500.
         delays: who wants answers to be late -> by how many milliseconds.
         odd_json: who wants health endpoints to answer 200 with something else than promised.
+        features: what lies behind its flags; a broken one fails for whom its flag lets through.
     """
 
     system: System
@@ -96,6 +99,7 @@ class App:
     failing: set[str] = field(default_factory=set)
     delays: dict[str, int] = field(default_factory=dict)
     odd_json: set[str] = field(default_factory=set)
+    features: Features = field(default_factory=lambda: Features(nowhere))
 
     @property
     def delay_s(self) -> float:
@@ -118,11 +122,13 @@ class App:
 
     def reply(self, deployment: Deployment, path: str) -> Reply:
         """Answer a GET of `path` with the code of `deployment`; touches the database and the vendors."""
-        if self.failing or deployment.broken:
+        if self.failing or deployment.broken or self.features.fail(path):
             return Reply(500, "<h1>500</h1><p>Internal Server Error</p>")
         missing = sorted(set(self.system.required_env) - deployment.variables)
         if missing:
             return Reply(500, f"configuration is incomplete: {', '.join(missing)} is not set", TEXT)
+        if self._shows_flags(path):
+            return Reply(200, self.features.document(), JSON)
         endpoint = self._endpoints.get(path)
         if endpoint is None:
             return Reply(404, "<h1>404</h1><p>This page could not be found</p>")
@@ -132,6 +138,11 @@ class App:
     def _endpoints(self) -> dict[str, Endpoint]:
         pages = (rehearsal.FRONT_PAGE, *self.system.smoke, *rehearsal.health(self.system))
         return {endpoint.path: endpoint for endpoint in pages}
+
+    def _shows_flags(self, path: str) -> bool:
+        # Where flags are in the app's own table, the address in its file takes changes and shows nothing.
+        flags = self.system.flags
+        return flags is not None and flags.store == "posthog" and flags.endpoint == path
 
     def _called(self, endpoint: Endpoint) -> list[str]:
         """Return the vendors that an endpoint reports as connected or not."""

@@ -19,10 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opslib import config
-from opslib.config import System
+from opslib.config import Secret, System
 from opslib.config.limits import defaults
 from opslib.errors import SandboxError, UnknownName
-from opslib.sandbox import hosting, simulators
+from opslib.sandbox import flags, hosting, simulators
 from opslib.sandbox.apps import DEFAULT_POOL, App, Pool
 from opslib.sandbox.hosting import Project
 from opslib.sandbox.listener import Listener
@@ -181,10 +181,16 @@ class Web:
         listener = self._listeners[name] = Listener(_application(self._responder(name)))
         self._projects[name] = hosting.project(name, listener.port, system.required_env)
         dsn = self._databases.dsn(name, "app")
-        self._apps[name] = App(system, self._projects[name], dsn, self.vendors, _pool(system, dsn))
+        app = App(system, self._projects[name], dsn, self.vendors, _pool(system, dsn))
+        app.features = flags.read_by(system, lambda: app.dsn, self._at_posthog)
+        self._apps[name] = app
         await listener.open()
         self.apps[name] = listener.url
         self.names[name] = f"http://{self.host(name)}:{listener.port}"
+
+    def _at_posthog(self, project: str) -> flags.Reader:
+        token = Secret.literal("sandbox-posthog-token", self._vendors["posthog"].token)
+        return flags.at_posthog(self.vendors["posthog"], project, token)
 
     def _estate(self) -> simulators.Estate:
         systems = {system.name: system for system in self._systems}
