@@ -6,7 +6,7 @@ the answer has no targets, the newest production deployment that was promoted co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
@@ -21,12 +21,14 @@ from opslib.vendors.vercel_rows import (
     next_page,
     production_id,
     promoted,
-    variable_row,
-    variables_of,
 )
+from opslib.vendors.vercel_variable_acts import accepted
+from opslib.vendors.vercel_variables import BUILT_WITH, VARIABLES, VariableReads
 
 if TYPE_CHECKING:
+    from opslib.acts import Opening
     from opslib.config import VendorAccess
+    from opslib.http import Answer
 
 API = "https://api.vercel.com"
 _PAGE = 100
@@ -36,11 +38,10 @@ DEPLOYMENTS = (
     "current", "rollback_candidate", "url", "error",
 )  # fmt: skip
 ANSWERS = ("id", "commit", "url", "path", "status_code", "ms", "error", "error_kind")
-VARIABLES = ("key", "target", "type", "updated")
 PROJECT = ("id", "name", "production_deployment", "last_request", "last_request_state", "paused")
 
 
-class Vercel:
+class Vercel(VariableReads):
     """Reads one Vercel project.
 
     Args:
@@ -53,6 +54,7 @@ class Vercel:
         "deployments": DEPLOYMENTS,
         "answers": ANSWERS,
         "environment_variables": VARIABLES,
+        "built_with": BUILT_WITH,
         "project": PROJECT,
         "probe": ("ok", "account", "detail"),
     }
@@ -116,18 +118,6 @@ class Vercel:
         ready = deployments[deployments["state"] == "READY"].head(limit)
         return pd.DataFrame([self._ask(row, path) for _, row in ready.iterrows()], columns=list(ANSWERS))
 
-    def environment_variables(self, target: str = "production") -> pd.DataFrame:
-        """Return the names of the variables set for a target; never their values.
-
-        Returns:
-            Columns key, target (comma-separated), type, updated (UTC).
-        """
-        path = f"/v10/projects/{quote(self._project)}/env"
-        entries = [entry for page in self._pages(path) for entry in variables_of(page)]
-        rows = [variable_row(entry) for entry in entries]
-        kept = [row for row in rows if target in row["target"].split(", ")]
-        return pd.DataFrame(kept, columns=list(VARIABLES))
-
     def project(self) -> pd.DataFrame:
         """Return one row about the project; last_request is a pending or past promote or rollback."""
         entry = self._read_project()
@@ -146,6 +136,14 @@ class Vercel:
         """Read the project: proves token, team and project at once."""
         entry = self._read_project()
         return pd.DataFrame([{"ok": True, "account": self._project, "detail": entry.get("name", "")}])
+
+    def act(self, opening: Opening) -> Answer:
+        """Carry out the act of an opening, once.
+
+        Raises:
+            Refused: Vercel answered with success, and with a list of what failed.
+        """
+        return accepted(self._client.act(opening))
 
     @property
     def _project(self) -> str:
@@ -167,9 +165,6 @@ class Vercel:
 
     def _serving(self) -> str:
         return production_id(self._read_project())
-
-    def _pages(self, path: str) -> Sequence[Any]:
-        return list(self._client.pages(path, self._team, next_page))
 
     def _ask(self, deployment: pd.Series, path: str) -> dict[str, Any]:
         url = str(deployment["url"])

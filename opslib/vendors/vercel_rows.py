@@ -65,6 +65,9 @@ def variable_row(entry: dict[str, Any]) -> dict[str, Any]:
         "target": ", ".join(several),
         "type": entry.get("type", ""),
         "updated": updated,
+        "id": str(entry.get("id", "")),
+        "comment": str(entry.get("comment") or ""),
+        "managed": bool(entry.get("configurationId")),
     }
 
 
