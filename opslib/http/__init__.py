@@ -1,6 +1,9 @@
-"""The one way in which opslib talks HTTP: it reads, within bounds, and leaves a trace of each call."""
+"""The one way in which opslib talks HTTP: within bounds, leaving a trace of each call, and changing
+something only for an opening of the gate.
+"""
 
-from opslib.http.client import MAX_BYTES, Answer, Client
+from opslib.http.answer import Answer
+from opslib.http.client import MAX_BYTES, Client
 from opslib.http.retry import ONCE, Policy
 
 __all__ = ["MAX_BYTES", "ONCE", "Answer", "Client", "Policy"]

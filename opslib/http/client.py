@@ -1,91 +1,41 @@
-"""A client that reads: GET and HEAD, bounded in time, size, redirects and attempts."""
+"""A client that reads, bounded in time, size, redirects and attempts; and that does what an opening says."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from opslib.calls import Call
-from opslib.errors import Malformed, SourceError, UsageError
-from opslib.http import failures, retry
+from opslib.errors import Malformed, SourceError, Unreachable, UsageError
+from opslib.http import acting, failures, retry, safe
+from opslib.http.answer import Answer, Params, Sending, host
 from opslib.http.transport import Clock, Transport
 
 if TYPE_CHECKING:
+    from opslib.acts import Opening
     from opslib.config import Secret
 
 MAX_BYTES = 5_000_000
 MAX_REDIRECTS = 5
 TIMEOUT_S = 10.0
 READS = ("GET", "HEAD")
-Params = Mapping[str, str | int | float | bool]
-
-_SECRET_NAME = re.compile(r"token|key|secret|pass|signature|credential|auth|code", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a server said.
-
-    Args:
-        source: name of the client that asked.
-        status_code: HTTP status.
-        headers: names in lower case.
-        body: the bytes, decoded.
-        url: the address that answered, after redirects.
-        ms: from the start of the request to the last byte, name look-up included.
-        timings: dns, connect, tls, first_byte in milliseconds, as far as they took place.
-    """
-
-    source: str
-    status_code: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-    ms: float
-    timings: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """The body as text; bytes that are not UTF-8 are replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the body."""
-        return hashlib.sha256(self.body).hexdigest()
-
-    @cached_property
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            Malformed: it is not JSON.
-        """
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            start = self.text[:40].strip() or "an empty body"
-            raise Malformed(
-                f"{self.source} ({_host(self.url)}) answered with no JSON but {start!r}", kind="not-json"
-            ) from error
+BEARER = ("authorization", "Bearer ")
+Again = Callable[[int, Mapping[str, str]], bool]
 
 
 class Client:
-    """Reads from one server.
+    """Talks to one server.
 
     Args:
         base_url: scheme, host and leading path; paths are appended to it.
         name: short name for messages and the call record, e.g. `vercel`.
         headers: sent with each request.
-        token: sent as `Authorization: Bearer`; revealed at the first request.
+        token: credential; revealed at the first request.
+        token_header: name of the header that carries it, and what stands before it.
+        idempotency_header: the server knows a repeated change by its `Idempotency-Key`.
         resolver: name server (`address:port`) to ask instead of the system's.
         timeout: seconds for one whole answer; connecting may take half of it.
         policy: when to ask again.
@@ -101,6 +51,8 @@ class Client:
         name: str,
         headers: Mapping[str, str] | None = None,
         token: Secret | None = None,
+        token_header: tuple[str, str] = BEARER,
+        idempotency_header: bool = False,
         resolver: str | None = None,
         timeout: float = TIMEOUT_S,
         policy: retry.Policy | None = None,
@@ -109,7 +61,8 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.base_url, self.name = base_url.rstrip("/"), name
-        self._headers, self._token = dict(headers or {}), token
+        self._headers, self._token, self._token_header = dict(headers or {}), token, token_header
+        self._idempotent = idempotency_header
         self._timeout, self._policy = timeout, policy or retry.Policy()
         self._on_call, self._max_bytes, self._sleep = on_call, max_bytes, sleep
         self._clock = Clock()
@@ -145,10 +98,7 @@ class Client:
             RateLimited: still 429 after the last attempt, or asked to wait longer than allowed.
             Malformed: 4xx, too large, redirected too often, or not JSON.
         """
-        answer = self.fetch(path, params=params)
-        error = failures.from_status(answer.status_code, answer.headers, self._where, path or "/")
-        if error:
-            raise error
+        answer = self._good(self.fetch(path, params=params), path)
         if expect_json:
             _ = answer.json
         return answer
@@ -157,15 +107,54 @@ class Client:
         """Read a path and return the answer whatever its status is; errors as in `get` otherwise."""
         if method not in READS:
             raise UsageError(f"{method} could change something; this client only reads")
-        begun = time.monotonic()
-        attempt = 1
-        while True:
-            answer = self._recorded(method, path, params)
-            wait = self._wait(answer, attempt, time.monotonic() - begun)
-            if wait is None:
-                return answer
-            self._sleep(wait)
-            attempt += 1
+        return self._patiently(Sending(method, path, params), retry.reading)
+
+    def ask(self, path: str, json: Any) -> Answer:
+        """Put a question that a server takes only with POST; the few there are stand in `http.safe`.
+
+        Args:
+            path: appended to the base address.
+            json: the body.
+
+        Raises:
+            UsageError: it is not known to be a mere question; nothing was sent.
+            Malformed: the answer names errors.
+            SourceError: as `get`.
+        """
+        if not safe.reads(self.name, path, json):
+            raise UsageError(f"POST {path or '/'} could change something; this client only reads")
+        answer = self._good(self._patiently(Sending("POST", path, body=json), retry.reading), path)
+        _ = answer.json
+        if said := failures.errors_within(answer.body):
+            raise Malformed(f"{self._where} did not answer the question: {said}", kind="rejected")
+        return answer
+
+    def act(self, opening: Opening) -> Answer:
+        """Do exactly what an opening of the gate says, once.
+
+        It is sent again only when the server turned it away for now (429 with the time to come back),
+        or when it knows the request again by its idempotency key.
+
+        Args:
+            opening: the leave; it is spent before anything is sent.
+
+        Returns:
+            A success, 202 included; its body may repeat what was sent, secret values too.
+
+        Raises:
+            Refused: it is for another source, or used before. Nothing was sent.
+            Unreachable: nobody knows whether it was done.
+            SourceError: the server did not do it; its reason is in the message.
+        """
+        sending = acting.sending(opening, self.name, idempotent=self._idempotent)
+        again = retry.recognised if self._idempotent else retry.turned_away
+        try:
+            answer = self._patiently(sending, again, errors=self._idempotent)
+        except Malformed as error:
+            raise Unreachable(f"{error.message}; whether it was done is not known", kind="lost") from None
+        if said := failures.errors_within(self._good(answer, sending.path).body):
+            raise Unreachable(f"{self._where} took it and names errors: {said}", kind="rejected")
+        return answer
 
     def pages(
         self, path: str, params: Params, advance: Callable[[Any], Params | None], *, most: int = 20
@@ -194,32 +183,66 @@ class Client:
 
     @property
     def _where(self) -> str:
-        return f"{self.name} ({_host(self.base_url)})"
+        return f"{self.name} ({host(self.base_url)})"
 
-    def _wait(self, answer: Answer, attempt: int, spent: float) -> float | None:
-        """Return the seconds to wait before asking again, or None to be content with the answer."""
-        again = answer.status_code in retry.ASK_AGAIN or retry.limited(answer.status_code, answer.headers)
-        if not again or attempt >= self._policy.attempts:
-            return None
-        wait = self._policy.wait(attempt, answer.headers)
-        return wait if spent + wait <= self._policy.total_s else None
-
-    def _recorded(self, method: str, path: str, params: Params | None) -> Answer:
-        started = time.perf_counter()
-        try:
-            answer = self._ask(method, path, params)
-        except SourceError as error:
-            self._record(method, path, params, started, error=error.message)
-            raise
-        self._record(method, path, params, started, answer=answer)
+    def _good(self, answer: Answer, path: str) -> Answer:
+        """Return the answer if it is a success, else raise the error for it."""
+        said = failures.vendors_words(answer.body)
+        error = failures.from_status(answer.status_code, answer.headers, self._where, path or "/", said)
+        if error:
+            raise error
         return answer
 
-    def _ask(self, method: str, path: str, params: Params | None) -> Answer:
+    def _patiently(self, sending: Sending, again: Again, *, errors: bool = False) -> Answer:
+        """Send a request, and again where that is allowed.
+
+        Args:
+            sending: the request.
+            again: given status and headers, tells whether it may be sent again.
+            errors: it may be sent again also when no answer came.
+        """
+        begun = time.monotonic()
+        attempt = 1
+        while True:
+            try:
+                answer = self._recorded(sending)
+            except SourceError:
+                if not errors or (wait := self._wait({}, attempt, begun)) is None:
+                    raise
+            else:
+                repeat = again(answer.status_code, answer.headers)
+                if not repeat or (wait := self._wait(answer.headers, attempt, begun)) is None:
+                    return answer
+            self._sleep(wait)
+            attempt += 1
+
+    def _wait(self, headers: Mapping[str, str], attempt: int, begun: float) -> float | None:
+        """Return the seconds to wait before the next attempt, or None when there shall be none."""
+        if attempt >= self._policy.attempts:
+            return None
+        wait = self._policy.wait(attempt, headers)
+        return wait if time.monotonic() - begun + wait <= self._policy.total_s else None
+
+    def _recorded(self, sending: Sending) -> Answer:
+        started = time.perf_counter()
+        try:
+            answer = self._send(sending)
+        except SourceError as error:
+            self._record(sending, started, error.message)
+            raise
+        self._record(sending, started, "" if answer.status_code < 400 else f"answered {answer.status_code}")
+        return answer
+
+    def _send(self, sending: Sending) -> Answer:
         self._clock.begin(self._timeout)
         started = time.perf_counter()
         try:
             request = self._http.build_request(
-                method, self.base_url + path, params=params, headers=self._authorised()
+                sending.method,
+                self.base_url + sending.path,
+                params=sending.params,
+                json=sending.body,
+                headers={**self._authorised(), **sending.headers},
             )
             return self._follow(request, started)
         except failures.TRANSPORT_ERRORS as error:
@@ -241,7 +264,7 @@ class Client:
     def _allowed(self, request: httpx.Request, response: httpx.Response) -> httpx.Request | None:
         """Return the request that a redirect asks for; a secret never follows to another server."""
         following = response.next_request
-        if following is None:
+        if following is None or request.method not in READS:
             return None
         here, there = request.url, following.url
         same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
@@ -266,29 +289,12 @@ class Client:
     def _authorised(self) -> dict[str, str]:
         if self._token is None:
             return self._headers
-        return {**self._headers, "authorization": f"Bearer {self._token.reveal()}"}
+        name, before = self._token_header
+        return {**self._headers, name: f"{before}{self._token.reveal()}"}
 
-    def _record(
-        self,
-        method: str,
-        path: str,
-        params: Params | None,
-        started: float,
-        *,
-        answer: Answer | None = None,
-        error: str = "",
-    ) -> None:
+    def _record(self, sending: Sending, started: float, error: str) -> None:
         if self._on_call is None:
             return
         ms = round((time.perf_counter() - started) * 1000, 1)
-        good = answer is not None and answer.status_code < 400
-        said = error or ("" if good or answer is None else f"answered {answer.status_code}")
-        shown = {k: v for k, v in (params or {}).items() if not _SECRET_NAME.search(k)}
-        asked = json.dumps([method, self.base_url + path, shown], sort_keys=True)
-        digest = hashlib.sha256(asked.encode()).hexdigest()
-        what = f"{method} {httpx.URL(self.base_url + path).path}"
-        self._on_call(Call(f"http:{self.name}", what, None, ms, good, said, digest))
-
-
-def _host(url: str) -> str:
-    return httpx.URL(url).netloc.decode()
+        what, digest = sending.trace(self.base_url)
+        self._on_call(Call(f"http:{self.name}", what, None, ms, not error, error, digest))

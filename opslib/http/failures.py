@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import httpcore
 import httpx
 
+from opslib import masking
 from opslib.errors import Forbidden, Malformed, RateLimited, SourceError, Unreachable
 from opslib.http import retry
 from opslib.http.transport import NameNotResolved
@@ -26,6 +29,8 @@ TRANSPORT_ERRORS = (
     OSError,
 )
 
+_WORDS = ("message", "detail", "error_description", "title")
+_LONGEST_WORDS = 300
 _NOT_HTTP = (httpcore.ProtocolError, httpx.RemoteProtocolError, httpx.DecodingError, httpx.InvalidURL)
 
 
@@ -42,11 +47,13 @@ def from_exception(error: Exception, where: str) -> SourceError:
     return Unreachable(f"{where} {words}", kind=kind)
 
 
-def from_status(status_code: int, headers: Mapping[str, str], where: str, path: str) -> SourceError | None:
-    """Return the error for an answer that is not a success, or None for 2xx."""
+def from_status(
+    status_code: int, headers: Mapping[str, str], where: str, path: str, said: str = ""
+) -> SourceError | None:
+    """Return the error for an answer that is not a success, or None for 2xx; `said` is its reason."""
     if 200 <= status_code < 300:
         return None
-    says = f"{where} answered {status_code} for {path}"
+    says = f"{where} answered {status_code} for {path}" + (f" ({said})" if said else "")
     if retry.limited(status_code, headers):
         wait = retry.asked_to_wait(headers)
         return RateLimited(f"{says}: too many requests" + (f", back in {wait:.0f} s" if wait else ""))
@@ -56,9 +63,47 @@ def from_status(status_code: int, headers: Mapping[str, str], where: str, path: 
         return Forbidden(f"{says}: these credentials may not see it", kind="permission")
     if status_code >= 500:
         return Unreachable(says, kind="http-5xx")
+    if status_code == 408:
+        return Unreachable(f"{says}: it waited too long for another server", kind="timeout")
     if status_code >= 400:
         return Malformed(says, kind="http-4xx")
     return Malformed(f"{says}: it redirects too often, or to where it must not", kind="redirect")
+
+
+def vendors_words(body: bytes) -> str:
+    """Return what a vendor says is wrong, masked, in one line; "" where it says nothing of the kind."""
+    found = _object(body)
+    several = found.get("errors")
+    given = [*(several if isinstance(several, list) else []), found.get("error"), found]
+    words = next((said for part in given if (said := _words(part))), "")
+    # Masked before it is cut: half a secret would not be known again.
+    masked = masking.Masker(masking.registered()).mask(words) if words else ""
+    return " ".join(masked.split())[:_LONGEST_WORDS]
+
+
+def errors_within(body: bytes) -> str:
+    """Return the errors that a success carries all the same, as GraphQL's do; "" for none."""
+    several = _object(body).get("errors")
+    if not isinstance(several, list) or not several:
+        return ""
+    return vendors_words(body) or "without a word"
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _words(part: Any) -> str:
+    """Return the sentence in one of the shapes that vendors use."""
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict):
+        return ""
+    return next((part[name] for name in _WORDS if isinstance(part.get(name), str) and part[name]), "")
 
 
 def _protocol(error: Exception, where: str) -> SourceError:

@@ -2,7 +2,8 @@
 
 A server that says when to come back is believed, by `Retry-After` (seconds or a date) or by a
 vendor's reset header; otherwise waits grow exponentially with jitter. Attempts and total time are
-bounded, and only reads are ever repeated.
+bounded. What changes something is repeated only where the server cannot have begun it, or knows it
+again by its idempotency key.
 """
 
 from __future__ import annotations
@@ -61,6 +62,21 @@ def limited(status_code: int, headers: Mapping[str, str]) -> bool:
     if status_code in (420, 429):
         return True
     return status_code == 403 and ("retry-after" in headers or headers.get("x-ratelimit-remaining") == "0")
+
+
+def reading(status_code: int, headers: Mapping[str, str]) -> bool:
+    """Tell whether a question may be put again after this answer."""
+    return status_code in ASK_AGAIN or limited(status_code, headers)
+
+
+def turned_away(status_code: int, headers: Mapping[str, str]) -> bool:
+    """Tell whether a change was not begun and may be asked for again at a time that the server names."""
+    return status_code == 429 and asked_to_wait(headers) is not None
+
+
+def recognised(status_code: int, headers: Mapping[str, str]) -> bool:
+    """Tell whether a change that carries an idempotency key may be asked for again."""
+    return status_code >= 500 or limited(status_code, headers)
 
 
 def asked_to_wait(headers: Mapping[str, str]) -> float | None:
