@@ -66,7 +66,10 @@ class Kind(Protocol):
         """Look at what the change did to users; return why it must be taken back, or nothing."""
 
     def secrets(self, target: Target) -> Mapping[str, str]:
-        """Return label -> value for the secret parts of the target's act."""
+        """Return label -> value for the secret parts of the target's act that can be had now.
+
+        A way back asks for what `keepsakes` kept only as far as it is not among these.
+        """
 
     def keepsakes(self, target: Target) -> Mapping[str, str]:
         """Return label -> value of what undo needs and only can be read before the act."""

@@ -211,14 +211,14 @@ class Applying:
         return self._awaited(target, way, act, "")
 
     def _secrets(self, target: Target, way: Target, act: str) -> Mapping[str, str]:
-        """Return the secret parts of an act; those of an undo were kept when it was done."""
+        """Return the secret parts of an act: those that can be looked up now, and for a way back the kept."""
         labels = _labels(way.act)
         if not labels:
             return {}
+        found = dict(self._kind.secrets(way))
         kept_by = self._plan.digest if act == UNDO else self._plan.undoes
-        if kept_by:
-            return {label: vault.get(kept_by, target.place, label) for label in labels}
-        return self._kind.secrets(way)
+        left = [label for label in labels if kept_by and label not in found]
+        return {**found, **{label: vault.get(kept_by, target.place, label) for label in left}}
 
     def _send(self, way: Target, opening: Opening) -> None:
         act = opening.act
