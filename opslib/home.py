@@ -26,12 +26,22 @@ def private(name: str) -> Path:
 
 
 def default_archive() -> Path:
-    """Return the archive's place: `OPSLIB_ARCHIVE`, else `./archive`.
+    """Return the archive's place: `OPSLIB_ARCHIVE`, else the folder `archive` of the project.
+
+    The project is the nearest folder upwards that has `parameters/systems`; so a notebook opened in
+    JupyterLab, whose working directory is its own folder, shares the archive of the command line.
 
     Raises:
         UsageError: it is no folder.
     """
-    return archive_folder(os.environ.get("OPSLIB_ARCHIVE") or "archive")
+    given = os.environ.get("OPSLIB_ARCHIVE")
+    return archive_folder(given) if given else _project() / "archive"
+
+
+def _project() -> Path:
+    here = Path.cwd()
+    found = (folder for folder in (here, *here.parents) if (folder / "parameters" / "systems").is_dir())
+    return next(found, here)
 
 
 def archive_folder(place: str) -> Path:

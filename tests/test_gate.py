@@ -308,7 +308,7 @@ def test_what_was_planned_is_done_and_written_down(office: Office) -> None:
     plan = office.plan(draft(target("a", "1", "2"), target("b", "1", "2")))
     assert states(office.applying(plan, shelf)) == {"a": "done", "b": "done"}
     assert shelf.values == {"a": "2", "b": "2"}
-    lines = [line["type"] for line in Ledger(office.changes, plan.digest).lines()]
+    lines = [line["type"] for line in Ledger(office.changes, plan.digest).lines]
     assert lines == ["intent", "outcome", "intent", "outcome", "finished"]
 
 

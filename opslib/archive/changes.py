@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,22 +142,27 @@ class Changes:
         lines = path.read_bytes().split(b"\n") if path.exists() else []
         return tuple(_checked(path, lines[:-1]))
 
-    def write(self, digest: str, line: Mapping[str, Any]) -> None:
-        """Add a line to a plan's ledger; it is on the disk when this returns.
+    def write(self, digest: str, line: Mapping[str, Any], before: Sequence[Document]) -> Document:
+        """Add a line to a plan's ledger and return it whole; it is on the disk then.
+
+        Args:
+            digest: the plan's.
+            line: what to add.
+            before: all lines that are there, as `ledger` returned them; only who holds the plan's lock
+                writes, so they cannot have become more since.
 
         Raises:
             ArchiveError, DiskFull: it could not be written.
         """
         path = self.folder(digest) / _LEDGER
-        with store.plainly(self.archive):
-            before = self.ledger(digest)
-            last = digest_of(before[-1]) if before else digest
-            content = rfc8785.dumps({**line, "seq": len(before) + 1, "previous": last}) + b"\n"
-            with path.open("ab") as file:
-                _mend(path)
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        last = digest_of(before[-1]) if before else digest
+        whole = {**line, "seq": len(before) + 1, "previous": last}
+        with store.plainly(self.archive), path.open("ab") as file:
+            _mend(path)
+            file.write(rfc8785.dumps(whole) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return whole
 
     def folder(self, digest: str) -> Path:
         """Return the folder of a plan."""

@@ -20,7 +20,9 @@ environment = click.option(
     help="Which of its environments (default: OPSLIB_ENV, else sandbox).",
 )
 archive = click.option(
-    "--archive", metavar="DIR", help="Where records are kept (default: OPSLIB_ARCHIVE, else ./archive)."
+    "--archive",
+    metavar="DIR",
+    help="Where records are kept (default: OPSLIB_ARCHIVE, else the project's archive).",
 )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from opslib import ids
-from opslib.archive.changes import Changes
+from opslib.archive.changes import Changes, Document
 from opslib.gate.plan import Target
 
 DO, UNDO = "do", "undo"
@@ -49,7 +50,7 @@ class Entry:
 
 
 class Ledger:
-    """The ledger of one plan.
+    """The ledger of one plan, read once; after that only what is written here is added to it.
 
     Args:
         changes: where it is kept.
@@ -60,14 +61,15 @@ class Ledger:
     def __init__(self, changes: Changes, digest: str, run_id: str = "") -> None:
         self._changes, self._digest, self._run_id = changes, digest, run_id
 
-    def lines(self) -> tuple[Line, ...]:
-        """Return all lines, checked."""
-        return self._changes.ledger(self._digest)
+    @cached_property
+    def lines(self) -> list[Document]:
+        """All lines, checked."""
+        return list(self._changes.ledger(self._digest))
 
     def entry(self, target: Target, act: str = DO) -> Entry:
         """Return how far one act has come."""
         found = Entry()
-        for line in self.lines():
+        for line in self.lines:
             if line.get("target") != target.digest or line.get("act") != act:
                 continue
             if line["type"] == "intent":
@@ -92,12 +94,12 @@ class Ledger:
     @property
     def began(self) -> Line | None:
         """The line with which it was first applied, or None."""
-        return next((line for line in self.lines() if line["type"] == "started"), None)
+        return next((line for line in self.lines if line["type"] == "started"), None)
 
     @property
     def taking_back(self) -> str:
         """Why what was done is being taken back, or nothing."""
-        return next((line["reason"] for line in self.lines() if line["type"] == "taking-back"), "")
+        return next((line["reason"] for line in self.lines if line["type"] == "taking-back"), "")
 
     def started(self, authority: Line) -> None:
         """Write that a run begins to apply the plan, and what allows it."""
@@ -129,4 +131,4 @@ class Ledger:
 
     def _write(self, kind: str, **values: Any) -> None:
         line = {"type": kind, "at": ids.stamp(ids.now()), "run_id": self._run_id, **values}
-        self._changes.write(self._digest, line)
+        self.lines.append(self._changes.write(self._digest, line, self.lines))
