@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -32,7 +33,7 @@ def card(title: str, predicate: Json) -> str:
         predicate: what the statement of the run states.
     """
     status = Status(predicate["verdict"])
-    told = [_cause(predicate, status), _next(predicate), findings(predicate["findings"])]
+    told = [_cause(predicate, status), _change(predicate), _next(predicate), findings(predicate["findings"])]
     return (
         f'<header class="card {status}">{_verdict(title, predicate, status)}'
         f'<div class="told">{"".join(told)}</div>{_facts(predicate)}</header>'
@@ -105,6 +106,26 @@ def _cause(predicate: Json, status: Status) -> str:
         first = f'<p class="cause"><span class="label">Cause</span> {lines.pop(0)}</p>'
     return first + "".join(
         f'<p class="also"><span class="label">Also</span> {line}</p>' for line in lines[:2]
+    )
+
+
+def _change(predicate: Json) -> str:
+    """Say what was changed, or what was proposed and how it goes on."""
+    plan, changed = predicate.get("plan"), predicate.get("changed") or []
+    if changed:
+        counts = Counter(str(row.get("state", "")) for row in changed)
+        lead = ", ".join(f"{count} {state}" for state, count in counts.items())
+        names = [str(row.get("target", "")) for row in changed]
+        told = f"<b>{escape(lead)}</b> {escape(_brief(', '.join(names), LONGEST_VALUE))}"
+        return f'<p class="next"><span class="label">Changed</span> {told}</p>'
+    if not isinstance(plan, Mapping):
+        return ""
+    short = str(plan.get("digest", "")).removeprefix("sha256:")[:12]
+    told = f"{escape(str(plan.get('title', '')))}, until {escape(clock(str(plan.get('expires', ''))))}"
+    return (
+        f'<p class="next"><span class="label">Plan</span> {told}. Nothing was changed.'
+        f"<code>opslib approve {escape(short)} --reason &quot;...&quot;</code>"
+        f"<code>opslib apply {escape(short)}</code></p>"
     )
 
 
