@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Handle = Callable[[BaseHTTPRequestHandler], None]
@@ -13,13 +14,13 @@ Handle = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def serving(handle: Handle) -> Iterator[str]:
-    """Serve GET and HEAD with `handle`; yields the base address."""
+    """Serve every method with `handle`; yields the base address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             handle(self)
 
-        do_HEAD = do_GET
+        do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep quiet."""
@@ -56,6 +57,34 @@ def in_turn(*handles: Handle) -> Handle:
         (left.pop(0) if len(left) > 1 else left[0])(request)
 
     return handle
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """One request as a server saw it.
+
+    Args:
+        method, path: the path with its query.
+        headers: names in lower case.
+        body: the bytes that came.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def noting(arrived: list[Arrived], handle: Handle) -> Handle:
+    """Return a handler that keeps each request in `arrived` and then does what `handle` does."""
+
+    def note(request: BaseHTTPRequestHandler) -> None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        body = request.rfile.read(int(headers.get("content-length", 0)))
+        arrived.append(Arrived(request.command, request.path, headers, body))
+        handle(request)
+
+    return note
 
 
 @contextmanager

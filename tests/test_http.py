@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import json
 import socket
 import threading
 import time
@@ -18,12 +20,23 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from opslib import acts
 from opslib import dns as names
+from opslib.acts import Opening
 from opslib.calls import Call
-from opslib.errors import Forbidden, Malformed, RateLimited, SourceError, Unreachable, UsageError
-from opslib.http import ONCE, Client, Policy
+from opslib.config import Secret
+from opslib.errors import (
+    Forbidden,
+    Malformed,
+    RateLimited,
+    Refused,
+    SourceError,
+    Unreachable,
+    UsageError,
+)
+from opslib.http import ONCE, Client, Policy, safe
 from opslib.http import retry as policy
-from tests.servers import closed_port, in_turn, raw, reply, serving
+from tests.servers import Arrived, closed_port, in_turn, noting, raw, reply, serving
 
 
 def client(url: str, **options: Any) -> Client:
@@ -341,3 +354,248 @@ def test_connections_do_not_share_state_between_threads() -> None:
         for thread in threads:
             thread.join()
     assert found == [200] * 8
+
+
+ROLLBACK = acts.Request(
+    "app", "POST", "/v1/projects/shop/rollback/dpl_1", {"teamId": "t", "dry": False}, {"reason": "Ünwell"}
+)
+SECRET_VALUE = "sk_live_Zx81-not-for-eyes"
+VARIABLE = acts.Request("app", "POST", "/v1/env", {}, {"key": "API", "values": [{"secret": "new value"}]})
+
+
+def leave(act: acts.Act = ROLLBACK) -> Opening:
+    """Return a leave such as the gate gives."""
+    return Opening(act, "key-1", {"new value": SECRET_VALUE})
+
+
+def acted(
+    *handles: Callable[[BaseHTTPRequestHandler], None], act: acts.Act = ROLLBACK, **options: Any
+) -> tuple[list[Arrived], SourceError | None, list[float]]:
+    """Carry an act out against a server; return what arrived, how it failed, and the waits."""
+    arrived: list[Arrived] = []
+    slept: list[float] = []
+    given: dict[str, Any] = {"policy": Policy(), "sleep": slept.append, **options}
+    with serving(noting(arrived, in_turn(*handles))) as url, client(url, **given) as writer:
+        try:
+            writer.act(leave(act))
+        except SourceError as error:
+            return arrived, error, slept
+    return arrived, None, slept
+
+
+def test_an_act_arrives_exactly_as_it_stands_in_the_plan() -> None:
+    """Method, path, query and body, and the credential where the vendor wants it."""
+    token = Secret.literal("test-token", "token-of-the-test")
+    options: dict[str, Any] = {"token": token, "token_header": ("Project-Access-Token", "")}
+    arrived, error, _ = acted(reply(202), **options)
+    (one,) = arrived
+    assert error is None
+    assert (one.method, one.path) == ("POST", "/v1/projects/shop/rollback/dpl_1?teamId=t&dry=false")
+    assert json.loads(one.body) == {"reason": "Ünwell"} and one.headers["content-type"] == "application/json"
+    assert one.headers["project-access-token"] == "token-of-the-test"
+    assert not {"idempotency-key", "authorization"} & set(one.headers)
+
+
+@pytest.mark.parametrize("body, sent", [(None, b""), ({}, b"{}"), ([], b"[]")])
+def test_no_body_and_an_empty_body_are_two_things(body: Any, sent: bytes) -> None:
+    """Some vendors refuse the one, some the other."""
+    arrived, _, _ = acted(reply(), act=acts.Request("app", "DELETE", "/v1/env/1", {}, body))
+    assert [(one.method, one.body) for one in arrived] == [("DELETE", sent)]
+
+
+def test_a_secret_is_put_in_at_the_last_moment_and_told_to_nobody() -> None:
+    """The server gets the value; the record's digest covers its label, and its echo is masked."""
+    calls: list[Call] = []
+    said = json.dumps({"error": {"code": "invalid", "message": f"{'x' * 280} {SECRET_VALUE} is too long"}})
+    arrived, error, _ = acted(reply(422, said.encode()), act=VARIABLE, on_call=calls.append)
+    assert json.loads(arrived[0].body) == {"key": "API", "values": [SECRET_VALUE]}
+    assert isinstance(error, Malformed)
+    assert SECRET_VALUE[:8] not in error.text() and "[redacted:" in error.message
+    assert SECRET_VALUE not in repr(calls)
+    expected = hashlib.sha256(json.dumps(acts.to_dict(VARIABLE), sort_keys=True).encode()).hexdigest()
+    assert [(call.what, call.ok, call.digest) for call in calls] == [("POST /v1/env", False, expected)]
+
+
+@pytest.mark.parametrize(
+    "status, body, said",
+    [
+        (402, {"error": {"code": "plan", "message": "rolling back needs a paid plan"}}, "paid plan"),
+        (409, {"message": "another rollback\n is under way"}, "another rollback is under way"),
+        (422, {"detail": "no such field"}, "no such field"),
+        (400, {"error": "wrong target"}, "wrong target"),
+        (400, {"errors": [{"message": "Not Authorized"}]}, "Not Authorized"),
+        (404, ["nothing"], "answered 404"),
+    ],
+)
+def test_the_vendors_own_words_are_in_the_error(status: int, body: Any, said: str) -> None:
+    """A number alone sends people to the documentation at night."""
+    arrived, error, slept = acted(reply(status, json.dumps(body).encode()))
+    assert isinstance(error, Malformed) and said in error.message
+    assert len(arrived) == 1 and slept == []
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
+def test_an_act_is_never_sent_again_where_it_may_have_been_done(status: int) -> None:
+    """A gateway that gave up says nothing about the server behind it."""
+    arrived, error, _ = acted(reply(status, Retry_After="1"))
+    assert isinstance(error, Unreachable) and len(arrived) == 1
+
+
+def test_an_act_that_was_turned_away_for_now_comes_back_at_the_named_time() -> None:
+    """429 is said before anything is done; without a time to come back it is left alone."""
+    arrived, error, slept = acted(reply(429, Retry_After="7"), reply())
+    assert error is None and len(arrived) == 2 and slept == [7.0]
+    arrived, error, slept = acted(reply(429), reply())
+    assert isinstance(error, RateLimited) and len(arrived) == 1 and slept == []
+
+
+def test_an_act_with_a_key_that_the_server_knows_is_sent_again_with_the_same_key() -> None:
+    """There a second request is the first one."""
+    arrived, error, slept = acted(reply(503), reply(500), reply(), idempotency_header=True)
+    assert error is None and len(slept) == 2
+    assert [one.headers["idempotency-key"] for one in arrived] == ["key-1"] * 3
+
+
+@pytest.mark.parametrize("idempotent, attempts", [(False, 1), (True, 3)])
+def test_an_act_without_an_answer_is_sent_again_only_with_a_key(idempotent: bool, attempts: int) -> None:
+    """The request may have arrived; only looking tells."""
+    seen: list[bytes] = []
+
+    def hear_and_hang_up(connection: socket.socket) -> None:
+        seen.append(connection.recv(65536))
+
+    options: dict[str, Any] = {"policy": Policy(), "sleep": lambda seconds: None}
+    with (
+        raw(hear_and_hang_up) as url,
+        client(url, idempotency_header=idempotent, **options) as writer,
+        pytest.raises(Unreachable),
+    ):
+        writer.act(leave())
+    assert len(seen) == attempts and all(b"rollback/dpl_1" in one for one in seen)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"noise\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + b"x" * 900]
+)
+def test_an_answer_that_cannot_be_read_leaves_it_open_whether_the_act_was_done(answer: bytes) -> None:
+    """It is not said to have failed: whoever asked must look."""
+
+    def answer_badly(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(answer)
+
+    with raw(answer_badly) as url, client(url, max_bytes=500) as writer, pytest.raises(Unreachable) as caught:
+        writer.act(leave())
+    assert caught.value.kind == "lost" and "not known" in caught.value.message
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_an_act_follows_no_redirect(status: int) -> None:
+    """What was approved is for one address."""
+    arrived, error, _ = acted(reply(status, b"", Location="/elsewhere"), reply())
+    assert isinstance(error, Malformed) and error.kind == "redirect" and len(arrived) == 1
+
+
+def test_a_success_that_names_errors_is_none() -> None:
+    """GraphQL answers 200 to everything; what became of it must be looked at."""
+    _, error, _ = acted(reply(200, b'{"data": null, "errors": [{"message": "Problem processing request"}]}'))
+    assert isinstance(error, Unreachable) and "Problem processing" in error.message
+    _, error, _ = acted(reply(200, b'{"success": true, "errors": []}'))
+    assert error is None
+
+
+@pytest.mark.parametrize(
+    "act, why",
+    [
+        (acts.Request("vercel", "POST", "/v1"), "for vercel, this is app"),
+        (acts.Statement("terminate_session"), "nothing that can be sent"),
+        (acts.Request("app", "GET", "/v1"), "no request that a plan"),
+        (acts.Request("app", "POST", "@elsewhere.example/v1"), "no request that a plan"),
+        (acts.Request("app", "POST", ".elsewhere.example/v1"), "no request that a plan"),
+    ],
+)
+def test_a_leave_for_something_else_is_refused_before_anything_is_sent(act: acts.Act, why: str) -> None:
+    """It stays good for what it is for."""
+    arrived: list[Arrived] = []
+    opening = leave(act)
+    with serving(noting(arrived, reply())) as url, client(url) as writer, pytest.raises(Refused, match=why):
+        writer.act(opening)
+    assert arrived == []
+    assert opening.use()
+
+
+GRAPHQL_READS = (
+    "{ me { id } }",
+    "query { me { id } }",
+    'query D($first: Int = 5, $in: Filter = {status: [READY]}) @live { deployments(a: "mutation {") { id } }',
+    "query { me { ...Names } } fragment Names on User { name }",
+    '# mutation\nquery { note(text: """ a "quoted" mutation { } """) }',
+)  # fmt: skip
+GRAPHQL_WRITES = (
+    "mutation { deploymentRollback(id: 1) }",
+    "query A { me { id } } mutation B { deploymentRollback(id: 1) }",
+    "subscription { logs { line } }",
+    "fragment F on Mutation { x }",
+    '{ me } """ mutation """ mutation { x }',
+    'query { note(text: "\\") }\nmutation { x }\nquery B { note(text: "") }',
+    "query { me { id }",
+    "query { me ( } )",
+    "query",
+    "",
+    "type Query { me: User }",
+    "query { me } } mutation { x }",
+    "query { ﹛ }",
+)
+
+
+@pytest.mark.parametrize("document", GRAPHQL_READS)
+def test_a_graphql_query_is_a_question(document: str) -> None:
+    """It goes out with POST, because the server takes nothing else."""
+    arrived: list[Arrived] = []
+    body = {"query": document, "variables": {"first": 1}}
+    answer = reply(body=b'{"data": {"me": 1}}')
+    with serving(noting(arrived, answer)) as url, client(url, name="railway") as reader:
+        assert reader.ask("", body).json == {"data": {"me": 1}}
+    assert [(one.method, json.loads(one.body)) for one in arrived] == [("POST", body)]
+
+
+@pytest.mark.parametrize("document", GRAPHQL_WRITES)
+def test_any_other_graphql_document_is_refused(document: str) -> None:
+    """Also one that cannot be read for certain."""
+    assert not safe.reads("railway", "", {"query": document})
+
+
+@pytest.mark.parametrize(
+    "name, path, body",
+    [
+        ("railway", "", [{"query": "{ me }"}]),
+        ("railway", "", {"query": "{ me }", "extensions": {"persistedQuery": {"sha256Hash": "0"}}}),
+        ("railway", "", {"query": None}),
+        ("railway", "/graphql/v3", {"query": "{ me }"}),
+        ("vercel", "", {"query": "{ me }"}),
+        ("posthog", "/api/projects/1/feature_flags/", {"query": {"kind": "HogQLQuery", "query": "select 1"}}),
+        ("posthog", "/api/projects/../query/", {"query": {"kind": "HogQLQuery", "query": "select 1"}}),
+        ("posthog", "/api/projects/1/query/", {"query": {"kind": "HogQLQuery", "query": "drop table x"}}),
+        ("posthog", "/api/projects/1/query/", {"query": {"kind": "Other", "query": "select 1"}}),
+    ],
+)
+def test_only_the_questions_of_the_table_go_out_with_post(name: str, path: str, body: Any) -> None:
+    """Nobody listens there: what is refused never reaches a socket."""
+    url = f"http://127.0.0.1:{closed_port()}"
+    with client(url, name=name) as reader, pytest.raises(UsageError, match="only reads"):
+        reader.ask(path, body)
+
+
+def test_a_question_is_put_again_like_any_other_and_its_errors_are_no_answer() -> None:
+    """Half an answer would look like a whole one."""
+    hogql = {"query": {"kind": "HogQLQuery", "query": "select count() from events"}}
+    slept: list[float] = []
+    partial = reply(body=b'{"data": {"a": 1}, "errors": [{"message": "b is not there"}]}')
+    with (
+        serving(in_turn(reply(503), reply(body=b'{"results": []}'), partial)) as url,
+        client(url, name="posthog", policy=Policy(), sleep=slept.append) as reader,
+    ):
+        assert reader.ask("/api/projects/@current/query/", hogql).json == {"results": []}
+        assert len(slept) == 1
+        with pytest.raises(Malformed, match="b is not there"):
+            reader.ask("/api/projects/@current/query/", hogql)
