@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opslib.gate.plan import Plan
 
 INPUT = "OPSLIB_INPUT"
+LATEST = "latest"
 from_stdin = click.option(
     "--stdin", "from_stdin", is_flag=True, help="Read a secret value from stdin, or ask for it without echo."
 )
@@ -164,13 +165,22 @@ def _attempt(
     return document
 
 
-def found(digest: str, folder: Path) -> Plan:
-    """Return the plan that a digest, or its beginning, names."""
+def found(name: str, folder: Path) -> Plan:
+    """Return the plan that a digest, or its beginning, names; `latest` is the newest.
+
+    Raises:
+        UnknownName: there is none.
+        UsageError: `latest` would be of a place with real users: somebody else's may have come since.
+    """
     from opslib.archive.changes import Changes
     from opslib.gate.plan import Plan
 
     changes = Changes(folder)
-    return Plan.from_document(changes.plan(changes.find(digest)))
+    kept = changes.digests() if name == LATEST else ()
+    plan = Plan.from_document(changes.plan(kept[0] if kept else changes.find(name)))
+    if kept and plan.production:
+        raise UsageError(f"name the plan by its digest: {plan.short}", hint="`latest` is for rehearsals")
+    return plan
 
 
 def _of_run(name: str, folder: Path, changes: Changes) -> Plan:
@@ -179,7 +189,9 @@ def _of_run(name: str, folder: Path, changes: Changes) -> Plan:
     from opslib.errors import UnknownName
 
     try:
-        return found(name, folder)
+        if name != LATEST:
+            return found(name, folder)
+        raise UnknownName("the latest is a run")
     except UnknownName as unknown:
         document = Index(folder).get(name)
         plan = document.get("plan")
