@@ -12,7 +12,7 @@ from opslib import vendors
 from opslib.config import Secret, VendorAccess
 from opslib.config.fields import StatusFormat
 from opslib.errors import Malformed, SourceError, UnknownName
-from opslib.sandbox import hosting, variables
+from opslib.sandbox import hosting, hosting_json, variables
 from opslib.sandbox.hosting import Project
 from opslib.sandbox.simulated import VendorState, page_document
 from opslib.vendors import statuspage
@@ -173,7 +173,7 @@ def vercel(*bodies: Any) -> Any:
 
 def listing(project: Project, take: slice, following: int | None = None) -> dict[str, Any]:
     """Return a page of deployments."""
-    entries = [hosting.deployment_json(project, d) for d in project.deployments[take]]
+    entries = [hosting_json.deployment_json(project, d) for d in project.deployments[take]]
     return {"deployments": entries, "pagination": {"count": len(entries), "next": following, "prev": None}}
 
 
@@ -181,7 +181,7 @@ def test_deployments_come_newest_first_with_the_serving_one_marked() -> None:
     """Also after a rollback, when the serving one is not the newest."""
     project = shop()
     project.promote(project.deployments[2].id)
-    with serving(vercel(hosting.project_json(project), listing(project, slice(5)))) as url:
+    with serving(vercel(hosting_json.project_json(project), listing(project, slice(5)))) as url:
         frame = Vercel(access(url)).deployments(limit=5)
     assert list(frame.columns) == list(Vercel.COLUMNS["deployments"])
     assert list(frame["current"]) == [False, False, True, False, False]
@@ -193,14 +193,14 @@ def test_deployments_are_read_page_by_page() -> None:
     """A project with a long past is not cut off."""
     project = shop()
     pages = (listing(project, slice(0, 3), following=1), listing(project, slice(3, 5)))
-    with serving(vercel(hosting.project_json(project), *pages)) as url:
+    with serving(vercel(hosting_json.project_json(project), *pages)) as url:
         assert len(Vercel(access(url)).deployments(limit=5)) == 5
 
 
 def test_without_targets_the_newest_promoted_deployment_counts_as_serving() -> None:
     """Older answers have no targets."""
     project = shop()
-    document = {k: v for k, v in hosting.project_json(project).items() if k != "targets"}
+    document = {k: v for k, v in hosting_json.project_json(project).items() if k != "targets"}
     with serving(vercel(document, listing(project, slice(5)))) as url:
         frame = Vercel(access(url)).deployments()
     assert list(frame["current"]) == [True, False, False, False, False]
@@ -239,7 +239,7 @@ def test_old_deployments_are_asked_at_their_own_addresses() -> None:
         for entry, url in zip(document["deployments"], (good, "http://127.0.0.1:9", good), strict=True):
             entry["url"] = url
         document["deployments"][2]["readyState"] = "ERROR"
-        with serving(vercel(hosting.project_json(project), document)) as api:
+        with serving(vercel(hosting_json.project_json(project), document)) as api:
             frame = Vercel(access(api)).answers(path="/health", limit=3)
     assert list(frame["status_code"]) == [200, 0]
     assert frame.iloc[1]["error_kind"] == "refused"
@@ -277,5 +277,5 @@ def test_the_simulated_deployments_keep_to_vercels_specification() -> None:
 
 def test_the_simulated_project_and_variables_keep_to_vercels_specification() -> None:
     """The same for the two other answers that are read."""
-    checked("/v9/projects/{idOrName}", hosting.project_json(shop()))
+    checked("/v9/projects/{idOrName}", hosting_json.project_json(shop()))
     checked("/v10/projects/{idOrName}/env", variables.listing(shop().variables))
