@@ -26,7 +26,7 @@ def update(
         version: the flag's version when it was looked at.
     """
     body = {name: value for name, value in wanted.items() if value != seen[name]}
-    guard = {"version": version, "original_flag": dict(seen)}
+    guard = {"version": version, "original_flag": {name: seen[name] for name in body}}
     return Request(
         "posthog", "PATCH", f"/api/projects/{project}/feature_flags/{number}/", {}, {**body, **guard}
     )
