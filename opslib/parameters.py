@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opslib.config.secret import EXAMPLES, is_reference
 from opslib.errors import ConfigError, ParameterError, UnknownName
 
 _RANGE = re.compile(r"(?:^|[\s,(])(-?\d+(?:\.\d+)?)\s*(?:-|to)\s*(-?\d+(?:\.\d+)?)\)?\.?$")
@@ -63,7 +64,9 @@ class Parameter:
     @property
     def allowed(self) -> str:
         """What may be given, in words: `a whole number, 1-50`."""
-        if self.choices:
+        if _hides(self):
+            words = f"a reference: {EXAMPLES}"
+        elif self.choices:
             words = "one of " + ", ".join(str(choice) for choice in self.choices)
         else:
             words = _WORDS[self.type]
@@ -181,10 +184,15 @@ def parse(
             near = close(name, known)
             hint = f"it has: {', '.join(known) or 'none'}"
             raise UnknownName(f"{where}there is no parameter {name} (given: {value}){near}", hint=hint)
+        hint = f"allowed: {known[name].allowed} (default: {known[name].default})"
+        if isinstance(value, str) and _hides(known[name]) and not is_reference(value):
+            # Not repeated: it may be the secret itself.
+            raise ParameterError(
+                f"{where}parameter {name} says where a value is, never what it is", hint=hint
+            )
         try:
             values[name] = _typed(known[name], value)
         except ValueError as error:
-            hint = f"allowed: {known[name].allowed} (default: {known[name].default})"
             raise ParameterError(f"{where}parameter {name}: {value!r} is {error}", hint=hint) from error
     return values
 
@@ -205,6 +213,11 @@ def pairs(words: Iterable[str]) -> dict[str, str]:
             raise ParameterError(f"-p {name} is given twice", hint="keep one of the two")
         found[name] = value
     return found
+
+
+def _hides(parameter: Parameter) -> bool:
+    """Tell whether a parameter is a reference to a secret: its default is one."""
+    return isinstance(parameter.default, str) and is_reference(parameter.default)
 
 
 def _typed(parameter: Parameter, value: object) -> Any:

@@ -15,9 +15,11 @@ import pandas as pd
 from opslib.calls import Call
 from opslib.errors import Malformed, SourceError
 from opslib.http import ONCE, Client
+from opslib.vendors.vercel_acts import team_of
 from opslib.vendors.vercel_rows import (
     deployment_row,
     listed,
+    moment,
     next_page,
     production_id,
     promoted,
@@ -35,10 +37,13 @@ _PAGE = 100
 
 DEPLOYMENTS = (
     "id", "created", "state", "substate", "target", "commit", "branch", "message", "author",
-    "current", "rollback_candidate", "url", "error",
+    "current", "rollback_candidate", "url", "error", "mark",
 )  # fmt: skip
 ANSWERS = ("id", "commit", "url", "path", "status_code", "ms", "error", "error_kind")
-PROJECT = ("id", "name", "production_deployment", "last_request", "last_request_state", "paused")
+PROJECT = (
+    "id", "name", "production_deployment", "last_request", "last_request_state", "last_request_from",
+    "last_request_to", "last_request_at", "paused",
+)  # fmt: skip
 
 
 class Vercel(VariableReads):
@@ -52,6 +57,7 @@ class Vercel(VariableReads):
 
     COLUMNS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "deployments": DEPLOYMENTS,
+        "deployment": DEPLOYMENTS,
         "answers": ANSWERS,
         "environment_variables": VARIABLES,
         "built_with": BUILT_WITH,
@@ -80,7 +86,8 @@ class Vercel(VariableReads):
 
         Returns:
             Columns `DEPLOYMENTS`: created is a time in UTC; state is Vercel's readyState; current
-            marks the one that serves production; url is the deployment's own address.
+            marks the one that serves production; url is the deployment's own address; mark is what
+            opslib put on one that it had built.
 
         Raises:
             SourceError: Vercel could not be asked.
@@ -103,6 +110,21 @@ class Vercel(VariableReads):
             [{**row, "current": row["id"] == current} for row in rows], columns=list(DEPLOYMENTS)
         )
 
+    def deployment(self, name: str) -> pd.DataFrame:
+        """Return one deployment, whatever its target is; no row if there is none, or no name is given.
+
+        Args:
+            name: its id, or its own host name.
+
+        Returns:
+            Columns `DEPLOYMENTS`; rollback_candidate is False, as Vercel tells that in lists only.
+        """
+        found = self._read_deployment(name) if name else None
+        if found is None:
+            return pd.DataFrame(columns=list(DEPLOYMENTS))
+        row = deployment_row({**found, "uid": found.get("id"), "created": found.get("createdAt")})
+        return pd.DataFrame([{**row, "current": row["id"] == self._serving()}], columns=list(DEPLOYMENTS))
+
     def answers(self, path: str = "/", limit: int = 2) -> pd.DataFrame:
         """Ask the latest production deployments themselves, past the site's own name.
 
@@ -119,7 +141,12 @@ class Vercel(VariableReads):
         return pd.DataFrame([self._ask(row, path) for _, row in ready.iterrows()], columns=list(ANSWERS))
 
     def project(self) -> pd.DataFrame:
-        """Return one row about the project; last_request is a pending or past promote or rollback."""
+        """Return one row about the project.
+
+        Returns:
+            Columns `PROJECT`: last_request is promote, rollback or nothing; its state is pending,
+            in-progress, succeeded, failed or skipped; it leads from one deployment to another; at, in UTC.
+        """
         entry = self._read_project()
         request = entry.get("lastAliasRequest") or {}
         row = {
@@ -128,6 +155,9 @@ class Vercel(VariableReads):
             "production_deployment": production_id(entry),
             "last_request": request.get("type", ""),
             "last_request_state": request.get("jobStatus", ""),
+            "last_request_from": request.get("fromDeploymentId", ""),
+            "last_request_to": request.get("toDeploymentId", ""),
+            "last_request_at": moment(request.get("requestedAt")),
             "paused": bool(entry.get("paused", False)),
         }
         return pd.DataFrame([row], columns=list(PROJECT))
@@ -154,14 +184,23 @@ class Vercel(VariableReads):
 
     @property
     def _team(self) -> dict[str, str]:
-        team = self._access.settings.get("team", "")
-        return {"teamId": str(team)} if team else {}
+        return team_of(str(self._access.settings.get("team", "")))
 
     def _read_project(self) -> dict[str, Any]:
         answer = self._client.get(f"/v9/projects/{quote(self._project)}", params=self._team).json
         if not isinstance(answer, dict) or "id" not in answer:
             raise Malformed("vercel answered with something else than a project")
         return answer
+
+    def _read_deployment(self, name: str) -> dict[str, Any] | None:
+        path = f"/v13/deployments/{quote(name, safe='')}"
+        answer = self._client.fetch(path, params=self._team)
+        if answer.status_code == 404:
+            return None
+        document = self._client.good(answer, path).json
+        if not isinstance(document, dict) or "id" not in document:
+            raise Malformed("vercel answered with something else than a deployment")
+        return document
 
     def _serving(self) -> str:
         return production_id(self._read_project())

@@ -41,7 +41,7 @@ def deployment_row(entry: dict[str, Any]) -> dict[str, Any]:
     url = str(entry.get("url") or "")
     return {
         "id": str(entry.get("uid", "")),
-        "created": _moment(entry.get("created")),
+        "created": moment(entry.get("created")),
         "state": str(entry.get("readyState") or entry.get("state") or ""),
         "substate": str(entry.get("readySubstate") or ""),
         "target": str(entry.get("target") or "preview"),
@@ -52,6 +52,7 @@ def deployment_row(entry: dict[str, Any]) -> dict[str, Any]:
         "rollback_candidate": bool(entry.get("isRollbackCandidate", False)),
         "url": url if "://" in url else f"https://{url}",
         "error": str(entry.get("errorMessage") or ""),
+        "mark": str(meta.get("opslib", "")),
     }
 
 
@@ -59,7 +60,7 @@ def variable_row(entry: dict[str, Any]) -> dict[str, Any]:
     """Return a variable without its value."""
     targets = entry.get("target") or []
     several = [targets] if isinstance(targets, str) else list(targets)
-    updated = _moment(entry.get("updatedAt"))
+    updated = moment(entry.get("updatedAt"))
     return {
         "key": str(entry.get("key", "")),
         "target": ", ".join(several),
@@ -71,7 +72,8 @@ def variable_row(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _moment(milliseconds: Any) -> Any:
+def moment(milliseconds: Any) -> Any:
+    """Return a time in UTC; NaT for none."""
     return pd.to_datetime(milliseconds, unit="ms", utc=True)
 
 
