@@ -14,7 +14,7 @@ import pandas as pd
 
 from opslib.calls import Call
 from opslib.errors import Malformed, SourceError
-from opslib.http import ONCE, Client
+from opslib.http import ONCE, Client, failures
 from opslib.vendors.vercel_acts import team_of
 from opslib.vendors.vercel_rows import (
     deployment_row,
@@ -197,7 +197,9 @@ class Vercel(VariableReads):
         answer = self._client.fetch(path, params=self._team)
         if answer.status_code == 404:
             return None
-        document = self._client.good(answer, path).json
+        if error := failures.from_status(answer.status_code, answer.headers, "vercel", path):
+            raise error
+        document = answer.json
         if not isinstance(document, dict) or "id" not in document:
             raise Malformed("vercel answered with something else than a deployment")
         return document
