@@ -35,6 +35,9 @@ def parameters(procedure: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def digest(procedure: str) -> str:
     """Return SHA-256 over the code of a procedure's notebook, without outputs and text.
 
+    The parameters cell is left out: in JupyterLab it is edited to apply what was approved, and the
+    values that it gives are in the plan by themselves.
+
     Raises:
         ProcedureError: the notebook cannot be read.
     """
@@ -43,8 +46,12 @@ def digest(procedure: str) -> str:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError) as error:
         raise ProcedureError(f"{path}: the notebook cannot be read") from error
-    code = [_text(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    code = [_text(cell["source"]) for cell in cells if cell["cell_type"] == "code" and not _given(cell)]
     return f"sha256:{hashlib.sha256(json.dumps(code).encode()).hexdigest()}"
+
+
+def _given(cell: Mapping[str, Any]) -> bool:
+    return bool({"parameters", "injected-parameters"} & set(cell.get("metadata", {}).get("tags", ())))
 
 
 def _text(source: Any) -> str:
