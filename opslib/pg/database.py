@@ -66,7 +66,7 @@ class Database:
         row = self.table("server_facts").iloc[0]
         return {str(name): value for name, value in row.items()}
 
-    def table(self, name: str, **params: Any) -> pd.DataFrame:
+    def table(self, name: str, /, **params: Any) -> pd.DataFrame:
         """Run one packaged statement that reads.
 
         Args:
