@@ -29,6 +29,7 @@ DRIFT = Cause("env-drift", "Vercel and Doppler do not have the same variables", 
 PUBLIC = (
     "NEXT_PUBLIC_", "NUXT_PUBLIC_", "EXPO_PUBLIC_", "GATSBY_", "REACT_APP_", "VITE_", "VUE_APP_", "PUBLIC_",
 )  # fmt: skip
+SHOWN = ("name", "at_vercel", "type", "targets", "at_doppler", "note")
 _SECRET_WORDS = frozenset({"SECRET", "PRIVATE", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS", "SK"})
 _SECRET_PAIRS = frozenset({("SERVICE", "ROLE"), ("DATABASE", "URL"), ("ENCRYPTION", "KEY")})
 _SETS = "set for production"
@@ -133,6 +134,49 @@ def public(vercel: pd.DataFrame, doppler: pd.DataFrame) -> list[Finding]:
     """
     found = [_public("vercel", vercel, "key")]
     return found if frames.absent(doppler) else [*found, _public("doppler", doppler, "name")]
+
+
+def everything(
+    env: Environment,
+    vercel: pd.DataFrame,
+    doppler: pd.DataFrame,
+    deployments: pd.DataFrame,
+    built_with: pd.DataFrame,
+) -> list[Finding]:
+    """Make all findings of this module; arguments as of the single ones."""
+    return [
+        *required(env, vercel, doppler),
+        drift(vercel, doppler),
+        built(env, built_with, vercel),
+        live(vercel, deployments),
+        *public(vercel, doppler),
+    ]
+
+
+def serving(deployments: pd.DataFrame) -> str:
+    """Return the id of the deployment that serves production, or nothing where none is known."""
+    if frames.reason(deployments):
+        return ""
+    found = deployments[deployments["current"].astype(bool)]["id"]
+    return "" if found.empty else str(found.iloc[0])
+
+
+def shown(vercel: pd.DataFrame, doppler: pd.DataFrame) -> pd.DataFrame:
+    """Return what a person reads: name, at_vercel (when it was set), type, targets, at_doppler, note.
+
+    Args:
+        vercel: as `Vercel.environment_variables`.
+        doppler: as `Doppler.secret_names`.
+    """
+    if reason := frames.reason(vercel):
+        return frames.unavailable(SHOWN, reason)
+    there = vercel.rename(
+        columns={"key": "name", "updated": "at_vercel", "target": "targets", "comment": "note"}
+    )
+    both = there.merge(doppler[["name"]], on="name", how="outer", indicator="place")
+    words = {"both": "yes", "right_only": "yes", "left_only": "no"}
+    both["at_doppler"] = "" if frames.reason(doppler) else both["place"].astype(str).map(words)
+    return both[list(SHOWN)].sort_values("name", ignore_index=True)
 
 
 def leaks(names: Iterable[str]) -> list[str]:

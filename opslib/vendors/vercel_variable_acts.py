@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from opslib.acts import SECRET, Request
 from opslib.errors import Malformed, Refused
+from opslib.vendors.vercel_acts import team_of
 
 if TYPE_CHECKING:
     from opslib.http import Answer
@@ -26,11 +27,11 @@ def create(
         target: production, preview, development.
         type: encrypted, plain or sensitive.
         comment: the note beside it.
-        team: id of the team, or nothing.
+        team: id or short name of the team, or nothing.
         label: of the secret value.
     """
     body = {"key": name, "value": {SECRET: label}, "type": type, "target": list(target), "comment": comment}
-    return Request("vercel", "POST", f"/v10/projects/{quote(project)}/env", _team(team), body)
+    return Request("vercel", "POST", f"/v10/projects/{quote(project)}/env", team_of(team), body)
 
 
 def change(project: str, identity: str, *, comment: str, team: str, label: str = VALUE) -> Request:
@@ -40,23 +41,23 @@ def change(project: str, identity: str, *, comment: str, team: str, label: str =
         project: id or name of the project.
         identity: the variable's id.
         comment: the note beside it.
-        team: id of the team, or nothing.
+        team: id or short name of the team, or nothing.
         label: of the secret value.
     """
     body = {"value": {SECRET: label}, "comment": comment}
     path = f"/v9/projects/{quote(project)}/env/{quote(identity)}"
-    return Request("vercel", "PATCH", path, _team(team), body)
+    return Request("vercel", "PATCH", path, team_of(team), body)
 
 
 def delete(project: str, identity: str, *, team: str) -> Request:
     """Remove a variable by its id."""
-    return Request("vercel", "DELETE", f"/v9/projects/{quote(project)}/env/{quote(identity)}", _team(team))
+    return Request("vercel", "DELETE", f"/v9/projects/{quote(project)}/env/{quote(identity)}", team_of(team))
 
 
 def delete_created(project: str, *, team: str) -> Request:
     """Remove the variable that `create` made; its id, which nobody knows before, is put in at the end."""
     body = {"ids": [{SECRET: ID}]}
-    return Request("vercel", "DELETE", f"/v1/projects/{quote(project)}/env", _team(team), body)
+    return Request("vercel", "DELETE", f"/v1/projects/{quote(project)}/env", team_of(team), body)
 
 
 def accepted(answer: Answer) -> Answer:
@@ -75,7 +76,3 @@ def accepted(answer: Answer) -> Answer:
     errors = [entry.get("error") or {} for entry in failed if isinstance(entry, dict)]
     said = "; ".join(str(error.get("message") or error.get("code") or "no reason given") for error in errors)
     raise Refused(f"vercel did not set it: {said}")
-
-
-def _team(team: str) -> dict[str, str]:
-    return {"teamId": team} if team else {}

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from opslib import masking
-from opslib.errors import Malformed, NotNamed
+from opslib.errors import Malformed, NotNamed, SourceError
 from opslib.vendors.vercel_rows import next_page, variable_row, variables_of
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class VariableReads:
         Raises:
             NotNamed: Vercel does not tell.
         """
+        if not deployment:
+            raise SourceError("it is not known which deployment serves production")
         answer = self._client.get(f"/v13/deployments/{quote(deployment)}", params=self._team).json
         names = answer.get("env") if isinstance(answer, dict) else None
         if not isinstance(names, list) or not names:
