@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "apply": ("Change something", "changes"),
     "undo": ("Change something", "changes"),
     "plans": ("Change something", "approvals"),
+    "keys": ("Change something", "keys"),
     "history": ("What was found before", "records"),
     "show": ("What was found before", "records"),
     "report": ("What was found before", "records"),

@@ -138,7 +138,7 @@ _VERB = {"approve": "approve", "apply": "apply", "break-glass": "break the glass
 class _File(Part):
     """The file."""
 
-    people: tuple[Person, ...] = ()
+    people: Annotated[tuple[Person, ...], BeforeValidator(lambda given: given or ())] = ()
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def init(name: str, *, force: bool = False) -> PublicKey:
 
 
 def use_ssh(path: Path, *, force: bool = False) -> PublicKey:
-    """Sign with an SSH key from now on: only its public part is kept here.
+    """Sign with an SSH key from now on: only its public part is kept here. It signs once, to show it can.
 
     Args:
         path: the file `*.pub`; the private part is in an agent, or in the file beside it.
@@ -103,11 +103,12 @@ def use_ssh(path: Path, *, force: bool = False) -> PublicKey:
     Raises:
         BadKey: the file holds no Ed25519 public key.
         ConfigError: it cannot be read.
-        Refused: there is a key already.
+        Refused: there is a key already, or no agent signs with this one.
     """
     path = path.expanduser().absolute()
-    key = PublicKey(PublicKey.parse(_read(path)).text, str(path))
+    key = PublicKey(PublicKey.parse(_public_text(path)).text, str(path))
     folder = _free_folder(force)
+    _signing(key, path, path).sign(b"", "opslib-try")
     _clear(folder)
     _write(folder / _SSH, f"{key.line}\n", 0o600)
     return key
@@ -130,10 +131,18 @@ def own() -> Signer | None:
 def _lent(folder: Path) -> Signer:
     _closed(folder)
     kept = PublicKey.parse(_read(folder / _SSH))
-    source = Path(kept.comment) if kept.comment else folder / _SSH
-    return Signer(
-        kept, f"the SSH agent, or the file beside {source}", agent.signing(kept, source, folder / _SSH)
-    )
+    return _signing(kept, Path(kept.comment) if kept.comment else folder / _SSH, folder / _SSH)
+
+
+def _signing(key: PublicKey, source: Path, kept: Path) -> Signer:
+    return Signer(key, f"in the SSH agent, or beside {source}", agent.signing(key, source, kept))
+
+
+def _public_text(path: Path) -> str:
+    text = _read(path)
+    if "PRIVATE KEY" in text:
+        raise UsageError(f"{path} is the private part of a key", hint=f"give its public part: {path}.pub")
+    return text
 
 
 def _own(folder: Path) -> Signer:
