@@ -8,8 +8,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from opslib import config, doctor
+from opslib.config import overlay
 from opslib.doctor import target
 from opslib.doctor.report import Line, worst
 from opslib.sandbox import control
@@ -172,6 +174,61 @@ def test_the_sandbox_is_usable_in_every_part(sandbox: Rehearsal) -> None:
     tried = [line for line in lines if line.part in ("site", "database")]
     assert len(tried) > 5
     assert {line.status for line in tried} <= {Status.OK, Status.SKIPPED}
+
+
+def test_without_an_operator_it_says_what_cannot_be_done_and_how_to_get_one(
+    project: Project, sandbox: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is broken: looking needs none."""
+    monkeypatch.setenv("SHOP_URL", control.status()["databases"]["kulti"]["monitor"])
+    for database in ("{direct: env:SHOP_URL}", "{direct: env:SHOP_URL, operator: env:SHOP_OPERATOR_URL}"):
+        rewrite(project, database=database)
+        line = by_what(doctor.examine(project.archive, "shop", "production"))["door operator"]
+        assert line.status is Status.SKIPPED
+        assert "not applied" in line.seen and "doctor --sql" in line.hint
+
+
+@pytest.mark.parametrize(
+    "role, door, signal",
+    [
+        ("operator", Status.OK, Status.OK),
+        ("monitor", Status.OK, Status.WARNING),
+        ("admin", Status.WARNING, Status.OK),
+    ],
+)
+def test_the_operators_door_is_tried_and_its_rights_are_told(
+    project: Project,
+    sandbox: Rehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    role: str,
+    door: Status,
+    signal: Status,
+) -> None:
+    """Too little is found now and not at night; too much is said as well."""
+    state = overlay.state()
+    assert state is not None
+    addresses = {**control.status()["databases"]["kulti"], "operator": state.operators["kulti"]}
+    monkeypatch.setenv("SHOP_URL", addresses["monitor"])
+    monkeypatch.setenv("SHOP_OPERATOR_URL", addresses[role])
+    rewrite(project, database="{direct: env:SHOP_URL, operator: env:SHOP_OPERATOR_URL}")
+    found = by_what(doctor.examine(project.archive, "shop", "production"))
+    assert (found["door operator"].status, found["pg_signal_backend"].status) == (door, signal)
+
+
+def test_an_operators_door_that_is_shut_or_leads_through_a_pooler_is_a_warning(
+    project: Project, sandbox: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking still works; an act would be refused."""
+    monitor = control.status()["databases"]["kulti"]["monitor"]
+    monkeypatch.setenv("SHOP_URL", monitor)
+    rewrite(project, database="{direct: env:SHOP_URL, operator: env:SHOP_OPERATOR_URL}")
+    monkeypatch.setenv("SHOP_OPERATOR_URL", f"postgresql://u@127.0.0.1:{servers.closed_port()}/x")
+    line = by_what(doctor.examine(project.archive, "shop", "production"))["door operator"]
+    assert line.status is Status.WARNING and "refuse" in line.seen
+    monkeypatch.setattr("opslib.pg.connect._POOLER_PORT", conninfo_to_dict(monitor)["port"])
+    monkeypatch.setenv("SHOP_OPERATOR_URL", monitor)
+    line = by_what(doctor.examine(project.archive, "shop", "production"))["door operator"]
+    assert line.status is Status.WARNING and "pooler" in line.seen
 
 
 def test_placeholders_of_contacts_are_shown(sandbox: Rehearsal) -> None:

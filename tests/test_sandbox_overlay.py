@@ -77,6 +77,24 @@ def test_with_a_sandbox_it_has_its_addresses(state: Path) -> None:
     assert vercel.token is not None and vercel.token.reveal() == "vercel-token"
 
 
+def test_the_operators_door_is_none_of_those_that_looks_go_through(state: Path) -> None:
+    """Only an approved change goes in by it; its address is masked like any other."""
+    assert sandbox("kulti").operator is None
+    state.write_text(json.dumps({**STATE, "operators": {"kulti": "postgresql://o"}}))
+    env = sandbox("kulti")
+    assert env.operator is not None and env.operator.dsn.reveal() == "postgresql://o"
+    assert env.operator not in env.doors and env.operator.dsn in env.secrets()
+    assert sandbox("klutr").operator is None
+
+
+@pytest.mark.parametrize("system", config.list_systems(ROOT))
+def test_each_system_names_a_door_for_changes_of_its_own(system: str) -> None:
+    """Another reference than those for looking: one that leaks is not the other."""
+    env = config.load_system(system, ROOT).environment("production")
+    assert env.operator is not None and not env.operator.pooled
+    assert env.operator.dsn.reference not in [door.dsn.reference for door in env.doors]
+
+
 def test_a_system_that_this_sandbox_does_not_run_is_not_attached(state: Path) -> None:
     """It may have been started for one system only."""
     state.write_text(json.dumps(STATE))
