@@ -15,7 +15,7 @@ from typing import Any
 from opslib import ids
 from opslib.acts import SECRET, Opening, Statement
 from opslib.changes import Kind, Means
-from opslib.errors import OpsError, SourceError, Unreachable
+from opslib.errors import OpsError, Refused, SecretError, SourceError, Unreachable
 from opslib.gate import faults, vault
 from opslib.gate.ledger import DO, DONE, FAILED, UNDO, Ledger
 from opslib.gate.plan import Observed, Plan, Target, Values
@@ -157,6 +157,8 @@ class Applying:
         except SourceError as error:
             text = f"it could not be looked at: {error.message}"
             return Result(target.name, State.FAILED, text=text, act=way.act.text)
+        except (Refused, SecretError) as error:  # a value that the act needs is missing, or another one
+            return Result(target.name, State.FAILED, text=error.message, act=way.act.text)
 
     def _already(self, way: Target, at: str) -> Result:
         seen = self._kind.observe(way)
