@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -592,6 +593,21 @@ def test_a_lock_that_was_lost_with_its_connection_stops_the_next_act(
     with operator.lock("kulti/sandbox"):
         operator.act(leave)
     assert balance(addresses, credit) == credit["seen"] + 5
+
+
+def test_a_pooler_that_nobody_declared_is_noticed_before_an_act_under_a_lock(
+    operator: Database, addresses: dict[str, str], credit: dict[str, Any], calls: list[Call]
+) -> None:
+    """It lends another process for each transaction, and that one holds no lock."""
+    with operator.lock("kulti/sandbox"):
+        held = operator._locks["kulti/sandbox"]
+        operator._locks["kulti/sandbox"] = replace(held, backend=held.backend + 1)
+        with pytest.raises(Refused, match="another server process"):
+            operator.act(opening(credit))
+    assert balance(addresses, credit) == credit["seen"]
+    assert [(call.what, call.ok) for call in calls if call.what == "raise_credit"] == [
+        ("raise_credit", False)
+    ]
 
 
 def test_the_key_of_a_lock_is_the_same_everywhere() -> None:

@@ -16,15 +16,18 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from opslib import acts
+from opslib.acts import Opening
 from opslib.checks import connections
 from opslib.config import Door, Secret
+from opslib.errors import Refused
 from opslib.pg import Database, sql
 from opslib.sandbox import control
 from opslib.verdict import Status
 
 from .servers import closed_port
 
-SYSTEM = "kulti"
+SYSTEM = "your-app"
 NOBODY = 65534
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/opt/homebrew/bin")
 VALUES = {"int": 5, "float": 0.0, "text": ""}
@@ -101,14 +104,32 @@ def through(*doors: Door) -> Database:
     return Database(doors, application_name="opslib/pooler-test")
 
 
-def test_every_statement_runs_through_a_pooler(pooler: str) -> None:
+def test_every_statement_that_reads_runs_through_a_pooler(pooler: str) -> None:
     """A managed database may offer no other way in."""
+    reads = [statement for statement in map(sql.load, sql.names()) if statement.kind == sql.READ]
     with closing(through(door("pooler", pooler))) as database:
-        for name in sql.names():
-            statement = sql.load(name)
+        for statement in reads:
             values = {key: VALUES[kind] for key, kind in statement.params.items()}
-            assert list(database.table(name, **values)) == [column.name for column in statement.returns]
+            found = database.table(statement.name, **values)
+            assert list(found) == [column.name for column in statement.returns]
         assert database.door == "pooler"
+
+
+def test_an_act_notices_that_an_undeclared_pooler_lends_another_process_than_holds_the_lock(
+    pooler: str,
+) -> None:
+    """The connection to the pooler stays open when the server's process, and with it the lock, is gone."""
+    cancel = {
+        "pid": 0,
+        **dict.fromkeys(("backend_start", "state_change", "query_start"), "2020-01-01T00:00:00Z"),
+    }
+    leave = Opening(acts.Statement("cancel_session", cancel), "key")
+    with closing(through(door("direct", pooler))) as database, database.lock("your-app/sandbox"):
+        pid = int(database.table("server_facts")["pid"][0])
+        with psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True) as admin:
+            admin.execute("select pg_terminate_backend(%s, 5000)", [pid])
+        with pytest.raises(Refused, match="another server process"):
+            database.act(leave)
 
 
 def test_no_setting_of_ours_reaches_the_app_that_shares_the_connection(pooler: str) -> None:

@@ -29,7 +29,10 @@ OIDS = {
 }  # fmt: skip
 READS = tuple(name for name in sql.names() if sql.load(name).kind == sql.READ)
 CHANGES = re.compile(r"(insert|update|delete|with|select)\s", re.IGNORECASE)
-VALUES = {"int": 0, "float": 0.0, "text": ""}
+VALUES: dict[str, Any] = {
+    "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
+    "list": [], "json": {},
+}  # fmt: skip
 WRITES = re.compile(
     r"\b(insert|update|delete|merge|truncate|alter|create|drop|grant|copy|vacuum|analyze|call|do|lock"
     r"|nextval|setval|set_config|pg_terminate_backend|pg_cancel_backend|pg_advisory\w*|dblink\w*)\s*[(\s]",

@@ -1,19 +1,23 @@
-"""What must be right before a statement may change something: its kind, its name, its values."""
+"""What must be right before a statement may change something: kind, values, session, locks."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from opslib import acts
-from opslib.errors import ParameterError, Refused
+from opslib.errors import Malformed, ParameterError, Refused
 from opslib.pg import sql
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from opslib.pg.session import Session
+
+AGAIN = "run apply again: what was done is not repeated"
 _LOCKS = "opslib:"
 _FITTING: Mapping[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "seconds": (int, float), "bool": (bool,), "text": (str,),
@@ -48,6 +52,49 @@ def named(statement: sql.Statement, params: Mapping[str, Any]) -> None:
         wanted = ", ".join(statement.params) or "none"
         given = ", ".join(params) or "none"
         raise ParameterError(f"{statement.name} takes the parameters: {wanted}; given: {given}")
+
+
+def fits(session: Session, statement: sql.Statement) -> None:
+    """See that a statement may run on a session.
+
+    Raises:
+        Refused: it changes something, and a pooler leads there.
+        Malformed: the server is too old, or the statement cannot be asked through a pooler.
+    """
+    if session.major < statement.since:
+        raise Malformed(f"{statement.name} needs PostgreSQL {statement.since}, this is {session.major}")
+    if session.pooled and statement.kind != sql.READ:
+        raise Refused(
+            f"door {session.door} leads through a transaction pooler, where sessions are other people's",
+            hint="name a direct address, or a session pooler's, under `operator`",
+        )
+    if session.pooled and not statement.pooler:
+        raise Malformed(f"{statement.name} can't be asked through a pooler", kind="pooler")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lock that is held.
+
+    Args:
+        session: the connection that took it.
+        backend: the server's process that has it.
+    """
+
+    session: Session
+    backend: int
+
+
+def backend(locks: Mapping[str, Held], session: Session | None) -> int | None:
+    """Return the server's process that must do what is done under these locks; None without any.
+
+    Raises:
+        Refused: a connection was lost since, and its lock with it.
+    """
+    for name, held in locks.items():
+        if held.session is not session or session.lost:
+            raise Refused(f"the connection that held the lock on {name} was lost", hint=AGAIN)
+    return next((held.backend for held in locks.values()), None)
 
 
 def lock_key(name: str) -> int:

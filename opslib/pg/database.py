@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opslib.calls import Call
-from opslib.errors import Malformed, Refused, SourceError
+from opslib.errors import OpsError, Refused, SourceError
 from opslib.pg import acting, frame, sql
 from opslib.pg.connect import DoorLike, open_door
 from opslib.pg.failures import PASSING
@@ -51,7 +51,7 @@ class Database:
         self._application_name = application_name
         self._on_call = on_call or (lambda call: None)
         self._session: Session | None = None
-        self._locks: dict[str, Session] = {}
+        self._locks: dict[str, acting.Held] = {}
         self._closed_until = 0.0
         self._why_closed: SourceError | None = None
 
@@ -114,11 +114,11 @@ class Database:
             SourceError: the server did not do it.
         """
         statement, params = acting.demanded(opening.act)
-        self._still_locked()
+        backend = acting.backend(self._locks, self._session)
         session = self._opened()
-        self._fits(session, statement)
+        acting.fits(session, statement)
         opening.use()
-        return self._on(session, statement, params)
+        return self._on(session, statement, params, backend)
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -135,10 +135,11 @@ class Database:
             raise Refused(f"{name} is locked by this very run")
         key = {"key": acting.lock_key(name)}
         session = self._opened()
-        if not self._on(session, sql.load("advisory_lock"), key)["taken"].iloc[0]:
+        given = self._on(session, sql.load("advisory_lock"), key).iloc[0]
+        if not given["taken"]:
             holder = acting.held_by(self.table("advisory_holder", **key))
             raise Refused(f"{name} is being changed by {holder}", hint="wait for it to end")
-        self._locks[name] = session
+        self._locks[name] = acting.Held(session, int(given["backend"]))
         try:
             yield
         finally:
@@ -167,49 +168,29 @@ class Database:
     def _asked(self, statement: sql.Statement, params: Mapping[str, Any]) -> pd.DataFrame:
         return self._on(self._opened(), statement, params)
 
-    def _on(self, session: Session, statement: sql.Statement, params: Mapping[str, Any]) -> pd.DataFrame:
+    def _on(
+        self,
+        session: Session,
+        statement: sql.Statement,
+        params: Mapping[str, Any],
+        backend: int | None = None,
+    ) -> pd.DataFrame:
         """Run a statement of any kind on one session, and record it."""
-        self._fits(session, statement)
+        acting.fits(session, statement)
         text = statement.text_for(session.major)
         asked = text if statement.kind == sql.READ else f"{text}\n{sorted(params.items())}"
         read = partial(frame.build, statement)
         started = time.perf_counter()
         try:
             if statement.kind == sql.WRITE:
-                found = session.act(text, params, read)
+                found = session.act(text, params, read, backend)
             else:
                 found = read(*session.run(text, params))
-        except SourceError as error:
+        except OpsError as error:
             self._record(session.door, statement.name, None, started, error.message, asked)
             raise
         self._record(session.door, statement.name, len(found), started, "", asked)
         return found
-
-    def _fits(self, session: Session, statement: sql.Statement) -> None:
-        """See that a statement may run on a session.
-
-        Raises:
-            Refused: it changes something, and a pooler leads there.
-            Malformed: the server is too old, or the statement cannot be asked through a pooler.
-        """
-        if session.major < statement.since:
-            raise Malformed(f"{statement.name} needs PostgreSQL {statement.since}, this is {session.major}")
-        if session.pooled and statement.kind != sql.READ:
-            raise Refused(
-                f"door {session.door} leads through a transaction pooler, where sessions are other people's",
-                hint="name a direct address, or a session pooler's, under `operator`",
-            )
-        if session.pooled and not statement.pooler:
-            raise Malformed(f"{statement.name} can't be asked through a pooler", kind="pooler")
-
-    def _still_locked(self) -> None:
-        """See that each lock is held by the session that will act: a lost connection is a lost lock."""
-        for name, session in self._locks.items():
-            if session is not self._session or session.lost:
-                raise Refused(
-                    f"the connection that held the lock on {name} was lost",
-                    hint="run apply again: what was done is not repeated",
-                )
 
     def _give_back(self, session: Session, key: Mapping[str, int]) -> None:
         """Give a lock back; where that fails, ending the session does."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opslib.errors import SourceError, Unreachable
+from opslib.errors import Refused, SourceError, Unreachable
 from opslib.pg.failures import failed_statement
 
 if TYPE_CHECKING:
@@ -95,21 +95,31 @@ class Session:
                 self._set(_FOR_TRANSACTION, local=True)
                 return self._ask(text, params)
 
-    def act(self, text: str, params: Mapping[str, Any], read: Callable[[Names, Rows], Answer]) -> Answer:
+    def act(
+        self,
+        text: str,
+        params: Mapping[str, Any],
+        read: Callable[[Names, Rows], Answer],
+        backend: int | None = None,
+    ) -> Answer:
         """Run one statement that changes something, in a transaction of its own, once.
 
         Args:
             text: the statement, from a packaged file.
             params: values for its parameters.
             read: makes the answer of names and rows; what it raises undoes the change.
+            backend: the server's process that holds the locks, where there are any.
 
         Raises:
+            Refused: another process would do it: a transaction pooler that nobody declared.
             SourceError: it was not done; of kind `lost`, nobody knows whether it was.
         """
         try:
             with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
                 self._connection.execute("set transaction read write")
+                if backend is not None and self._ask("select pg_backend_pid()", {})[1] != [(backend,)]:
+                    raise Refused(f"door {self.door} leads to another server process than holds the lock")
                 return read(*self._ask(text, params))
         except SourceError as error:
             if not self.lost:
