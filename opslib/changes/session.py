@@ -214,8 +214,8 @@ def _numbers(chosen: Sequence[Pick]) -> dict[str, int]:
     return {
         "sessions": len(chosen),
         "applications": len({pick.row["application"] for pick in chosen}),
-        "transactions rolled back": _transactions(chosen),
-        "oldest, in seconds": int(max((pick.row["in_state"] for pick in chosen), default=0)),
+        "open transactions": _transactions(chosen),
+        "seconds in its state at most": int(max((pick.row["in_state"] for pick in chosen), default=0)),
     }
 
 

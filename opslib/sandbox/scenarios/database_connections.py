@@ -102,9 +102,10 @@ def _storm(world: World, system: str) -> None:
     table, key = BUSY_TABLES[system]
     holder = stack.enter_context(closing(open_as_app(world.databases, system, _HOLDER)))
     holder.execute("begin")
-    holder.execute(f"lock table {table} in access exclusive mode".encode())
-    # Changes nothing even if somebody ends the holder and lets it through.
-    altering = f"alter table {table} alter column {key} set statistics -1"
+    # As after a write: by itself it holds up no reader.
+    holder.execute(f"lock table {table} in row exclusive mode".encode())
+    # Changes nothing even if somebody ends the holder and lets it through: a key is never null.
+    altering = f"alter table {table} alter column {key} set not null"
     stack.enter_context(closing(Busy(open_as_app(world.databases, system, _ALTERING), altering)))
     until(lambda: _waiting(world, system) >= 1, f"the migration to queue in {system}")
     for _ in range(6):
