@@ -36,7 +36,11 @@ class Request:
 
     @property
     def text(self) -> str:
-        """The act in one line."""
+        """The act in one line; of a GraphQL request, which has but one address, the operation."""
+        body = self.body if isinstance(self.body, Mapping) else {}
+        if "operationName" in body:
+            given = ", ".join(f"{name}={value}" for name, value in body.get("variables", {}).items())
+            return f"{self.method} {self.source}:{self.path} {body['operationName']}({given})"
         return f"{self.method} {self.source}:{self.path}"
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opslib.config import rehearsal
 from opslib.errors import SourceError
 from opslib.http import ONCE, Client
+from opslib.sandbox.container import Service
 from opslib.sandbox.flags import Features, nowhere
 from opslib.sandbox.hosting import Deployment, Project
 
@@ -89,6 +90,8 @@ class App:
         delays: who wants answers to be late -> by how many milliseconds.
         odd_json: who wants health endpoints to answer 200 with something else than promised.
         features: what lies behind its flags; a broken one fails for whom its flag lets through.
+        backend: where it has a service of its own for its backend, that; the site hands on to it whatever
+            is no page.
     """
 
     system: System
@@ -100,6 +103,7 @@ class App:
     delays: dict[str, int] = field(default_factory=dict)
     odd_json: set[str] = field(default_factory=set)
     features: Features = field(default_factory=lambda: Features(nowhere))
+    backend: Service | None = None
 
     @property
     def delay_s(self) -> float:
@@ -153,14 +157,17 @@ class App:
         ]
 
     def _answer(self, endpoint: Endpoint, deployment: Deployment) -> Reply:
+        page = not (endpoint.expect or endpoint.pool or endpoint.version_field)
+        if self.backend and self.backend.serving.broken and not page:
+            return Reply(500, '{"detail": "Internal Server Error"}', JSON)
         works = {
             "database": self._database_answers(),
             **{name: self._vendor_answers(name) for name in self.needs},
         }
         well = all(works.values())
-        if not (endpoint.expect or endpoint.pool or endpoint.version_field):
-            page = f"<!doctype html><title>{self.system.title}</title><h1>{self.system.title}</h1>"
-            return Reply(200, page) if well else Reply(503, "<h1>503</h1><p>Please try again</p>")
+        if page:
+            html = f"<!doctype html><title>{self.system.title}</title><h1>{self.system.title}</h1>"
+            return Reply(200, html) if well else Reply(503, "<h1>503</h1><p>Please try again</p>")
         if self.odd_json:
             return Reply(200, '{"ok": true}', JSON)
         document: dict[str, Any] = {}
@@ -185,7 +192,8 @@ class App:
 
     def _version(self, endpoint: Endpoint, deployment: Deployment) -> str:
         accepted = endpoint.expect.get(endpoint.version_field or "", ())
-        return next((value for value in accepted if value != "*"), deployment.commit)
+        commit = self.backend.serving.commit if self.backend else deployment.commit
+        return next((value for value in accepted if value != "*"), commit)
 
     def _database_answers(self) -> bool:
         import psycopg

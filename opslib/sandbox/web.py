@@ -22,8 +22,9 @@ from opslib import config
 from opslib.config import Secret, System
 from opslib.config.limits import defaults
 from opslib.errors import SandboxError, UnknownName
-from opslib.sandbox import flags, hosting, simulators
+from opslib.sandbox import container, flags, hosting, simulators
 from opslib.sandbox.apps import DEFAULT_POOL, App, Pool
+from opslib.sandbox.container import Service
 from opslib.sandbox.hosting import Project
 from opslib.sandbox.listener import Listener
 from opslib.sandbox.names import DOMAIN, NameServer, Records
@@ -71,6 +72,7 @@ class Web:
         self._listeners: dict[str, Listener] = {}
         self._apps: dict[str, App] = {}
         self._projects: dict[str, Project] = {}
+        self._services: dict[str, Service] = {}
         self._simulators: dict[str, Simulator] = {}
         self._systems = [config.load_system(name) for name in databases.systems]
         self._vendors = _vendors(self._systems)
@@ -121,6 +123,14 @@ class Web:
             UnknownName: there is none.
         """
         return _known(self._projects, system, "project")
+
+    def service(self, system: str) -> Service:
+        """Return the container service that a system's backend runs in.
+
+        Raises:
+            UnknownName: it has none.
+        """
+        return _known(self._services, system, "container service")
 
     def vendor(self, name: str) -> VendorState:
         """Return the state of a vendor.
@@ -183,6 +193,9 @@ class Web:
         dsn = self._databases.dsn(name, "app")
         app = App(system, self._projects[name], dsn, self.vendors, _pool(system, dsn))
         app.features = flags.read_by(system, lambda: app.dsn, self._at_posthog)
+        if "railway" in system.vendors:
+            names = [variable.name for variable in system.variables if variable.where == "backend"]
+            app.backend = self._services[name] = container.service(name, names)
         self._apps[name] = app
         await listener.open()
         self.apps[name] = listener.url
@@ -194,7 +207,7 @@ class Web:
 
     def _estate(self) -> simulators.Estate:
         systems = {system.name: system for system in self._systems}
-        return simulators.Estate(systems, self._projects, self._vendors)
+        return simulators.Estate(systems, self._projects, self._vendors, self._services)
 
     def _responder(self, name: str) -> Any:
         async def respond(request: Request) -> Response:

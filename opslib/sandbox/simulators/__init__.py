@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from opslib.config import System
+from opslib.sandbox.container import Service
 from opslib.sandbox.hosting import Project
 from opslib.sandbox.simulated import VendorState
 
@@ -28,11 +29,13 @@ class Estate:
         systems: the rehearsed systems, by name.
         projects: the hosting vendor's projects, by system.
         vendors: outages, tokens and pages of all vendors, by name.
+        services: the container services, by system, of those that have one.
     """
 
     systems: Mapping[str, System]
     projects: Mapping[str, Project]
     vendors: Mapping[str, VendorState]
+    services: Mapping[str, Service] = field(default_factory=dict)
 
 
 class Simulator(Protocol):
