@@ -104,7 +104,7 @@ def environment(evidence: Evidence) -> Finding:
     why = (
         "set it for production, then deploy again: a running deployment keeps the variables it was built with"
     )
-    return Finding("environment", status, "", seen, "", expected, why, cause=VARIABLE)
+    return Finding("environment", status, "", seen, "", expected, why, "env-vars", VARIABLE)
 
 
 def database(evidence: Evidence) -> list[Finding]:
