@@ -17,10 +17,11 @@ import pandas as pd
 from opslib import site
 from opslib.acts import SECRET, Request
 from opslib.changes import variable_plan
-from opslib.changes.variable_wish import DOPPLER, Wish, back_to, mark_in, same, wish
+from opslib.changes.variable_wish import DOPPLER, Wish, same, wish
 from opslib.config import Secret
-from opslib.errors import Forbidden, Refused, SourceError
+from opslib.errors import Forbidden, Refused, SecretError, SourceError
 from opslib.gate.plan import Observed, Target
+from opslib.vendors.vercel_notes import back_to, mark_in
 from opslib.vendors.vercel_variable_acts import BEFORE, ID, VALUE
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ class Variables:
         """Return the value to be set, and what a way back must look up first.
 
         Raises:
-            Refused: the value is not the one that was planned.
-            SecretError: it cannot be had.
+            Refused: the value is not the one that was planned, or cannot be had.
         """
         found: dict[str, str] = {}
         if _asks(target.act, VALUE):
@@ -105,11 +105,13 @@ class Variables:
 
     def _planned_value(self) -> str:
         reference = Secret.parse(self._settings["reference"], self._settings["name"])
-        value = reference.reveal()
+        try:
+            value = reference.reveal()
+        except SecretError as error:
+            again = f"the value must be given again (opslib apply ... --stdin asks for it): {error.message}"
+            raise Refused(again) from error
         if not same(value, self._settings["salt"], self._settings["digest"]):
-            raise Refused(
-                "the value given now is not the one that was planned", hint="give the same, or plan again"
-            )
+            raise Refused("the value given now is not the one that was planned")
         return value
 
     def _is_planned(self, value: str | None) -> bool:

@@ -10,10 +10,11 @@ import pandas as pd
 
 from opslib import frames, ids
 from opslib.acts import Request
-from opslib.changes.variable_wish import DOPPLER, VERCEL, Wish, noted
+from opslib.changes.variable_wish import DOPPLER, VERCEL, Wish
 from opslib.checks.variables import leaks
 from opslib.gate.plan import Draft, Risk, Target
 from opslib.vendors import doppler_acts, vercel_acts, vercel_variable_acts
+from opslib.vendors.vercel_notes import noted
 from opslib.vendors.vercel_variables import UNREADABLE
 from opslib.verdict import Finding, Status
 
@@ -128,7 +129,7 @@ def _draft(env: Environment, wish: Wish, seen: Seen, targets: list[Target]) -> D
         targets=tuple(targets),
         risk=Risk.HIGH,
         blast=_blast(wish, targets),
-        numbers={"variables": 1 if wish.name else 0, "deployments": sum(map(_is_build, targets))},
+        numbers=_numbers(targets),
         not_undoable=_not_undoable(targets),
         undo=_undo(targets),
         left_out=left_out,
@@ -232,6 +233,12 @@ def _blast(wish: Wish, targets: list[Target]) -> str:
     return _NOT_YET if wish.where == VERCEL else "nobody, unless something takes its variables from Doppler"
 
 
+def _numbers(targets: list[Target]) -> dict[str, int]:
+    built = sum(map(_is_build, targets))
+    counts = {"variables": len(targets) - built, "deployments": built}
+    return {what: count for what, count in counts.items() if count}
+
+
 def _not_undoable(targets: list[Target]) -> tuple[str, ...]:
     sealed = [target.name for target in targets if target.undo is None]
     return tuple(
@@ -250,7 +257,7 @@ def _late(seen: Seen) -> bool:
     if frames.reason(seen.vercel) or frames.reason(seen.deployments):
         return False
     serving = seen.deployments[seen.deployments["current"].astype(bool)]
-    return not serving.empty and bool((seen.vercel["updated"] > serving.iloc[0]["created"]).any())
+    return not serving.empty and bool((seen.vercel["since"] > serving.iloc[0]["created"]).any())
 
 
 def _row(seen: Seen, name: str) -> dict[str, Any] | None:

@@ -17,8 +17,6 @@ VERCEL, DOPPLER = "vercel", "doppler"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Costly on purpose (about 0.1 s and 32 MB a guess): the digest is in the plan, which many may read.
 _COST = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26}
-_OURS = re.compile(r"(?:^|; )opslib (back to )?(\S+)$")
-_LONGEST_COMMENT = 500
 
 
 @dataclass(frozen=True)
@@ -88,27 +86,3 @@ def digest_of(value: str, salt: str) -> str:
 def same(value: str, salt: str, digest: str) -> bool:
     """Tell whether a value is the one that a digest was made of."""
     return hmac.compare_digest(digest_of(value, salt), digest)
-
-
-def noted(comment: str, note: str) -> str:
-    """Return a variable's comment with our note at its end, in place of an earlier one of ours.
-
-    Args:
-        comment: what stands there.
-        note: a mark, or `back to <time>` where a former value comes back.
-    """
-    own = f"opslib {note}"
-    kept = _OURS.sub("", comment)[: _LONGEST_COMMENT - len(own) - 2]
-    return f"{kept}; {own}" if kept else own
-
-
-def mark_in(comment: str) -> str:
-    """Return the mark that our note in a comment has, or nothing."""
-    found = _OURS.search(comment)
-    return found[2] if found and not found[1] else ""
-
-
-def back_to(comment: str) -> str:
-    """Return the time of the value that was brought back, as our note has it, or nothing."""
-    found = _OURS.search(comment)
-    return found[2] if found and found[1] else ""

@@ -79,7 +79,7 @@ def built(env: Environment, built_with: pd.DataFrame, vercel: pd.DataFrame) -> F
 
 
 def live(vercel: pd.DataFrame, deployments: pd.DataFrame) -> Finding:
-    """Find whether the serving deployment is newer than every change of a variable.
+    """Find whether the serving deployment is newer than every value of a variable.
 
     Args:
         vercel: as `Vercel.environment_variables`.
@@ -93,7 +93,7 @@ def live(vercel: pd.DataFrame, deployments: pd.DataFrame) -> Finding:
     if serving.empty:
         return compare.unknown("live", "no deployment serves production", expected=expected)
     made = pd.Timestamp(serving.iloc[0]["created"])
-    late = sorted(vercel[vercel["updated"] > made]["key"])
+    late = sorted(vercel[vercel["since"] > made]["key"])
     if not late:
         return Finding("live", Status.OK, "", f"built {made:%Y-%m-%d %H:%M} UTC", "", expected)
     seen = f"{', '.join(late)} changed after {made:%Y-%m-%d %H:%M} UTC"

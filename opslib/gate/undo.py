@@ -49,7 +49,7 @@ def reverse(plan: Plan, changes: Changes, *, minutes: float, by: Mapping[str, An
         blast="what was there before the change comes back",
         numbers={"targets": len(ways)},
         not_undoable=tuple(f"{name} stays as it is: nothing brings it back" for name in fixed),
-        undo=(f"plan {plan.draft.title.lower()} again",),
+        undo=(f"plan it again: {plan.draft.title}",),
         settings=plan.draft.settings,
     )
     return replace(

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from opslib.errors import Malformed
+from opslib.vendors.vercel_notes import back_to
 
 
 def next_page(page: Any) -> dict[str, int] | None:
@@ -60,14 +61,16 @@ def variable_row(entry: dict[str, Any]) -> dict[str, Any]:
     """Return a variable without its value."""
     targets = entry.get("target") or []
     several = [targets] if isinstance(targets, str) else list(targets)
-    updated = moment(entry.get("updatedAt"))
+    updated, comment = moment(entry.get("updatedAt")), str(entry.get("comment") or "")
+    dated = pd.to_datetime(back_to(comment), utc=True, errors="coerce")
     return {
         "key": str(entry.get("key", "")),
         "target": ", ".join(several),
         "type": entry.get("type", ""),
         "updated": updated,
         "id": str(entry.get("id", "")),
-        "comment": str(entry.get("comment") or ""),
+        "since": updated if pd.isna(dated) else dated,
+        "comment": comment,
         "managed": bool(entry.get("configurationId")),
     }
 

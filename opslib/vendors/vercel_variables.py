@@ -14,7 +14,7 @@ from opslib.vendors.vercel_rows import next_page, variable_row, variables_of
 if TYPE_CHECKING:
     from opslib.http import Client
 
-VARIABLES = ("key", "target", "type", "updated", "id", "comment", "managed")
+VARIABLES = ("key", "target", "type", "updated", "id", "since", "comment", "managed")
 BUILT_WITH = ("name",)
 # Vercel gives these out to nobody.
 UNREADABLE = ("sensitive", "secret", "system")
@@ -42,8 +42,9 @@ class VariableReads:
             target: production, preview or development.
 
         Returns:
-            Columns `VARIABLES`: target (comma-separated), updated (UTC), comment (somebody's note),
-            managed (an integration sets it, and would set it again).
+            Columns `VARIABLES`: target (comma-separated), updated (UTC), since (the time that its value
+            dates from: earlier than updated where opslib has set a former value back), comment
+            (somebody's note), managed (an integration sets it, and would set it again).
         """
         path = f"/v10/projects/{quote(self._project)}/env"
         pages = self._client.pages(path, self._team, next_page)
