@@ -242,7 +242,6 @@ def _unreadable(path: Path, error: OSError) -> ConfigError:
 def _write(path: Path, text: str, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        os.fchmod(handle, mode)
         file.write(text)
         file.flush()
         os.fsync(handle)
