@@ -61,6 +61,12 @@ class Features:
         self._one_at_a_time = threading.Lock()
         self.broken: dict[str, str] = {}
 
+    def spoil(self, who: str, flag: str) -> None:
+        """Let the feature behind a flag fail; requests are counted anew, so that each rehearsal is alike."""
+        with self._one_at_a_time:
+            self._asked.clear()
+            self.broken[who] = flag
+
     def fail(self, path: str) -> bool:
         """Tell whether a request of a page meets a broken feature; each call is one request."""
         if not self.broken:

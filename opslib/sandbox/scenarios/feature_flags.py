@@ -23,9 +23,9 @@ def _roll_out_bad_code(world: World, system: str) -> None:
         _widen_at_posthog(world, system, flag)
     else:
         _widen_in_the_database(world, system, flag)
-    broken = world.web.app(system).features.broken
-    broken[_NAME] = flag
-    world.hold(_NAME, system).callback(broken.pop, _NAME)
+    features = world.web.app(system).features
+    features.spoil(_NAME, flag)
+    world.hold(_NAME, system).callback(features.broken.pop, _NAME)
 
 
 def _widen_at_posthog(world: World, system: str, flag: str) -> None:
