@@ -1,0 +1,117 @@
+"""Every procedure that changes something, for real: fault, plan, approval, change, the same probe, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.cli.app import cli
+from opslib.gate import faults
+from opslib.sandbox import control
+from tests.acting import CANARY, Case, applied, arrived, perform, planned, ready, states
+
+STORM = Case("database-connections", "lock-storm", "kulti", vendors=("database",))
+FLAG = Case("feature-flags", "bad-feature", "your-app", vendors=("database",))
+SWITCH = Case("feature-flags", "bad-feature", "klutr", vendors=("posthog",))
+ROLLBACK = Case("rollback", "bad-deploy", "kulti")
+VARIABLE = Case(
+    "env-vars", "env-var-missing", "klutr", {"name": "OPENAI_API_KEY"}, vendors=("vercel",), secret=True
+)
+CASES = (STORM, FLAG, SWITCH, ROLLBACK, VARIABLE)
+# One of each procedure: where the process is killed does not depend on the store behind it.
+KILLED = (STORM, FLAG, ROLLBACK, VARIABLE)
+
+
+@pytest.fixture
+def archive(sandbox: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An archive in the running sandbox, and a key to approve with."""
+    ready(monkeypatch, tmp_path)
+    yield tmp_path
+
+
+def failing(document: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the findings that are not ok, for the message of a failed test."""
+    return [found for found in document["findings"] if found["status"] not in ("ok", "skipped")]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_fault_is_planned_approved_mended_and_found_mended(archive: Path, case: Case) -> None:
+    """The exit code is what the same probe says afterwards; done twice is done once."""
+    control.break_(case.scenario, case.system)
+    document = planned(case, archive)
+    assert document["verdict"] == "critical", failing(document)
+    before = arrived(case)
+    after = applied(case, document, archive)
+    assert after["verdict"] == "ok", failing(after)
+    assert set(states(after)) == {"done"}
+    assert arrived(case) - before == len(document["plan"]["targets"])
+    again = applied(case, document, archive)
+    assert again["verdict"] == "ok", failing(again)
+    assert set(states(again)) == {"already done"}
+    assert arrived(case) - before == len(document["plan"]["targets"])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_dry_run_changes_nothing(archive: Path, case: Case) -> None:
+    """Counted where acts would arrive."""
+    control.break_(case.scenario, case.system)
+    before = arrived(case)
+    perform(case.procedure, case.system, archive, **case.parameters)
+    assert arrived(case) == before
+
+
+@pytest.mark.parametrize("point", faults.POINTS)
+@pytest.mark.parametrize("case", KILLED, ids=str)
+def test_killed_anywhere_and_applied_again_each_act_arrives_exactly_once(
+    archive: Path, case: Case, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9 of the kernel in the middle of a change, at a real server."""
+    control.break_(case.scenario, case.system)
+    document = planned(case, archive)
+    before = arrived(case)
+    monkeypatch.setenv(faults.VARIABLE, point)
+    cut = applied(case, document, archive)
+    assert (cut["verdict"], cut["cause"]["id"]) == ("unknown", "kernel-died")
+    monkeypatch.delenv(faults.VARIABLE)
+    after = applied(case, document, archive)
+    assert after["verdict"] == "ok", failing(after)
+    assert set(states(after)) <= {"done", "already done"}
+    assert arrived(case) - before == len(document["plan"]["targets"])
+
+
+@pytest.mark.parametrize("case", (FLAG, SWITCH, ROLLBACK, VARIABLE), ids=str)
+def test_undo_brings_back_what_was_and_proves_it(archive: Path, case: Case) -> None:
+    """Also the fault: the probe says so, and the ledger says that each target is as it was."""
+    control.break_(case.scenario, case.system)
+    document = planned(case, archive)
+    after = applied(case, document, archive)
+    assert after["verdict"] == "ok", failing(after)
+    code = cli.main(["undo", after["run_id"], "--json"], standalone_mode=False)
+    assert code == 2, "the fault is back"
+    later = perform(case.procedure, case.system, archive, **case.parameters)
+    assert later["cause"]["id"] == document["cause"]["id"], failing(later)
+
+
+def test_what_cannot_be_undone_says_so_before_it_is_approved(archive: Path) -> None:
+    """An ended session is ended."""
+    control.break_(STORM.scenario, STORM.system)
+    document = planned(STORM, archive)
+    from opslib.archive.changes import Changes
+
+    plan = Changes(archive).plan(document["plan"]["digest"])
+    assert plan["not_undoable"] and all(target["undo"] is None for target in plan["targets"])
+
+
+def test_a_secret_value_is_in_nothing_that_was_written(archive: Path, sandbox: Any) -> None:
+    """Archive, home, spool, logs: planned, applied, undone."""
+    control.break_(VARIABLE.scenario, VARIABLE.system)
+    document = planned(VARIABLE, archive)
+    after = applied(VARIABLE, document, archive)
+    assert after["verdict"] == "ok", failing(after)
+    cli.main(["undo", after["run_id"], "--json"], standalone_mode=False)
+    written = [path for root in (archive, sandbox.home) for path in root.rglob("*") if path.is_file()]
+    assert len(written) > 10
+    assert not [path for path in written if CANARY.encode() in path.read_bytes()]
