@@ -292,6 +292,34 @@ def _review(office: Office, plan: Plan) -> None:
     )
 
 
+def test_alone_at_night_a_known_person_may_break_the_glass_for_what_needs_two(office: Office) -> None:
+    """Also outside the hours; another person reviews it afterwards."""
+    policy = office.root / "parameters" / "policy.yml"
+    other_day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a")
+    policy.write_text(
+        f"environments: {{production: {{high: other, hours: {{high: {other_day} 03:00-03:01 UTC}}}}}}\n"
+    )
+    people = office.root / "parameters" / "people.yml"
+    people.write_text(
+        people.read_text().replace("name: Ada,", "name: Ada, may: [approve, apply, break-glass],")
+    )
+    plan = office.plan(draft(target("a", "1", "2"), risk=Risk.HIGH))
+    office.become("bob")
+    office.approve(plan)
+    office.become("ada")
+    assert "allowed at" in refusal(office, plan)
+    office.approve(plan, break_glass=True)
+    allowed = authority.allow(plan, office.env(), office.changes, datetime.now(UTC))
+    assert allowed.approved_by == ("bob", "ada")
+
+
+def test_who_may_not_apply_applies_nowhere(office: Office) -> None:
+    """A known person without that right is not taken for an unknown one."""
+    people = office.root / "parameters" / "people.yml"
+    people.write_text(people.read_text().replace("name: Ada,", "name: Ada, may: [approve],"))
+    assert "ada may not apply" in refusal(office, office.plan(draft(target("a", "1", "2")), "staging"))
+
+
 def test_nobody_breaks_the_glass_without_the_right_to(office: Office) -> None:
     """people.yml gives it to few."""
     plan = office.plan(draft(target("a", "1", "2"), risk=Risk.BREAK_GLASS))

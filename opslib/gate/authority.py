@@ -72,14 +72,12 @@ def allow(plan: Plan, env: config.Environment, changes: Changes, now: datetime) 
     if len(plan.draft.targets) > rule.maximum_targets:
         text = f"it has {len(plan.draft.targets)} targets; {rule.maximum_targets} are allowed in {env.name}"
         raise _refused(plan, text, "plan fewer at a time, or change parameters/policy.yml")
-    if need != BREAK_GLASS and not rule.open_at(now):
-        raise _refused(plan, f"changes of this risk are allowed at {rule.hours}", "wait, or break the glass")
     applier = _own(env, now)
     if plan.undoes:
         covered = _covered(plan, env, changes, rule, now)
         if covered:
             return Authority(need, *covered, applied_by=applier, settle_only=settle_only)
-    return _approved(plan, env, changes, need, applier, now, settle_only)
+    return _approved(plan, env, changes, rule, applier, now, settle_only)
 
 
 def needed(need: str, env: config.Environment) -> str:
@@ -133,14 +131,13 @@ def _approved(
     plan: Plan,
     env: config.Environment,
     changes: Changes,
-    need: str,
+    rule: config.Rule,
     applier: str,
     now: datetime,
     settle: bool,
 ) -> Authority:
+    need = needed(rule.need, env)
     asked = requested(plan, env, changes)
-    if need == NONE:
-        return Authority(need, requested_by=asked, applied_by=applier, settle_only=settle)
     good: list[tuple[Signed, str]] = []
     reasons: list[str] = []
     for number, document in enumerate(changes.approvals(plan.digest), 1):
@@ -150,16 +147,24 @@ def _approved(
             good.append((signed, digest_of(document)))
         except Refused as error:
             reasons.append(f"approval {number}: {error.message}")
-    if need == OTHER and not asked and good:
+    glass = any(_glass(signed) for signed, _ in good)
+    if not (glass or need == BREAK_GLASS or rule.open_at(now)):
+        text = f"changes of this risk are allowed at {rule.hours}"
+        raise _refused(plan, text, f"wait, or in an emergency: opslib approve {plan.short} --break-glass ...")
+    if need == OTHER and not asked and good and not glass:
         raise _refused(
             plan, "whoever made it has not signed it, so nobody can be told apart from them", _KEYS
         )
-    if not good:
-        raise _refused(
-            plan, "; ".join([_WANTED[need], *reasons]), f"opslib approve {plan.short} --reason ..."
-        )
+    if need != NONE and not good:
+        text = "; ".join([_WANTED[need], *reasons])
+        raise _refused(plan, text, f"opslib approve {plan.short} --reason ...")
     people = tuple(dict.fromkeys(signed.person.id for signed, _ in good))
     return Authority(need, people, tuple(digest for _, digest in good), asked, applier, settle)
+
+
+def _glass(signed: Signed) -> bool:
+    """Tell whether an approval breaks the glass: it counts for anything, and somebody reviews it after."""
+    return bool(signed.statement.get("break_glass"))
 
 
 _KEYS = "opslib keys init, then plan again"
@@ -185,11 +190,11 @@ def _holds(
     if (stated["system"], stated["environment"]) != (plan.system, plan.environment):
         raise Refused(f"it is for {stated['system']} ({stated['environment']})")
     name = signed.person.id
-    signed.person.must("break-glass" if stated.get("break_glass") else "approve")
-    if need == OTHER and name in others:
+    signed.person.must("break-glass" if _glass(signed) else "approve")
+    if need == OTHER and name in others and not _glass(signed):
         did = "made the plan" if name == others[0] else "applies it"
         raise Refused(f"{name} {did}, and another person must approve it")
-    if need == BREAK_GLASS and not stated.get("break_glass"):
+    if need == BREAK_GLASS and not _glass(signed):
         raise Refused(f"{name} approved it, but this needs the glass broken (--break-glass)")
 
 
@@ -208,11 +213,11 @@ def _own(env: config.Environment, now: datetime) -> str:
         return ""
     try:
         person = signing.person(signer.public, now, env)
-        person.must("apply")
     except Refused:
         if env.production:
             raise
         return ""
+    person.must("apply")
     return person.id
 
 
@@ -248,7 +253,7 @@ def review_due(plan: Plan, env: config.Environment, changes: Changes) -> bool:
         return False
     documents = changes.approvals(plan.digest)
     approvals = _valid(documents, APPROVAL, plan, env)
-    broke = {signed.person.id for signed in approvals if signed.statement.get("break_glass")}
+    broke = {signed.person.id for signed in approvals if _glass(signed)}
     return bool(broke) and not {signed.person.id for signed in _valid(documents, REVIEW, plan, env)} - broke
 
 
