@@ -240,6 +240,8 @@ class Applying:
                 return self._ended(target, way, act, DONE, text or _said(seen))
             if why and not seen.pending and seen.fits(way.before):
                 return self._ended(target, way, act, FAILED, f"no answer, and nothing changed: {why}")
+            if seen.failed and not seen.pending:
+                return self._ended(target, way, act, FAILED, _said(seen))
             if time.monotonic() >= deadline:
                 raise Unclear(f"{why or 'it was accepted'}; after {self._kind.PATIENCE_S:g} s: {_said(seen)}")
             self._progress(f"{target.name}: {_said(seen)}")

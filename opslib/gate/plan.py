@@ -125,11 +125,13 @@ class Observed:
         values: the same names as in the target's `before` and `after`; empty when it is gone.
         pending: the change is under way and not finished.
         text: what was seen, for a person.
+        failed: the change was begun there, and did not work; waiting longer would not help.
     """
 
     values: Values
     pending: bool = False
     text: str = ""
+    failed: bool = False
 
     def fits(self, expected: Values) -> bool:
         """Tell whether everything expected holds now."""
