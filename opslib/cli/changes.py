@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 INPUT = "OPSLIB_INPUT"
 LATEST = "latest"
+_LOOK_S = 60.0  # on a slow site, one look at what a step does to users
 from_stdin = click.option(
     "--stdin", "from_stdin", is_flag=True, help="Read a secret value from stdin, or ask for it without echo."
 )
@@ -140,7 +141,7 @@ def _apply(plan: Plan, folder: Path, as_json: bool) -> int:
     authority.allow(plan, env, Changes(folder), ids.now())
     chosen = catalog.load().get(plan.procedure)
     parameters = {**plan.parameters, "dry_run": False, "approval": plan.digest}
-    document = _attempt(chosen, env, parameters, folder, as_json)
+    document = _attempt(chosen, env, parameters, folder, as_json, longer_s=_watched_s(plan))
     if as_json:
         output.emit(document)
     else:
@@ -149,16 +150,26 @@ def _apply(plan: Plan, folder: Path, as_json: bool) -> int:
     return verdicts.code(document)
 
 
+def _watched_s(plan: Plan) -> float:
+    """Return for how long its steps are watched: nothing may cut it off between two of them."""
+    settings = plan.draft.settings
+    if "watch_seconds" not in settings:
+        return 0.0
+    return len(plan.draft.targets) * (_LOOK_S + float(settings["watch_seconds"]))
+
+
 def _attempt(
-    procedure: Any, target: Environment, parameters: dict[str, Any], folder: Path, as_json: bool
-) -> dict[str, Any]:
+    procedure: Any, target: Environment, parameters: dict[str, Any], folder: Path, as_json: bool, *,
+    longer_s: float = 0.0,
+) -> dict[str, Any]:  # fmt: skip
     from opslib.runner import attempt
-    from opslib.runner.request import Request
+    from opslib.runner.request import CELL_TIMEOUT_S, RUN_TIMEOUT_S, Request
 
     line = output.progress(not as_json)
     request = Request(
         procedure=procedure, system=target.system.name, environment=target.name, parameters=parameters,
-        archive=folder, trigger="manual", progress=line,
+        archive=folder, trigger="manual", progress=line, cell_timeout_s=CELL_TIMEOUT_S + longer_s,
+        run_timeout_s=RUN_TIMEOUT_S + longer_s,
     )  # fmt: skip
     document = attempt.attempt(request, target)
     line("")

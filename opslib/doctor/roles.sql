@@ -82,8 +82,10 @@ alter role opslib_operator set lock_timeout = '3s';
 -- grant select on table public.users to opslib_monitor;
 
 -- 4. Only for procedures that change rows, and only those columns. Feature flags kept in a table (the
---    policy only where the table has row-level security):
--- grant usage on schema public to opslib_operator;
--- grant select on table public.feature_flags to opslib_operator;
--- grant update (enabled, kill_switch, rollout_percentage) on table public.feature_flags to opslib_operator;
+--    policies only where the table has row-level security):
+-- grant usage on schema public to opslib_monitor, opslib_operator;
+-- grant select on table public.feature_flags to opslib_monitor, opslib_operator;
+-- grant update (enabled, kill_switch, rollout_percentage, updated_at) on table public.feature_flags
+--   to opslib_operator;
+-- create policy opslib_monitor on public.feature_flags for select to opslib_monitor using (true);
 -- create policy opslib_operator on public.feature_flags to opslib_operator using (true) with check (true);
