@@ -508,3 +508,14 @@ def test_all_sessions_end_only_when_the_glass_is_broken(
     done = {r["target"].split(" (")[0]: r["state"] for r in perform(tmp_path, **given)["changed"]}
     assert done["web"] == "left out" and "pg_dump" not in done
     assert alive(dump) and alive(used)
+
+
+def test_what_was_broken_heals_also_after_every_session_was_ended(stage: Stage) -> None:
+    """The person who rehearses may take the last resort; the sandbox must come back all the same."""
+    for scenario in (sessions.FORGOTTEN, sessions.STORM, sessions.LONG, "pool-too-small"):
+        control.break_(scenario, SYSTEM)
+    made = stage.draft(repair="kill-all")
+    for target in made.targets:
+        stage.act(target)
+    assert not {row["pid"] for row in stage.rows().values()} & {t.identity["pid"] for t in made.targets}
+    assert len(control.heal()) == 4 and control.status()["broken"] == []

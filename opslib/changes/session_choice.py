@@ -130,13 +130,18 @@ def by_hand(pids: Iterable[str], rows: Sequence[Row]) -> Picks:
 
 
 def everything(rows: Sequence[Row]) -> Picks:
-    """Choose every session that may be ended at all, those in transactions first.
+    """Choose every session that may be ended at all.
+
+    Those that wait for a lock come first, the last in line before all: once those ahead are gone they
+    would move on, and be other than they were shown. Then those in transactions.
 
     Args:
         rows: the candidates.
     """
     picks = Picks()
-    picks.take(sorted(rows, key=lambda row: not has_transaction(row)), whole=True)
+    waiting = sorted((row for row in rows if row["blocked_by"]), key=lambda row: row["waiting"])
+    others = [row for row in rows if not row["blocked_by"]]
+    picks.take([*waiting, *sorted(others, key=lambda row: not has_transaction(row))], whole=True)
     return picks
 
 
