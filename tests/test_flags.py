@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,9 @@ from opslib.changes import Means, flag, flag_choice
 from opslib.changes.flag_choice import Wanted
 from opslib.checks import flags
 from opslib.checks.flags import Errors
-from opslib.config import Environment, Limit
+from opslib.cli import changes as cli
+from opslib.config import Environment, Limit, Secret
+from opslib.config.environment import Door
 from opslib.config.parts import Flags
 from opslib.errors import Forbidden, SourceError
 from opslib.gate import faults, making, signing, undo
@@ -563,6 +566,50 @@ def test_a_flag_touched_in_the_same_breath_is_seen_by_its_time(kept: object, tmp
         desk.meddle("dark-theme", int(desk.now("dark-theme")["rollout"]))
         (result,) = desk.apply(plan)
     assert result.state == "left out" and "moved at the last moment" in result.text
+
+
+def test_the_rights_that_the_doctor_prints_are_enough_and_no_more(kept: object) -> None:
+    """Behind row-level security, as the two roles that a user makes; the one cannot write."""
+    printed = (ROOT / "opslib" / "doctor" / "roles.sql").read_text(encoding="utf-8").split("-- 4. ")[1]
+    grants = re.sub(r"(?m)^.*?:$|^-- ?", "", printed.split("):", 1)[1])
+    grants = grants.replace("opslib_monitor", "test_monitor").replace("opslib_operator", "test_operator")
+    params = {
+        "name": "dark-theme", "enabled": False, "kill_switch": False, "rollout": 50, "seen_enabled": True,
+        "seen_kill_switch": False, "seen_rollout": 50, "seen_updated_at": "",
+    }  # fmt: skip
+    with psycopg.connect(dsn(), autocommit=True) as admin, ExitStack() as stack:
+        doors = [_role(admin, stack, name) for name in ("test_monitor", "test_operator")]
+        admin.execute(grants.encode())
+        for role in ("test_monitor", "test_operator"):
+            stack.callback(admin.execute, f"drop owned by {role}")
+        monitor, operator = (Database((door,), application_name="opslib/test/1") for door in doors)
+        stack.callback(monitor.close)
+        stack.callback(operator.close)
+        assert len(monitor.table("feature_flags")) == 4
+        opening = Opening(Statement("set_feature_flag", params), "key")
+        with pytest.raises(SourceError, match="permission denied"):
+            monitor.act(opening)
+        done = operator.act(Opening(Statement("set_feature_flag", params), "key"))
+        assert list(done["was_enabled"]) == [True] and list(done["enabled"]) == [False]
+
+
+def _role(admin: psycopg.Connection[Any], stack: ExitStack, name: str) -> Door:
+    """Make a role that is gone again after the test; return its way in."""
+    admin.execute(f"create role {name} login password 'test'".encode())
+    stack.callback(admin.execute, f"drop role {name}")
+    address = psycopg.conninfo.make_conninfo(dsn(), user=name, password="test")
+    return Door("direct", Secret.literal(name, address), False)
+
+
+def test_a_roll_out_is_given_the_time_for_which_it_is_watched(kept: object, tmp_path: Path) -> None:
+    """Cut off between two steps, a bad one would stay."""
+    with ExitStack() as stack:
+        desk = Desk("your-app", tmp_path, stack)
+        asked = Wanted("dark-theme", "rollout", 100, ("75",))
+        made = flag.draft(desk.state(), asked, WELL, desk.env, watch_seconds=600)
+        assert made is not None
+        assert cli._watched_s(desk.plan(made)) >= 2 * 600
+        assert cli._watched_s(desk.plan(desk.draft("dark-theme", "disable"))) == 0
 
 
 @BOTH

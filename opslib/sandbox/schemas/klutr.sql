@@ -70,15 +70,6 @@ create table job_runs (
 );
 create index job_runs_job_idx on job_runs (job, started_at);
 
-create table feature_flags (
-    name text primary key,
-    description text not null default '',
-    enabled boolean not null default false,
-    kill_switch boolean not null default false,
-    rollout_percentage integer not null default 0 check (rollout_percentage between 0 and 100),
-    updated_at timestamptz not null default now()
-);
-
 create table login_attempts (
     id bigint generated always as identity primary key,
     user_id uuid references users (id),

@@ -43,12 +43,6 @@ select job, 'succeeded', pg_temp.number(50, 400), began, began + pg_temp.number(
 from (values ('nightly-cluster', 1, 35), ('nightly-stacks', 1, 35), ('weekly-insights', 7, 5)) as jobs (job, every, times),
     lateral (select now() - interval '5 hours' - n * every * interval '1 day' as began from generate_series(0, times) n) runs;
 
-insert into feature_flags (name, description, enabled, rollout_percentage, updated_at) values
-    ('klutr-global-disable', 'stops every AI call', false, 0, now() - interval '90 days'),
-    ('smart-stacks', 'groups notes by meaning', true, 100, now() - interval '40 days'),
-    ('voice-notes', 'dictation', true, 50, now() - interval '6 days'),
-    ('weekly-insights', 'a letter every Monday', true, 100, now() - interval '70 days');
-
 insert into login_attempts (user_id, succeeded, reason, created_at)
 select u.id, good, case when good then null else 'wrong password' end, pg_temp.ago(14)
 from (select *, random() < 0.97 as good from users) u;
