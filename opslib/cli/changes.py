@@ -146,7 +146,7 @@ def _apply(plan: Plan, folder: Path, as_json: bool) -> int:
         output.emit(document)
     else:
         verdicts.show(document)
-        _show_changed(document)
+        _show_changed(document, plan)
     return verdicts.code(document)
 
 
@@ -261,10 +261,10 @@ def print_plan(plan: Plan, env: Environment) -> None:
     output.say(words.plan_text(plan, need))
 
 
-def _show_changed(document: dict[str, Any]) -> None:
+def _show_changed(document: dict[str, Any], plan: Plan) -> None:
     rows = [(c["target"], c["state"], c["at"], c["text"]) for c in document.get("changed") or []]
     if rows:
         output.table(("TARGET", "WHAT BECAME OF IT", "WHEN", "WHY"), rows, title="Changed")
     done = any(row[1] in ("done", "already done") for row in rows)
-    if done and document.get("plan"):
+    if done and any(target.undo for target in plan.draft.targets):
         output.say(f"\nTo take it back: opslib undo {document['run_id'][:13]}", style="dim")

@@ -18,7 +18,8 @@ from opslib.changes import Kind, Means
 from opslib.errors import OpsError, Refused, SecretError, SourceError, Unreachable
 from opslib.gate import faults, vault
 from opslib.gate.ledger import DO, DONE, FAILED, UNDO, Ledger
-from opslib.gate.plan import Observed, Plan, Target, Values
+from opslib.gate.plan import Observed, Plan, Target
+from opslib.gate.wording import words
 
 _LOOK_AGAIN_S = 0.2
 Progress = Callable[[str], None]
@@ -288,8 +289,3 @@ def _moved(way: Target, seen: Observed) -> str:
     other |= {n: None for n in way.before if seen.values.get(n, missing) is missing}
     was = {name: way.before[name] for name in other}
     return f"it has changed since: {words(was)} then, {words(other)} now"
-
-
-def words(values: Values) -> str:
-    """Return values in one line."""
-    return ", ".join(f"{name} {value}" for name, value in values.items())

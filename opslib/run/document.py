@@ -59,8 +59,19 @@ def note(ops: Ops, verdict: Verdict) -> str:
     lines += [f"- {_line(finding)}" for finding in _worst_first(verdict)[:8]]
     if status is Status.OK:
         lines.append(f"{counts([f.status for f in verdict.findings])}; {SENTENCE[status]}.")
+    lines += _change(ops)
     lines += [f"Next: opslib run {_command(step)}" for step in next_steps(ops, verdict)[:3]]
     return "\n".join(lines)
+
+
+def _change(ops: Ops) -> list[str]:
+    """Say what was changed, or which plan waits for its approval."""
+    plan, results = ops.gate.shown, ops.gate.results
+    if results:
+        return [f"Changed: {r.target}: {r.state}{f' ({r.text})' if r.text else ''}" for r in results[:8]]
+    if plan is None:
+        return []
+    return [f"Plan {plan.short}: {plan.draft.title}", f'To go on: opslib approve {plan.short} --reason "..."']
 
 
 def _worst_first(verdict: Verdict) -> list[Finding]:

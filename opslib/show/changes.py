@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opslib.acts import Act
-from opslib.gate.apply import Result, words
+from opslib.gate.apply import Result
 from opslib.gate.plan import Plan, Target
+from opslib.gate.wording import change, seen
 from opslib.show.markup import escaped
 
 NEEDS = {
@@ -16,7 +17,7 @@ NEEDS = {
     "other": "the approval of another person is needed",
     "break-glass": "the glass must be broken: a reason now, and another person's review afterwards",
 }
-_COLUMNS = ("target", "now", "then", "what is done", "way back", "users notice")
+_COLUMNS = ("target", "change", "seen, and must still be so", "what is done", "way back", "users notice")
 _RESULTS = ("target", "what became of it", "when", "why", "what was done")
 
 
@@ -39,7 +40,9 @@ def plan_text(plan: Plan, need: str) -> str:
     lines = [draft.title, where(plan, need), f"{draft.blast}{_figures(draft.numbers)}", ""]
     for number, target in enumerate(draft.targets, 1):
         lines.append(f"{number:3}. {target.name}")
-        lines.append(f"     {words(target.before)}  ->  {words(target.after)}")
+        lines.append(f"     {change(target)}")
+        if seen(target):
+            lines.append(f"     seen:  {seen(target)}")
         lines.append(f"     does:  {target.act.text}")
         if target.effect:
             lines.append(f"     users: {target.effect}")
@@ -76,8 +79,8 @@ def results_text(rows: Iterable[Result]) -> str:
 
 
 def _target(target: Target) -> tuple[str, ...]:
-    seen = (target.name, words(target.before), words(target.after))
-    return (*seen, target.act.text, _way_back(target.undo), target.effect)
+    what = (target.name, change(target), seen(target), target.act.text)
+    return (*what, _way_back(target.undo), target.effect)
 
 
 def _way_back(act: Act | None) -> str:
