@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from opslib import ids
 from opslib.acts import Request
 from opslib.checks.rollback_choice import Choice, code, label
-from opslib.checks.rollback_seen import RAILWAY, VERCEL, Row, rows
-from opslib.gate.plan import Draft, Observed, Risk, Target
+from opslib.checks.rollback_seen import RAILWAY, VERCEL, Row, Seen, rows
+from opslib.gate.plan import Draft, Observed, Plan, Risk, Target
 from opslib.vendors import railway_acts, vercel_acts
 
 if TYPE_CHECKING:
@@ -60,6 +60,26 @@ def draft(choice: Choice, env: Environment) -> Draft | None:
         undo=(_way_back(choice),),
         left_out=dict(choice.passed),
         settings={"since": ids.stamp(choice.newest["created"].to_pydatetime())},
+    )
+
+
+def notice(env: Environment, seen: Seen, change: Plan | None, changed: bool) -> str:
+    """Return the text for #deploys, ready to paste.
+
+    Args:
+        env: where.
+        seen: what was looked at last.
+        change: the plan.
+        changed: whether anything was done.
+    """
+    place = f"{env.system.title} ({env.name})"
+    host = str(change.draft.targets[0].identity["vendor"]) if change and changed else ""
+    current = seen.serving(host) if host else None
+    if current is None:
+        return f"{place}: production was not touched."
+    return (
+        f"{place}: production at {host.capitalize()} is now {label(current)} ({current['message']})."
+        " The database's migrations did not move with it. Please deploy nothing until further notice."
     )
 
 

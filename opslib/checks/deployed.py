@@ -12,6 +12,7 @@ from opslib.checks import compare
 from opslib.verdict import Cause, Finding, Status
 
 BAD = Cause("bad-deploy", "the deployment that serves is broken", 40)
+NEXT = "rollback"
 EXPECTED = "the serving deployment is READY and works"
 _REFUSES_TO_TELL = (0, 401, 403, 404)
 
@@ -59,7 +60,7 @@ def judge(
     if serving.state != "READY":
         why = f"{serving.label} is {serving.state}"
         status = Status.CRITICAL if fails else Status.WARNING
-        return Finding("deployment", status, "", why, "READY", EXPECTED, BAD.text, cause=BAD)
+        return Finding("deployment", status, "", why, "READY", EXPECTED, BAD.text, NEXT, BAD)
     if not fails:
         return _calm(deployments, serving)
     if blind := compare.blind("deployment", answers, expected=EXPECTED):
@@ -117,4 +118,5 @@ def _suspect(serving: _Serving, answers: pd.DataFrame, *, explained: bool, recen
 
 
 def _blame(serving: _Serving, why: str) -> Finding:
-    return Finding("deployment", Status.CRITICAL, "", f"{serving.label} fails", "", EXPECTED, why, cause=BAD)
+    seen = f"{serving.label} fails"
+    return Finding("deployment", Status.CRITICAL, "", seen, "", EXPECTED, why, NEXT, BAD)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opslib import frames
 from opslib.checks import compare, deployed, site_down
@@ -19,9 +19,6 @@ from opslib.checks.rollback_seen import CALLS, RAILWAY, VERCEL, Row, rows
 from opslib.checks.rollback_seen import Seen as Seen
 from opslib.checks.rollback_seen import path as path
 from opslib.verdict import Cause, Finding, Status
-
-if TYPE_CHECKING:
-    from opslib.config import Environment
 
 GONE = Cause("rollback-target-gone", "there is no earlier deployment left to go back to", 35)
 ALREADY = Cause("already-rolled-back", "production was rolled back, and nothing new goes live by itself", 60)
@@ -86,23 +83,6 @@ def version(seen: Seen, *, strict: bool = False) -> Finding:
     return compare.skipped("version", none if told else "no endpoint of the site tells its version")
 
 
-def notice(env: Environment, choice: Choice, changed: bool) -> str:
-    """Return the text for #deploys, ready to paste.
-
-    Args:
-        env: where.
-        choice: what was chosen before the change.
-        changed: whether anything was done.
-    """
-    place = f"{env.system.title} ({env.name})"
-    if choice.chosen is None or not changed:
-        return f"{place}: nothing was rolled back."
-    return (
-        f"{place}: production at {choice.host} goes from {label(choice.current)} to {label(choice.chosen)}."
-        " The database's migrations did not go back with it. Please merge nothing until further notice."
-    )
-
-
 def _deployment(seen: Seen, host: str, after: Mapping[str, Any] | None) -> Finding:
     explained = seen.elsewhere
     if host == RAILWAY and VERCEL in seen.hosts:
@@ -112,7 +92,7 @@ def _deployment(seen: Seen, host: str, after: Mapping[str, Any] | None) -> Findi
     if found.status is Status.OK:
         other = _already(seen, host) if after is None else _other_than(seen, host, after)
         found, cause = (other, other.cause) if other else (found, cause)
-    return replace(found, subject=host, cause=cause)
+    return replace(found, subject=host, cause=cause, next="")
 
 
 def _judged(seen: Seen, host: str, explained: bool) -> Finding:

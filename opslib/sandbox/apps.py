@@ -159,7 +159,7 @@ class App:
     def _answer(self, endpoint: Endpoint, deployment: Deployment) -> Reply:
         page = not (endpoint.expect or endpoint.pool or endpoint.version_field)
         if self.backend and self.backend.serving.broken and not page:
-            return Reply(500, '{"detail": "Internal Server Error"}', JSON)
+            return Reply(500, "Internal Server Error", TEXT)
         works = {
             "database": self._database_answers(),
             **{name: self._vendor_answers(name) for name in self.needs},

@@ -42,7 +42,11 @@ SCENARIOS = (
         "a new deployment answers 500 on every page; the one before it still works",
         _deploy_bad_code,
         lambda world, system: world.release("bad-deploy", system),
-        {"site-down": (Status.CRITICAL, "bad-deploy"), "health-check": (Status.CRITICAL, "app-500")},
+        {
+            "site-down": (Status.CRITICAL, "bad-deploy"),
+            "health-check": (Status.CRITICAL, "app-500"),
+            "rollback": (Status.CRITICAL, "bad-deploy"),
+        },
     ),
     Scenario(
         "dns-broken",
