@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opslib import catalog, config
 from opslib.cli.app import cli
+from opslib.errors import Refused
 from opslib.gate import faults
+from opslib.pg import Database
+from opslib.runner import attempt
+from opslib.runner.request import Request
 from opslib.sandbox import control
-from tests.acting import CANARY, Case, applied, arrived, perform, planned, ready, states
+from tests.acting import CANARY, ROOT, Case, applied, arrived, perform, planned, ready, states
 
 STORM = Case("database-connections", "lock-storm", "kulti", vendors=("database",))
 FLAG = Case("feature-flags", "bad-feature", "your-app", vendors=("database",))
@@ -93,6 +102,56 @@ def test_undo_brings_back_what_was_and_proves_it(archive: Path, case: Case) -> N
     assert code == 2, "the fault is back"
     later = perform(case.procedure, case.system, archive, **case.parameters)
     assert later["cause"]["id"] == document["cause"]["id"], failing(later)
+
+
+def test_who_comes_second_changes_nothing_and_learns_who_is_at_it(archive: Path) -> None:
+    """One change at a time in a database, from whatever machine."""
+    control.break_(STORM.scenario, STORM.system)
+    document = planned(STORM, archive)
+    door = config.load_system(STORM.system).environment("sandbox").operator
+    assert door
+    before = arrived(STORM)
+    first = Database((door,), application_name="opslib/somebody-else")
+    with closing(first), first.lock(f"{STORM.system}/sandbox"):
+        second = applied(STORM, document, archive)
+    assert set(states(second)) == {"failed"}
+    assert all("opslib/somebody-else" in row["text"] for row in second["changed"])
+    assert (second["verdict"], arrived(STORM)) == ("critical", before)
+    assert applied(STORM, document, archive)["verdict"] == "ok"
+
+
+def test_of_two_at_once_one_is_refused_and_every_act_arrives_once(archive: Path) -> None:
+    """Two people type the same command at the same moment."""
+    control.break_(ROLLBACK.scenario, ROLLBACK.system)
+    document = planned(ROLLBACK, archive)
+    before = arrived(ROLLBACK)
+    command = [sys.executable, "-m", "opslib", "apply", document["plan"]["digest"], "--json"]
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    found = [(row["state"], row["text"]) for one in said for row in one["changed"]]
+    assert [state for state, _ in found].count("done") == 1, found
+    others = [(state, text) for state, text in found if state != "done"]
+    assert all(state == "already done" or "is being changed by" in text for state, text in others), found
+    assert arrived(ROLLBACK) - before == len(document["plan"]["targets"])
+
+
+def test_a_schedule_never_changes_anything(archive: Path) -> None:
+    """Also with an approved plan; no kernel is started for it."""
+    control.break_(STORM.scenario, STORM.system)
+    document = planned(STORM, archive)
+    chosen = catalog.load(ROOT / "notebooks").get(STORM.procedure)
+    given = chosen.parse({"dry_run": False, "approval": document["plan"]["digest"]})
+    target = attempt.target(STORM.system, "sandbox")
+    request = Request(chosen, STORM.system, "sandbox", given, archive=archive, trigger="schedule")
+    with pytest.raises(Refused, match="started by the schedule"):
+        attempt.attempt(request, target)
+
+
+def test_without_an_approved_plan_dry_run_off_is_refused_before_a_kernel_starts(archive: Path) -> None:
+    """`-p dry_run=false` is not a way past the gate."""
+    with pytest.raises(Refused, match="without an approved plan"):
+        perform(STORM.procedure, STORM.system, archive, dry_run=False)
+    assert not (archive / "runs").exists() or not list((archive / "runs").rglob("run.json"))
 
 
 def test_what_cannot_be_undone_says_so_before_it_is_approved(archive: Path) -> None:
