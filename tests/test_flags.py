@@ -275,6 +275,27 @@ def test_without_an_action_only_a_suspect_is_proposed() -> None:
     assert stop is not None and stop.flag == "stop-all"
 
 
+def test_a_plan_says_what_users_will_notice() -> None:
+    """In the words of its reader, also where the flag is one that stops things, or lets nobody through."""
+    env = config.load_system("klutr", ROOT / "parameters").environment("sandbox")
+
+    def said(row: Row, action: str) -> tuple[str, str, str]:
+        made = flag.draft(table(row), Wanted(str(row.get("name") or row["key"]), action), WELL, env)
+        assert made is not None
+        return made.title, made.blast.split(";")[0], made.targets[0].name
+
+    off = "0 % of the users get the feature editor, after 25 %"
+    assert said(sql_row(), "disable") == ("switch the feature editor off", off, "editor: off")
+    killed = "switch the kill switch of the feature editor on"
+    assert said(sql_row(), "kill") == (killed, off, "editor: kill switch on")
+    nobody = said(sql_row(enabled=False, rollout_percentage=0), "enable")
+    assert nobody[1].startswith("users notice nothing yet")
+    stopped = said(posthog_row("stop-all", active=False), "kill")
+    assert stopped[:2] == (
+        "switch the kill switch stop-all on", "what stop-all stands for stops, for everybody",
+    )  # fmt: skip
+
+
 def test_only_wider_steps_are_watched() -> None:
     """Errors that stay after a feature was switched off are no reason to switch it on again."""
     env = config.load_system("your-app", ROOT / "parameters").environment("sandbox")
@@ -497,6 +518,7 @@ def test_the_kill_switch_of_a_system_switches_all_ai_work_off(kept: object, tmp_
         desk = Desk("klutr", tmp_path, stack)
         assert ai() == "on"
         plan = desk.plan(desk.draft("klutr-global-disable", "kill"))
+        assert "stops, for everybody" in plan.draft.blast and "switch" in plan.draft.title
         assert outcomes(desk.apply(plan)) == ["done"] and ai() == "off"
         assert flags.kill_switches(desk.state()).status == "warning"
         assert outcomes(desk.undo(plan)) == ["done"] and ai() == "on"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -59,18 +59,33 @@ def draft(
     why = flag_choice.refusal(flags, asked, seen, limit)
     row = None if why else flag_choice.row_of(flags, asked)
     if row is None:
-        return _draft(asked, "flag", (), {}, left_out={asked.flag or asked.action: why})
+        return Draft(
+            "flag", f"{asked.action} a feature flag", (), Risk.MEDIUM, "",
+            left_out={asked.flag or asked.action: why},
+        )  # fmt: skip
     kind, identity, acting, same = _at_posthog(row, env) if row["id"] is not None else _in_table(row)
     states = [flag_choice.state_of(row), *flag_choice.way(row, asked)]
     targets = [
-        _target(asked.flag, identity, same, pair, acting, first=not number, stops_all=row["stops_all"])
+        _target(row, identity, same, pair, acting, first=not number)
         for number, pair in enumerate(pairwise(states))
     ]
-    settings = {}
-    if asked.guarded and flag_choice.widens(row, asked):
+    wider = flag_choice.widens(row, asked)
+    settings: dict[str, int] = {}
+    if wider and asked.guarded:
         permille = round(checks.first_step(limit) * 10)
         settings = {"samples": samples, "watch_seconds": watch_seconds, "limit_permille": permille}
-    return _draft(asked, kind, targets, settings, states)
+    was, will = flag_choice.reached(states[0]), flag_choice.reached(states[-1])
+    return Draft(
+        kind=kind,
+        title=_title(row, asked, len(targets)),
+        targets=tuple(targets),
+        risk=Risk.MEDIUM,
+        blast=_blast(row, was, will, settings),
+        numbers={} if row["stops_all"] else {"percent of users now": was, "percent of users then": will},
+        not_undoable=(_STAYS,) if wider else (),
+        undo=(_UNDO,),
+        settings=settings,
+    )
 
 
 class Watched:
@@ -158,9 +173,11 @@ def conditions(filters: Mapping[str, Any]) -> str:
 
 def said(state: State) -> str:
     """Return a flag's state in words."""
-    share = f" at {state['rollout']} %" if "rollout" in state else ""
-    killed = ", kill switch on" if state.get("kill_switch") else ""
-    return f"{'on' if state['enabled'] else 'off'}{share}{killed}"
+    if state.get("kill_switch"):
+        return "kill switch on"
+    if not state["enabled"]:
+        return "off"
+    return f"on at {state['rollout']} %" if "rollout" in state else "on"
 
 
 def _in_table(row: Mapping[str, Any]) -> tuple[str, dict[str, Any], Acting, dict[str, Any]]:
@@ -193,53 +210,41 @@ def _at_posthog(
 
 
 def _target(
-    flag: str, identity: Mapping[str, Any], same: Mapping[str, Any], pair: tuple[State, State],
-    acting: Acting, *, first: bool, stops_all: bool,
+    row: Mapping[str, Any], identity: Mapping[str, Any], same: Mapping[str, Any],
+    pair: tuple[State, State], acting: Acting, *, first: bool,
 ) -> Target:  # fmt: skip
     before, after = pair
-    was, will = flag_choice.reached(before), flag_choice.reached(after)
-    who = "it stops things for" if stops_all else "the feature is there for"
     return Target(
-        name=f"{flag}: {said(after)}",
+        name=f"{row['flag']}: {said(after)}",
         identity=identity,
         before={**before, **same},
         after={**after, **same},
         act=acting(before, after, first),
         undo=acting(after, before, False),
-        effect=f"{who} {will} % of the users it is meant for, after {was} %",
+        effect=_blast(row, flag_choice.reached(before), flag_choice.reached(after), {}),
     )
 
 
-def _draft(
-    asked: Wanted, kind: str, targets: Sequence[Target], settings: Mapping[str, Any],
-    states: Sequence[State] = (), left_out: Mapping[str, str] | None = None,
-) -> Draft:  # fmt: skip
-    was, will = (flag_choice.reached(states[n]) for n in (0, -1)) if states else (0, 0)
-    return Draft(
-        kind=kind,
-        title=_title(asked, len(targets)),
-        targets=tuple(targets),
-        risk=Risk.MEDIUM,
-        blast=_blast(asked, was, will, settings),
-        numbers={"percent now": was, "percent then": will, "steps": len(targets)},
-        not_undoable=(_STAYS,) if will > was else (),
-        undo=(_UNDO,),
-        left_out=left_out or {},
-        settings=settings,
-    )
+def _title(row: Mapping[str, Any], asked: Wanted, steps: int) -> str:
+    if asked.action == flag_choice.ROLLOUT:
+        in_steps = f" in {steps} steps" if steps > 1 else ""
+        return f"roll the feature {asked.flag} out to {asked.percent} %{in_steps}"
+    on = asked.action in (flag_choice.ENABLE, flag_choice.KILL)
+    if row["stops_all"]:
+        return f"switch the kill switch {asked.flag} {'on' if on else 'off'}"
+    if row["kill_switch"] is not None and asked.action in (flag_choice.KILL, flag_choice.UNKILL):
+        return f"switch the kill switch of the feature {asked.flag} {'on' if on else 'off'}"
+    on = asked.action in (flag_choice.ENABLE, flag_choice.UNKILL)
+    return f"switch the feature {asked.flag} {'on' if on else 'off'}"
 
 
-def _title(asked: Wanted, steps: int) -> str:
-    if asked.action != flag_choice.ROLLOUT:
-        return f"{asked.action} the feature flag {asked.flag}"
-    in_steps = f" in {steps} steps" if steps > 1 else ""
-    return f"roll {asked.flag} out to {asked.percent} %{in_steps}"
-
-
-def _blast(asked: Wanted, was: int, will: int, settings: Mapping[str, Any]) -> str:
-    text = f"{asked.flag} lets {will} % of the users through, after {was} %"
+def _blast(row: Mapping[str, Any], was: int, will: int, settings: Mapping[str, Any]) -> str:
+    text = f"{will} % of the users get the feature {row['flag']}, after {was} %"
+    if was == will:
+        text = f"users notice nothing yet: as before, {will} % of them get the feature {row['flag']}"
+    if row["stops_all"]:
+        text = f"what {row['flag']} stands for {'stops' if will else 'works again'}, for everybody"
     if not settings:
         return text
-    limit = settings["limit_permille"] / 10
-    seconds = settings["watch_seconds"]
-    return f"{text}; each step is watched for {seconds} s and taken back from {limit:g} % of errors on"
+    limit, seconds = settings["limit_permille"] / 10, settings["watch_seconds"]
+    return f"{text}; each step is watched for {seconds} s, and all are taken back at {limit:g} % of errors"

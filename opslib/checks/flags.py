@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from opslib.config.parts import Flags
 
 COLUMNS = (
-    "flag", "enabled", "kill_switch", "rollout", "exposed", "stops_all", "updated", "changed_by",
+    "flag", "enabled", "kill_switch", "rollout", "exposed", "stops_all", "updated", "who",
     "description", "id", "version", "filters",
 )  # fmt: skip
-SHOWN = ("flag", "enabled", "kill_switch", "rollout", "exposed", "updated", "changed_by", "description")
+SHOWN = ("flag", "enabled", "kill_switch", "rollout", "exposed", "updated", "who", "description")
 BAD_FEATURE = Cause("bad-feature", "the code behind a feature flag fails for those it lets through", 40)
 NEXT = "site-down"
 STALE_DAYS = 90
@@ -64,7 +64,8 @@ def state(found: pd.DataFrame, where: Flags | None) -> pd.DataFrame:
 
     Returns:
         Columns `COLUMNS`: exposed is the share of users in percent that get the feature now;
-        kill_switch is None where the store has none for each flag; stops_all marks the flag that,
+        kill_switch is None where the store has none for each flag; who is the person who changed it
+        last, or the owner where the store does not tell; stops_all marks the flag that,
         when on, switches things off for everybody. The last changed first; carries the reason when
         `found` could not be filled.
     """
@@ -88,7 +89,7 @@ def _sql(row: Mapping[Any, Any]) -> dict[str, Any]:
         "kill_switch": bool(row["kill_switch"]),
         "rollout": row["rollout_percentage"],
         "updated": row["updated_at"],
-        "changed_by": row["owner"],
+        "who": f"owner {row['owner']}" if row["owner"] else "",
         "description": row["description"],
         "id": None,
         "version": None,
@@ -97,9 +98,10 @@ def _sql(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _posthog(row: Mapping[Any, Any]) -> dict[str, Any]:
-    kept = {name: row[name] for name in ("rollout", "updated", "changed_by", "id", "version", "filters")}
+    kept = {name: row[name] for name in ("rollout", "updated", "id", "version", "filters")}
     return {
         **kept,
+        "who": f"by {row['changed_by']}" if row["changed_by"] else "",
         "flag": row["key"],
         "enabled": bool(row["active"]),
         "kill_switch": None,
@@ -228,7 +230,7 @@ def blame(flags: pd.DataFrame, found: pd.DataFrame, seen: Errors) -> Finding:
         return Finding("flag behind errors", Status.OK, "", "none", "none", expected)
     first, others = found.iloc[0], list(found["flag"].iloc[1:])
     observed = f"{seen.share_pct:.0f} % of answers fail, it lets {first['exposed']} % through"
-    why = f"changed {_when(first['updated'])}{_by(first['changed_by'])}"
+    why = f"changed {_when(first['updated'])}{_by(first['who'])}"
     why += f"; it could also be {' or '.join(others)}" if others else ""
     return Finding(
         "flag behind errors", Status.CRITICAL, first["flag"], observed, "", expected, why, cause=BAD_FEATURE
@@ -244,9 +246,7 @@ def kill_switches(flags: pd.DataFrame) -> Finding:
     on = flags[(flags["kill_switch"].eq(True)) | (flags["stops_all"] & flags["enabled"])]
     if on.empty:
         return Finding("kill switch", Status.OK, "", "off", "off", expected)
-    said = [
-        f"{row['flag']} since {_when(row['updated'])}{_by(row['changed_by'])}" for _, row in on.iterrows()
-    ]
+    said = [f"{row['flag']} since {_when(row['updated'])}{_by(row['who'])}" for _, row in on.iterrows()]
     why = "what it switches off stays off until somebody puts it back: action unkill"
     return Finding("kill switch", Status.WARNING, "", f"on: {'; '.join(said)}", "off", expected, why)
 
