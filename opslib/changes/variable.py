@@ -165,22 +165,21 @@ class Variables:
 
     def _deployment(self, target: Target) -> Observed:
         client = self._means.vendor("vercel")
-        frame = client.deployments(limit=20)
-        serving = frame[frame["current"].astype(bool)]
-        if serving.empty:
+        about = client.project().iloc[0]
+        found = client.deployment(str(about["production_deployment"]))
+        if found.empty:
             raise SourceError("vercel does not tell which deployment serves production")
-        row = serving.iloc[0]
+        row = found.iloc[0]
         values = {"production": str(row["id"]), "mark": str(row["mark"])}
         text = f"{row['id']} serves, of {variable_plan.moment(row['created'])}"
         if "mark" not in target.after:
-            request = client.project().iloc[0]
-            return Observed(values, str(request["last_request_state"]) in ("pending", "in-progress"), text)
-        built = frame[(frame["mark"] == target.after["mark"]) & ~frame["current"].astype(bool)]
+            return Observed(values, str(about["last_request_state"]) in ("pending", "in-progress"), text)
+        latest = client.deployments(limit=20)
+        built = latest[(latest["mark"] == target.after["mark"]) & (latest["id"] != row["id"])]
         if built.empty:
             return Observed(values, text=text)
-        return Observed(
-            values, self._under_way(built.iloc[0], row["id"]), f"{text}; the new one is not there yet"
-        )
+        under_way = self._under_way(built.iloc[0], str(row["id"]))
+        return Observed(values, under_way, f"{text}; the new one is not there yet")
 
     def _under_way(self, built: pd.Series, serving: str) -> bool:
         """Tell that a deployment is on its way to production.

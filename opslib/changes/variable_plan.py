@@ -38,14 +38,14 @@ class Seen:
     Args:
         vercel: as `Vercel.environment_variables`.
         doppler: as `Doppler.secret_names`.
-        deployments: as `Vercel.deployments`.
+        deployment: as `Vercel.deployment`, the one that serves.
         project: as `Vercel.project`.
         site: what was found about the site's endpoints.
     """
 
     vercel: pd.DataFrame
     doppler: pd.DataFrame
-    deployments: pd.DataFrame
+    deployment: pd.DataFrame
     project: pd.DataFrame
     site: Sequence[Finding]
 
@@ -197,16 +197,15 @@ def _at_doppler(env: Environment, wish: Wish) -> Target:
 
 def _redeployment(env: Environment, wish: Wish, seen: Seen) -> Target | str:
     """Return the target that builds the serving deployment again, or why there is none."""
-    for source in (seen.deployments, seen.project):
+    for source in (seen.deployment, seen.project):
         if unseen := frames.reason(source):
             return f"what serves could not be looked at: {unseen}"
-    serving = seen.deployments[seen.deployments["current"].astype(bool)]
-    if serving.empty:
+    if seen.deployment.empty or seen.project.empty:
         return "Vercel does not tell which deployment serves production"
     about = seen.project.iloc[0]
     if about["last_request"] == ROLLBACK and about["last_request_state"] != "failed":
         return f"production was rolled back: {_AFTER_ROLLBACK}"
-    row, (project, team) = serving.iloc[0], _vercel(env)
+    row, (project, team) = seen.deployment.iloc[0], _vercel(env)
     meta = {"opslib": wish.mark}
     act = vercel_acts.redeploy(str(about["name"]), str(row["id"]), team=team, meta=meta)
     undo = vercel_acts.rollback(project, str(row["id"]), team=team)
@@ -254,10 +253,9 @@ def _undo(targets: list[Target]) -> tuple[str, ...]:
 
 def _late(seen: Seen) -> bool:
     """Tell whether a variable was changed after the serving deployment was built."""
-    if frames.reason(seen.vercel) or frames.reason(seen.deployments):
+    if any(frames.reason(source) for source in (seen.vercel, seen.deployment)) or seen.deployment.empty:
         return False
-    serving = seen.deployments[seen.deployments["current"].astype(bool)]
-    return not serving.empty and bool((seen.vercel["since"] > serving.iloc[0]["created"]).any())
+    return bool((seen.vercel["since"] > seen.deployment.iloc[0]["created"]).any())
 
 
 def _row(seen: Seen, name: str) -> dict[str, Any] | None:

@@ -78,21 +78,20 @@ def built(env: Environment, built_with: pd.DataFrame, vercel: pd.DataFrame) -> F
     return Finding("built", Status.CRITICAL, "", seen, "", expected, why, cause=MISSING)
 
 
-def live(vercel: pd.DataFrame, deployments: pd.DataFrame) -> Finding:
+def live(vercel: pd.DataFrame, deployment: pd.DataFrame) -> Finding:
     """Find whether the serving deployment is newer than every value of a variable.
 
     Args:
         vercel: as `Vercel.environment_variables`.
-        deployments: as `Vercel.deployments`.
+        deployment: as `Vercel.deployment`, the one that serves.
     """
     expected = "no variable was changed after the serving deployment was built"
-    for source in (vercel, deployments):
+    for source in (vercel, deployment):
         if blind := compare.blind("live", source, expected=expected):
             return blind
-    serving = deployments[deployments["current"].astype(bool)]
-    if serving.empty:
+    if deployment.empty:
         return compare.unknown("live", "no deployment serves production", expected=expected)
-    made = pd.Timestamp(serving.iloc[0]["created"])
+    made = pd.Timestamp(deployment.iloc[0]["created"])
     late = sorted(vercel[vercel["since"] > made]["key"])
     if not late:
         return Finding("live", Status.OK, "", f"built {made:%Y-%m-%d %H:%M} UTC", "", expected)
@@ -140,7 +139,7 @@ def everything(
     env: Environment,
     vercel: pd.DataFrame,
     doppler: pd.DataFrame,
-    deployments: pd.DataFrame,
+    deployment: pd.DataFrame,
     built_with: pd.DataFrame,
 ) -> list[Finding]:
     """Make all findings of this module; arguments as of the single ones."""
@@ -148,17 +147,18 @@ def everything(
         *required(env, vercel, doppler),
         drift(vercel, doppler),
         built(env, built_with, vercel),
-        live(vercel, deployments),
+        live(vercel, deployment),
         *public(vercel, doppler),
     ]
 
 
-def serving(deployments: pd.DataFrame) -> str:
-    """Return the id of the deployment that serves production, or nothing where none is known."""
-    if frames.reason(deployments):
-        return ""
-    found = deployments[deployments["current"].astype(bool)]["id"]
-    return "" if found.empty else str(found.iloc[0])
+def serving(project: pd.DataFrame) -> str:
+    """Return the id of the deployment that serves production, or nothing where none is known.
+
+    Args:
+        project: as `Vercel.project`.
+    """
+    return "" if project.empty else str(project.iloc[0]["production_deployment"])
 
 
 def shown(vercel: pd.DataFrame, doppler: pd.DataFrame) -> pd.DataFrame:

@@ -73,7 +73,7 @@ def from_status(
 def vendors_words(body: bytes) -> str:
     """Return what a vendor says is wrong, masked, in one line; "" where it says nothing of the kind."""
     found = _object(body)
-    several = found.get("errors")
+    several = found.get("errors") or found.get("messages")  # the second is Doppler's
     given = [*(several if isinstance(several, list) else []), found.get("error"), found]
     words = next((said for part in given if (said := _words(part))), "")
     # Masked before it is cut: half a secret would not be known again.

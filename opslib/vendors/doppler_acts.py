@@ -22,7 +22,7 @@ def create(project: str, config: str, name: str, *, label: str = VALUE) -> Reque
     return _update(project, config, change)
 
 
-def delete(project: str, config: str, name: str, *, label: str = VALUE) -> Request:
+def delete(project: str, config: str, name: str, *, label: str = BEFORE) -> Request:
     """Remove a secret, provided that it still has the value which is put in under `label`."""
     change = {"name": name, "originalName": name, "value": None, "originalValue": {SECRET: label}}
     return _update(project, config, {**change, "shouldDelete": True})
