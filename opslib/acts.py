@@ -7,6 +7,7 @@ and only the gate makes openings.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +42,14 @@ class Request:
         if "operationName" in body:
             given = ", ".join(f"{name}={value}" for name, value in body.get("variables", {}).items())
             return f"{self.method} {self.source}:{self.path} {body['operationName']}({given})"
-        return f"{self.method} {self.source}:{self.path}"
+        query = "&".join(f"{name}={value}" for name, value in self.params.items())
+        return f"{self.method} {self.source}:{self.path}{f'?{query}' if query else ''}"
+
+    @property
+    def sent(self) -> str:
+        """What is sent along, as JSON; nothing where the line above says it all."""
+        named = isinstance(self.body, Mapping) and "operationName" in self.body
+        return "" if self.body is None or named else json.dumps(self.body, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,11 @@ class Statement:
         """The act in one line."""
         given = ", ".join(f"{name}={value}" for name, value in self.params.items())
         return f"{self.name}({given})"
+
+    @property
+    def sent(self) -> str:
+        """Nothing: the line above says it all."""
+        return ""
 
 
 Act = Request | Statement

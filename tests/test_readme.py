@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -58,10 +59,10 @@ def test_every_command_does_what_is_said(checkout: Path, block: str, short_home:
     env |= {"PATH": path, "OPSLIB_HOME": str(short_home)}
     try:
         for line in block.splitlines():
-            command, _, comment = line.partition("#")
+            command, _, comment = line.partition(" #")
             expected = re.search(r"exit (\d+)", comment)
             done = subprocess.run(
-                command.split(), cwd=checkout, env=env, capture_output=True, text=True, check=False
+                shlex.split(command), cwd=checkout, env=env, capture_output=True, text=True, check=False
             )
             said = f"{command}\n{done.stdout}\n{done.stderr}"
             assert done.returncode == int(expected[1] if expected else 0), said

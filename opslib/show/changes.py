@@ -24,7 +24,7 @@ _RESULTS = ("target", "what became of it", "when", "why", "what was done")
 def plan(plan: Plan, need: str) -> str:
     """Return a plan as HTML: everything that an approval covers."""
     head = [
-        f'<p class="opslib-plan-title"><b>{escaped(plan.draft.title)}</b></p>',
+        f'<p class="opslib-plan-title"><b>{escaped(_sentence(plan.draft.title))}</b></p>',
         f"<p>{escaped(where(plan, need))}</p>",
         f"<p>{escaped(plan.draft.blast)}{escaped(_figures(plan.draft.numbers))}</p>",
     ]
@@ -37,13 +37,13 @@ def plan(plan: Plan, need: str) -> str:
 def plan_text(plan: Plan, need: str) -> str:
     """Return a plan in plain words, for terminals."""
     draft = plan.draft
-    lines = [draft.title, where(plan, need), f"{draft.blast}{_figures(draft.numbers)}", ""]
+    lines = [_sentence(draft.title), where(plan, need), f"{draft.blast}{_figures(draft.numbers)}", ""]
     for number, target in enumerate(draft.targets, 1):
         lines.append(f"{number:3}. {target.name}")
         lines.append(f"     {change(target)}")
         if seen(target):
             lines.append(f"     seen:  {seen(target)}")
-        lines.append(f"     does:  {target.act.text}")
+        lines.append(f"     does:  {_does(target.act)}")
         if target.effect:
             lines.append(f"     users: {target.effect}")
     lines += [f"  left out: {name}: {why}" for name, why in draft.left_out.items()]
@@ -79,12 +79,21 @@ def results_text(rows: Iterable[Result]) -> str:
 
 
 def _target(target: Target) -> tuple[str, ...]:
-    what = (target.name, change(target), seen(target), target.act.text)
+    what = (target.name, change(target), seen(target), _does(target.act))
     return (*what, _way_back(target.undo), target.effect)
 
 
 def _way_back(act: Act | None) -> str:
-    return act.text if act else "none"
+    return _does(act) if act else "none"
+
+
+def _does(act: Act) -> str:
+    """Return an act literally; a value that is put in at the last moment shows as its label."""
+    return f"{act.text} {act.sent}".rstrip()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _figures(numbers: Mapping[str, Any]) -> str:
