@@ -27,7 +27,7 @@ FLAG = Case("feature-flags", "bad-feature", "your-app", vendors=("database",))
 SWITCH = Case("feature-flags", "bad-feature", "klutr", vendors=("posthog",))
 ROLLBACK = Case("rollback", "bad-deploy", "kulti")
 VARIABLE = Case(
-    "env-vars", "env-var-missing", "klutr", {"name": "OPENAI_API_KEY"}, vendors=("vercel",), secret=True
+    "env-vars", "env-var-missing", "klutr", {"name": "NEON_DATABASE_URL"}, vendors=("vercel",), secret=True
 )
 CASES = (STORM, FLAG, SWITCH, ROLLBACK, VARIABLE)
 # One of each procedure: where the process is killed does not depend on the store behind it.

@@ -573,12 +573,11 @@ def test_the_former_value_comes_back_from_an_encrypted_keepsake(terminal: Termin
     assert former is not None and former not in terminal.said
 
 
-@pytest.mark.parametrize("fault", ["after-act:2"])
-def test_killed_after_an_act_and_applied_again_nothing_is_sent_twice(terminal: Terminal, fault: str) -> None:
-    """The variable is known by its note and value, the deployment by its mark."""
+def test_killed_after_the_deployment_was_asked_for_nothing_is_sent_twice(terminal: Terminal) -> None:
+    """It is known by its mark, and waited for."""
     control.break_("env-var-missing", "klutr")
     digest, before = terminal.plan("NEON_DATABASE_URL"), writes()
-    assert terminal.run("apply", digest, fault=fault)["verdict"] == "unknown"
+    assert terminal.run("apply", digest, fault="after-act:2")["verdict"] == "unknown"
     after = terminal.run("apply", digest)
     assert after["verdict"] == "ok", failing(after)
     assert writes()[len(before) :] == ["POST env 201", "POST deployments 200"]

@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 MINE = (
     "bad-deploy", "env-var-missing", "dns-broken", "app-500", "app-slow", "app-down", "app-wrong-json",
     "app-database-disconnected", "vendor-outage", "vendor-maintenance", "vendor-status-html",
+    "env-public-leak", "env-not-live",
 )  # fmt: skip
 
 
