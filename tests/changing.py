@@ -16,9 +16,10 @@ from opslib.acts import Opening, Request
 from opslib.archive.changes import Changes
 from opslib.changes import Means
 from opslib.gate import making, signing
-from opslib.gate.apply import Applying, Result
+from opslib.gate.apply import Applying
 from opslib.gate.ledger import Ledger
 from opslib.gate.plan import Draft, Observed, Plan, Risk, Target
+from opslib.gate.results import Result
 
 SYSTEM = """title: Shop
 owner: on-call

@@ -432,6 +432,32 @@ def test_what_harms_users_is_taken_back_at_once_the_newest_first(office: Office)
     assert Ledger(office.changes, plan.digest).taken_back(plan.draft.targets)
 
 
+def test_a_conflict_that_the_vendor_sees_leaves_the_target_out(office: Office) -> None:
+    """Somebody else was faster between our look and our act."""
+    from opslib.errors import Malformed
+
+    shelf = Shelf(a="1")
+
+    def conflicts(name: str) -> None:
+        shelf.values[name] = "9"
+        raise Malformed("answered 409", kind="conflict")
+
+    shelf.answer = conflicts
+    assert states(office.applying(office.plan(draft(target("a", "1", "2"))), shelf)) == {"a": "left out"}
+
+
+def test_a_step_that_was_cut_off_before_it_was_watched_is_watched_when_it_goes_on(office: Office) -> None:
+    """Else a harmful step would stay because of a power cut."""
+    shelf = Shelf(a="1", b="1")
+    plan = office.plan(draft(target("a", "1", "2"), target("b", "1", "2")))
+    shelf.values["a"] = "2"
+    ledger = Ledger(office.changes, plan.digest, "run-1")
+    ledger.intent(plan.draft.targets[0], DO)
+    ledger.outcome(plan.draft.targets[0], DO, DONE, "done")
+    results = office.applying(plan, shelf, worry=lambda t: "errors rose")
+    assert states(results) == {"a": "taken back", "b": "not reached"} and shelf.writes == ["a=1"]
+
+
 CRASH = """
 import os, sys
 from opslib.gate import faults

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any
 
 from opslib import ids
@@ -19,44 +17,11 @@ from opslib.errors import OpsError, Refused, SecretError, SourceError, Unreachab
 from opslib.gate import faults, vault
 from opslib.gate.ledger import DO, DONE, FAILED, UNDO, Ledger
 from opslib.gate.plan import Observed, Plan, Target
+from opslib.gate.results import Result, State
 from opslib.gate.wording import words
 
 _LOOK_AGAIN_S = 0.2
 Progress = Callable[[str], None]
-
-
-class State(StrEnum):
-    """What became of one target."""
-
-    DONE = "done"
-    ALREADY_DONE = "already done"
-    LEFT_OUT = "left out"
-    FAILED = "failed"
-    TAKEN_BACK = "taken back"
-    NOT_REACHED = "not reached"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one target, and why.
-
-    Args:
-        target: its name.
-        state: what became of it.
-        at: when it was done, RFC 3339; "" when it was not.
-        text: why, or what was seen.
-        act: the act in one line.
-    """
-
-    target: str
-    state: State
-    at: str = ""
-    text: str = ""
-    act: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        """The result as the JSON contract has it, under `changed`."""
-        return {name: str(value) for name, value in asdict(self).items()}
 
 
 class Unclear(Exception):
@@ -107,10 +72,10 @@ class Applying:
             if self._ledger.taking_back:
                 return
             self._progress(f"{number} of {len(self._plan.draft.targets)}: {target.name}")
-            result = self._one(target)
+            result = self._step(target, target, DO)
             yield result
             done = result.state in (State.DONE, State.ALREADY_DONE)
-            if result.state is State.DONE and (reason := self._watched(target)):
+            if done and self._unwatched(number, result) and (reason := self._watched(target)):
                 self._ledger.take_back(reason)
             elif not done and (self._kind.CHAINED or result.state is State.FAILED):
                 return
@@ -143,8 +108,13 @@ class Applying:
             if not back:
                 return
 
-    def _one(self, target: Target) -> Result:
-        return self._step(target, target, DO)
+    def _unwatched(self, number: int, result: Result) -> bool:
+        """Tell whether nobody has looked yet at what a change did to users: not before it, nor cut off."""
+        if result.state is State.DONE:
+            return True
+        following = self._plan.draft.targets[number : number + 1]
+        went_on = any(self._ledger.entry(target).intent for target in following)
+        return not (went_on or self._ledger.was_finished)
 
     def _step(self, target: Target, way: Target, act: str) -> Result:
         """Do one act if it is not done; `way` is the target itself, or its way back."""
@@ -209,7 +179,9 @@ class Applying:
             self._ended(target, way, act, FAILED, str(error))
             return self._left(target, way, str(error))
         except OpsError as error:
-            return self._ended(target, way, act, FAILED, error.message)
+            ended = self._ended(target, way, act, FAILED, error.message)
+            # The vendor itself compared, and found that somebody else was faster.
+            return self._left(target, way, error.message) if _conflict(error) else ended
         faults.reach("after-act")
         return self._awaited(target, way, act, "")
 
@@ -272,6 +244,10 @@ def _labels(act: Any) -> tuple[str, ...]:
                 yield from walk(value)
 
     return tuple(walk(getattr(act, "body", None)))
+
+
+def _conflict(error: OpsError) -> bool:
+    return isinstance(error, SourceError) and error.kind == "conflict"
 
 
 def _said(seen: Observed) -> str:

@@ -97,6 +97,11 @@ class Ledger:
         return next((line for line in self.lines if line["type"] == "started"), None)
 
     @property
+    def was_finished(self) -> bool:
+        """Whether some run came to the end of the plan."""
+        return any(line["type"] == "finished" for line in self.lines)
+
+    @property
     def taking_back(self) -> str:
         """Why what was done is being taken back, or nothing."""
         return next((line["reason"] for line in self.lines if line["type"] == "taking-back"), "")

@@ -66,7 +66,7 @@ def from_status(
     if status_code == 408:
         return Unreachable(f"{says}: it waited too long for another server", kind="timeout")
     if status_code >= 400:
-        return Malformed(says, kind="http-4xx")
+        return Malformed(says, kind="conflict" if status_code == 409 else "http-4xx")
     return Malformed(f"{says}: it redirects too often, or to where it must not", kind="redirect")
 
 

@@ -13,9 +13,10 @@ from opslib import config, ids, vendors
 from opslib.archive.changes import Changes
 from opslib.errors import NotNamed, Refused, SourceError
 from opslib.gate import authority, locks, making
-from opslib.gate.apply import Applying, Result, State
+from opslib.gate.apply import Applying
 from opslib.gate.ledger import Ledger
 from opslib.gate.plan import Draft, Plan
+from opslib.gate.results import Result, State
 from opslib.home import default_archive
 from opslib.run import namespace
 from opslib.show import display

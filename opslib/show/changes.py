@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opslib.acts import Act
-from opslib.gate.apply import Result
 from opslib.gate.plan import Plan, Target
+from opslib.gate.results import Result
 from opslib.gate.wording import change, seen
 from opslib.show.markup import escaped
 

@@ -18,8 +18,8 @@ from opslib.verdict import Finding, Verdict
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.gate.apply import Result
     from opslib.gate.plan import Draft, Plan
+    from opslib.gate.results import Result
 
 RUN_MIME = "application/vnd.opslib.run+json"
 
