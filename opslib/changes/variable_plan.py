@@ -11,7 +11,7 @@ import pandas as pd
 from opslib import frames, ids
 from opslib.acts import Request
 from opslib.changes.variable_wish import DOPPLER, VERCEL, Wish
-from opslib.checks.variables import leaks
+from opslib.checks import variables
 from opslib.gate.plan import Draft, Risk, Target
 from opslib.vendors import doppler_acts, vercel_acts, vercel_variable_acts
 from opslib.vendors.vercel_notes import noted
@@ -21,7 +21,7 @@ from opslib.verdict import Finding, Status
 if TYPE_CHECKING:
     from opslib.config import Environment
 
-PRODUCTION, ROLLBACK = "production", "rollback"
+ROLLBACK = "rollback"
 _TYPE = "encrypted"
 _RESERVED = "VERCEL_"
 _NOT_YET = "nobody yet: a deployment keeps the variables that it was built with"
@@ -65,7 +65,7 @@ def draft(env: Environment, wish: Wish, seen: Seen) -> Draft | None:
         nothing is wanted.
     """
     if not wish.name:
-        return _draft(env, wish, seen, []) if wish.redeploy and _late(seen) else None
+        return _draft(env, wish, seen, []) if wish.redeploy and _late(env, seen) else None
     reason = wish.reason or _against(env, wish, seen)
     if reason:
         return Draft("variable", f"Set {wish.name}", (), Risk.HIGH, "", left_out={wish.name: reason})
@@ -93,7 +93,7 @@ def _against(env: Environment, wish: Wish, seen: Seen) -> str:
     if wish.delete:
         needed = "the app needs it, as the system's file says" if wish.name in env.system.required_env else ""
         return needed or ("" if row else "it is not set")
-    if leaks([wish.name]):
+    if variables.leaks([wish.name]):
         return "by this name its value would be copied into every page: give it a name without the prefix"
     return ""
 
@@ -143,18 +143,18 @@ def _settings(wish: Wish, seen: Seen) -> dict[str, Any]:
 
 
 def _at_vercel(env: Environment, wish: Wish, row: Mapping[str, Any] | None) -> Target:
-    project, team = _vercel(env)
-    place = {"where": VERCEL, "project": project, "name": wish.name, "target": PRODUCTION}
+    (project, team), target = _vercel(env), variables.target(env)
+    place = {"where": VERCEL, "project": project, "name": wish.name, "target": target}
     if row is None:
         act = vercel_variable_acts.create(
-            project, wish.name, [PRODUCTION], type=_TYPE, comment=noted("", wish.mark), team=team
+            project, wish.name, [target], type=_TYPE, comment=noted("", wish.mark), team=team
         )
         undo: Request | None = vercel_variable_acts.delete_created(project, team=team)
         after = {"exists": True, "mark": wish.mark}
         return Target(f"{wish.name} at Vercel", place, {"exists": False}, after, act, undo, _NOT_YET)
     before = {"exists": True, "updated": moment(row["updated"]), "type": row["type"]}
     act, undo, after = _edit(project, team, wish, row)
-    return Target(f"{wish.name} at Vercel", place, before, after, act, undo, _effect(row))
+    return Target(f"{wish.name} at Vercel", place, before, after, act, undo, _effect(row, target))
 
 
 def _edit(
@@ -179,8 +179,8 @@ def _edit(
     return act, None if row["type"] in UNREADABLE else undo, after
 
 
-def _effect(row: Mapping[str, Any]) -> str:
-    others = [target for target in row["target"].split(", ") if target != PRODUCTION]
+def _effect(row: Mapping[str, Any], target: str) -> str:
+    others = [other for other in row["target"].split(", ") if other != target]
     return f"{_NOT_YET}; it is the same variable for {' and '.join(others)}" if others else _NOT_YET
 
 
@@ -197,6 +197,8 @@ def _at_doppler(env: Environment, wish: Wish) -> Target:
 
 def _redeployment(env: Environment, wish: Wish, seen: Seen) -> Target | str:
     """Return the target that builds the serving deployment again, or why there is none."""
+    if variables.target(env) != variables.PRODUCTION:
+        return "only what serves production is deployed again"
     for source in (seen.deployment, seen.project):
         if unseen := frames.reason(source):
             return f"what serves could not be looked at: {unseen}"
@@ -209,7 +211,7 @@ def _redeployment(env: Environment, wish: Wish, seen: Seen) -> Target | str:
     meta = {"opslib": wish.mark}
     act = vercel_acts.redeploy(str(about["name"]), str(row["id"]), team=team, meta=meta)
     undo = vercel_acts.rollback(project, str(row["id"]), team=team)
-    place = {"where": VERCEL, "project": project, "serves": PRODUCTION}
+    place = {"where": VERCEL, "project": project, "serves": variables.PRODUCTION}
     name = f"{row['commit'][:7] or row['id']} built again"
     return Target(name, place, {"production": row["id"]}, {"mark": wish.mark}, act, undo, _BUILD)
 
@@ -251,9 +253,11 @@ def _undo(targets: list[Target]) -> tuple[str, ...]:
     return (*built, *kept)
 
 
-def _late(seen: Seen) -> bool:
+def _late(env: Environment, seen: Seen) -> bool:
     """Tell whether a variable was changed after the serving deployment was built."""
     if any(frames.reason(source) for source in (seen.vercel, seen.deployment)) or seen.deployment.empty:
+        return False
+    if variables.target(env) != variables.PRODUCTION:
         return False
     return bool((seen.vercel["since"] > seen.deployment.iloc[0]["created"]).any())
 

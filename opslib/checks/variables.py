@@ -29,10 +29,17 @@ DRIFT = Cause("env-drift", "Vercel and Doppler do not have the same variables", 
 PUBLIC = (
     "NEXT_PUBLIC_", "NUXT_PUBLIC_", "EXPO_PUBLIC_", "GATSBY_", "REACT_APP_", "VITE_", "VUE_APP_", "PUBLIC_",
 )  # fmt: skip
+PRODUCTION = "production"
+_NONE_SERVES = "of previews there is not one deployment that serves"
 SHOWN = ("name", "at_vercel", "type", "targets", "at_doppler", "note")
 _SECRET_WORDS = frozenset({"SECRET", "PRIVATE", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS", "SK"})
 _SECRET_PAIRS = frozenset({("SERVICE", "ROLE"), ("DATABASE", "URL"), ("ENCRYPTION", "KEY")})
-_SETS = "set for production"
+
+
+def target(env: Environment) -> str:
+    """Return which of Vercel's targets an environment is: what is not for real users is no production."""
+    named = env.vendors["vercel"].settings.get("target", "") if "vercel" in env.vendors else ""
+    return named or (PRODUCTION if env.production or env.name == "sandbox" else "preview")
 
 
 def required(env: Environment, vercel: pd.DataFrame, doppler: pd.DataFrame) -> list[Finding]:
@@ -64,6 +71,8 @@ def built(env: Environment, built_with: pd.DataFrame, vercel: pd.DataFrame) -> F
     """
     expected = "the serving deployment was built with every required variable"
     wanted = env.system.required_at("vercel")
+    if target(env) != PRODUCTION:
+        return compare.skipped("built", _NONE_SERVES)
     if blind := compare.blind("built", built_with, expected=expected):
         return blind
     there = set(built_with["name"])
@@ -78,14 +87,17 @@ def built(env: Environment, built_with: pd.DataFrame, vercel: pd.DataFrame) -> F
     return Finding("built", Status.CRITICAL, "", seen, "", expected, why, cause=MISSING)
 
 
-def live(vercel: pd.DataFrame, deployment: pd.DataFrame) -> Finding:
+def live(env: Environment, vercel: pd.DataFrame, deployment: pd.DataFrame) -> Finding:
     """Find whether the serving deployment is newer than every value of a variable.
 
     Args:
+        env: the environment.
         vercel: as `Vercel.environment_variables`.
         deployment: as `Vercel.deployment`, the one that serves.
     """
     expected = "no variable was changed after the serving deployment was built"
+    if target(env) != PRODUCTION:
+        return compare.skipped("live", _NONE_SERVES)
     for source in (vercel, deployment):
         if blind := compare.blind("live", source, expected=expected):
             return blind
@@ -147,7 +159,7 @@ def everything(
         *required(env, vercel, doppler),
         drift(vercel, doppler),
         built(env, built_with, vercel),
-        live(vercel, deployment),
+        live(env, vercel, deployment),
         *public(vercel, doppler),
     ]
 
@@ -187,14 +199,15 @@ def leaks(names: Iterable[str]) -> list[str]:
 def _required(
     env: Environment, place: str, wanted: Sequence[str], source: pd.DataFrame, column: str
 ) -> Finding:
-    expected = f"every required variable is {_SETS}"
+    sets = f"set for {target(env)}"
+    expected = f"every required variable is {sets}"
     if blind := compare.blind("required", source, subject=place, expected=expected):
         return blind
     if not wanted:
         return compare.skipped("required", "the system's file names no required variable", subject=place)
     missing = sorted(set(wanted) - set(source[column]))
     if not missing:
-        return Finding("required", Status.OK, place, f"{len(wanted)} {_SETS}", "", expected)
+        return Finding("required", Status.OK, place, f"{len(wanted)} {sets}", "", expected)
     seen = f"{', '.join(missing)} not set"
     command = f"opslib plan env-vars --system {env.system.name} --env {env.name} -p name={missing[0]}"
     where = "" if place == "vercel" else f" -p where={place}"

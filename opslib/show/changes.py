@@ -64,7 +64,10 @@ def how_to_go_on(plan: Plan, need: str) -> str:
     """Return the commands with which a plan goes on."""
     glass = " --break-glass" if need == "break-glass" else ""
     approve = f'opslib approve {plan.short}{glass} --reason "..."\n' if need != "none" else ""
-    return f"Nothing was changed. To go on:\n{approve}opslib apply {plan.short}"
+    known = plan.draft.settings
+    # A value from standard input is kept nowhere, so it must be given again.
+    again = " --stdin" if known.get("digest") and known.get("reference") == "env:OPSLIB_INPUT" else ""
+    return f"Nothing was changed. To go on:\n{approve}opslib apply {plan.short}{again}"
 
 
 def results(rows: Iterable[Result]) -> str:
