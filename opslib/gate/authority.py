@@ -7,18 +7,26 @@ JupyterLab is held to what the command line is held to.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from opslib import config, keys
 from opslib.archive.changes import Changes
 from opslib.errors import Refused
-from opslib.gate import signing
+from opslib.gate import signing, undo
+from opslib.gate.approving import BREAK_GLASS as BREAK_GLASS
+from opslib.gate.approving import NONE as NONE
+from opslib.gate.approving import OTHER as OTHER
+from opslib.gate.approving import SELF as SELF
+from opslib.gate.approving import SKEW as SKEW
+from opslib.gate.approving import Authority, approved, refused
+from opslib.gate.approving import needed as needed
+from opslib.gate.approving import requested as requested
+from opslib.gate.approving import review_due as review_due
 from opslib.gate.ledger import Ledger
 from opslib.gate.plan import Plan
 
-NONE, SELF, OTHER, BREAK_GLASS = "none", "self", "other", "break-glass"
 TRIGGER = "OPSLIB_TRIGGER"  # what started the run; only a person may change something
-SKEW = timedelta(minutes=2)
 
 
 def allow(plan: Plan, env: config.Environment, changes: Changes, now: datetime) -> Authority:
@@ -36,17 +44,16 @@ def allow(plan: Plan, env: config.Environment, changes: Changes, now: datetime) 
     _by_a_person()
     _here(plan, env)
     rule = config.load_policy().rule(env, plan.draft.risk)
-    need = needed(rule.need, env)
     settle_only = _in_time(plan, rule, changes, now)
     if len(plan.draft.targets) > rule.maximum_targets:
         text = f"it has {len(plan.draft.targets)} targets; {rule.maximum_targets} are allowed in {env.name}"
         raise refused(plan, text, "plan fewer at a time, or change parameters/policy.yml")
     applier = _own(env, now)
     if plan.undoes:
-        covered = _covered(plan, env, changes, rule, now)
+        covered = _covered(plan, env, changes, rule, applier, now)
         if covered:
-            return Authority(need, *covered, applied_by=applier, settle_only=settle_only)
-    return approved(plan, env, changes, rule, applier, now, settle_only)
+            return replace(covered, settle_only=settle_only)
+    return approved(plan, env, changes, rule, applier, now, settle=settle_only)
 
 
 def _by_a_person() -> None:
@@ -105,22 +112,34 @@ def _own(env: config.Environment, now: datetime) -> str:
 
 
 def _covered(
-    plan: Plan, env: config.Environment, changes: Changes, rule: config.Rule, now: datetime
-) -> tuple[tuple[str, ...], tuple[str, ...], str] | None:
+    plan: Plan, env: config.Environment, changes: Changes, rule: config.Rule, applier: str, now: datetime
+) -> Authority | None:
     """Return the approval of the plan that is taken back: its undo was part of what was approved.
 
-    Only for exactly the acts that were shown there as its undo, only where they were really done, and
-    only for a while; None when an approval of its own is needed.
+    The ledger is nobody's word: it only says when the plan before was begun. That it was allowed to be
+    is found out again, from the signatures; None when it is too long ago, and an approval of its own is
+    needed.
     """
     original = Plan.from_document(changes.plan(plan.undoes))
-    ledger = Ledger(changes, plan.undoes)
-    began = ledger.began
+    began = Ledger(changes, plan.undoes).began
     if began is None:
         raise refused(plan, "what it takes back was never applied")
-    allowed = {way.digest for target in original.draft.targets if (way := target.reversed())}
-    if not {target.digest for target in plan.draft.targets} <= allowed or original.system != plan.system:
-        raise refused(plan, "it is not the undo that was approved with the plan before")
-    if now > datetime.fromisoformat(began["at"]) + timedelta(hours=rule.undo_hours):
+    _must_be_the_undo(plan, original, changes)
+    at = datetime.fromisoformat(began["at"])
+    if not original.created - SKEW <= at <= original.expires + SKEW:
+        raise refused(plan, f"what it takes back was begun at {began['at']}, when it did not hold")
+    if now > at + timedelta(hours=rule.undo_hours):
         return None
-    authority = began["authority"]
-    return tuple(authority["approved_by"]), tuple(authority["approvals"]), authority["requested_by"]
+    try:
+        return replace(approved(original, env, changes, rule, "", at), applied_by=applier)
+    except Refused as error:
+        raise refused(plan, f"nothing shows that what it takes back was allowed: {error.message}") from None
+
+
+def _must_be_the_undo(plan: Plan, original: Plan, changes: Changes) -> None:
+    """Raise `Refused` unless a plan is exactly the undo of another, as it stands in the ledger now."""
+    expected = undo.reverse(original, changes, minutes=0, by=plan.planned_by, now=plan.created)
+    if replace(expected, created_at=plan.created_at, expires_at=plan.expires_at) != plan:
+        raise refused(
+            plan, "it is not the undo that was approved with the plan before", f"opslib undo {original.short}"
+        )

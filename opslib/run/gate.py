@@ -14,6 +14,7 @@ from opslib.archive.changes import Changes
 from opslib.errors import NotNamed, Refused, SourceError
 from opslib.gate import authority, locks, making
 from opslib.gate.apply import Applying
+from opslib.gate.approving import Authority
 from opslib.gate.ledger import Ledger
 from opslib.gate.plan import Draft, Plan
 from opslib.gate.results import Result, State
@@ -161,7 +162,7 @@ class Gate:
                 f"plan {plan.short} was made with other parameters", hint="plan again, or give the same"
             )
 
-    def _carried_out(self, plan: Plan, allowed: authority.Authority) -> tuple[Result, ...]:
+    def _carried_out(self, plan: Plan, allowed: Authority) -> tuple[Result, ...]:
         ops = self._ops
         means = kinds.Means(ops.env, self._database, self._vendor, plan.draft.settings)
         kind = kinds.load(plan.draft.kind)
