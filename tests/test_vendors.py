@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -17,10 +16,9 @@ from opslib.sandbox.hosting import Project
 from opslib.sandbox.simulated import VendorState, page_document
 from opslib.vendors import statuspage
 from opslib.vendors.vercel import Vercel
+from tests.contracts import checked, jsonschema
 from tests.servers import in_turn, reply, serving
 
-SPEC = Path(__file__).parents[1].parent / "shared" / "reference" / "specs" / "vercel.min.json"
-jsonschema: Any = pytest.importorskip("jsonschema")
 FORMATS = ("statuspage", "incident.io", "betterstack")
 
 
@@ -243,28 +241,6 @@ def test_old_deployments_are_asked_at_their_own_addresses() -> None:
             frame = Vercel(access(api)).answers(path="/health", limit=3)
     assert list(frame["status_code"]) == [200, 0]
     assert frame.iloc[1]["error_kind"] == "refused"
-
-
-def checked(path: str, document: dict[str, Any]) -> None:
-    """Hold a simulated answer against the schema of Vercel's specification."""
-    if not SPEC.exists():
-        pytest.skip("the specification is not beside the project")
-    spec = json.loads(SPEC.read_text(encoding="utf-8"))
-    answer = spec["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    schema = _plain({**answer, "components": spec["components"]})
-    jsonschema.Draft202012Validator(schema).validate(document)
-
-
-def _plain(node: Any) -> Any:
-    """Turn OpenAPI 3.0 into JSON Schema; `nullable` becomes a type, and overlapping `oneOf`s may overlap."""
-    if isinstance(node, list):
-        return [_plain(entry) for entry in node]
-    if not isinstance(node, dict):
-        return node
-    made = {key: _plain(value) for key, value in node.items() if key not in ("nullable", "example")}
-    if isinstance(made.get("oneOf"), list):
-        made["anyOf"] = made.pop("oneOf")
-    return {"anyOf": [made, {"type": "null"}]} if node.get("nullable") is True else made
 
 
 def test_the_simulated_deployments_keep_to_vercels_specification() -> None:

@@ -42,7 +42,7 @@ def judge(
 
     It is when the app fails, an earlier deployment has other code, and either that one still works
     at its own address, or the serving one is young and the earlier one does not fail alike. It is
-    not when an earlier deployment has the same code.
+    not when an earlier deployment has the same code and does not fail alike.
 
     Args:
         deployments: as `Vercel.deployments` returns them.
@@ -98,7 +98,8 @@ def _suspect(serving: _Serving, answers: pd.DataFrame, *, explained: bool, recen
     own = answers[answers["id"] == serving.id]["status_code"]
     status = int(own.iloc[0]) if len(own) else 500
     others = answers[answers["id"] != serving.id]
-    if (others["commit"] == serving.commit).any():
+    twins = others[others["commit"] == serving.commit]
+    if len(twins) and not (status >= 500 and (twins["status_code"] == status).all()):
         why = "an earlier deployment has the same code: if they differ, then in what they were built with"
         return Finding("deployment", Status.OK, "", f"{serving.label} serves", "", EXPECTED, why)
     before = others[others["commit"] != serving.commit]

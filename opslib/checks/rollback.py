@@ -113,10 +113,11 @@ def _suspicion(seen: Seen, host: str, explained: bool) -> str:
     if current is None or status_of(current, tried) < 500:
         return ""
     older = [row for row in seen.rows(host) if row["created"] < current["created"]]
-    works = next((row for row in older if 200 <= status_of(row, tried) < 400), None)
+    twins = [row for row in older if row["commit"] == current["commit"]]
+    works = next((row for row in twins if 200 <= status_of(row, tried) < 400), None)
     if works is not None:
         return (
-            f"{code(works)} works at its own address, so they differ in what they were built with:"
+            f"the same code works at {works['url']}, so they differ in what they were built with:"
             " going back helps at once, the variable that changed mends it for good"
         )
     alone = not any(status_of(row, tried) for row in older)
@@ -162,11 +163,12 @@ def _leading_on(found: Finding) -> Finding:
 
 def _told(seen: Seen) -> str:
     """Return the version that the site told last, or nothing."""
+    if frames.reason(seen.probes):
+        return ""
     fields = {e.name: e.version_field for e in (*seen.env.health, *seen.env.smoke) if e.version_field}
-    probes = seen.probes if not frames.reason(seen.probes) else seen.probes.head(0)
     told = [
         str(shown.get(fields[name]) or "")
-        for name, shown in zip(probes["endpoint"], probes["fields"], strict=True)
+        for name, shown in zip(seen.probes["endpoint"], seen.probes["fields"], strict=True)
         if name in fields
     ]
     return next((value for value in reversed(told) if value), "")

@@ -90,7 +90,10 @@ class Seen:
         """Return what the deployments answer at their own addresses; none where they have none."""
         if host == VERCEL:
             return self.answers
-        ready = [row for row in rows(self.railway) if row["state"] == "READY"]
+        # Twins of what serves would be taken for proof that its code is well.
+        code = (self.serving(host) or {}).get("commit")
+        listed = [row for row in rows(self.railway) if row["current"] or row["commit"] != code]
+        ready = [row for row in listed if row["state"] == "READY"]
         told = [{**dict.fromkeys(_ANSWERS), **row, "status_code": 0} for row in ready]
         return pd.DataFrame(told, columns=list(_ANSWERS))
 
