@@ -18,6 +18,7 @@ from typing import Any
 
 from opslib.masking import Masker
 from opslib.runner.imports import quick
+from opslib.runner.kernel import QuickManager
 from opslib.runner.limits import Budget, shortened
 from opslib.runner.request import Ending
 
@@ -60,6 +61,7 @@ class Client(NotebookClient):  # type: ignore[misc]
         super().__init__(
             notebook,
             extra_arguments=[_NO_HISTORY],
+            kernel_manager_class=QuickManager,
             shutdown_kernel="immediate",
             record_timing=False,
             **options,
