@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 MINE = (
     "bad-deploy", "env-var-missing", "dns-broken", "app-500", "app-slow", "app-down", "app-wrong-json",
     "app-database-disconnected", "vendor-outage", "vendor-maintenance", "vendor-status-html",
-    "env-public-leak", "env-not-live",
+    "env-public-leak", "env-not-live", "rollback-target-gone", "already-rolled-back",
 )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def picture(web: Web, system: str) -> dict[str, Any]:
     return {
         "listening": web.listening(system),
         "deployments": list(project.deployments),
-        "current": project.current,
+        "current": (project.current, project.request, project.auto_assign),
         "variables": dict(project.variables),
         "app": (app.dsn, set(app.failing), dict(app.delays), set(app.odd_json), app.pool.block()),
         "dns": dict(web.dns.broken),
@@ -98,9 +98,20 @@ def test_healing_restores_exactly_what_was_there(web: Web, world: World, name: s
     assert picture(web, "klutr") == before
 
 
+def test_healing_takes_back_what_a_person_did_about_it_too(web: Web, world: World) -> None:
+    """The rehearsed rollback is gone with the deployment that it was about."""
+    scenario = next(found for found in catalogue() if found.id == "bad-deploy")
+    before, project = picture(web, "klutr"), web.project("klutr")
+    scenario.make(world, "klutr")
+    project.switch("rollback", before["current"][0])
+    scenario.heal(world, "klutr")
+    assert picture(web, "klutr") == before
+
+
 def test_scenarios_compose_and_heal_in_any_order(web: Web, world: World) -> None:
     """A bad deployment on top of a missing variable; either may be mended first."""
-    both = [next(s for s in catalogue() if s.id == name) for name in ("env-var-missing", "bad-deploy")]
+    names = ("env-var-missing", "rollback-target-gone", "bad-deploy")
+    both = [next(s for s in catalogue() if s.id == name) for name in names]
     before = picture(web, "klutr")
     for healing in (both, both[::-1]):
         for scenario in both:

@@ -90,12 +90,13 @@ class Project:
     _current: str = ""
     request: AliasRequest | None = None
     _waiting: bool = False
+    _withdrawn: set[str] = field(default_factory=set, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def id(self) -> str:
         """Vercel's `prj_...`."""
-        return f"prj_{_hash(self.system)[:24]}"
+        return f"prj_{env.hashed(self.system)[:24]}"
 
     @property
     def everything(self) -> list[Deployment]:
@@ -197,8 +198,9 @@ class Project:
         self._deployments = [kept for kept in self.everything if kept not in gone]
 
     def put_back(self, deployments: Iterable[Deployment]) -> None:
-        """Return what `take_away` removed."""
-        together = {deployment.id: deployment for deployment in (*self.everything, *deployments)}
+        """Return what `take_away` removed, but for what was withdrawn meanwhile."""
+        back = [deployment for deployment in deployments if deployment.id not in self._withdrawn]
+        together = {deployment.id: deployment for deployment in (*self.everything, *back)}
         self._deployments = sorted(together.values(), key=lambda deployment: -deployment.created)
 
     def withdraw(self, deployment: str, before: str) -> None:
@@ -209,6 +211,7 @@ class Project:
             before: id of the one to serve if the withdrawn one serves; the newest if that is gone too.
         """
         serves = self.current == deployment
+        self._withdrawn.add(deployment)
         self._deployments = [kept for kept in self._deployments if kept.id != deployment]
         if self.request and deployment in (self.request.source, self.request.to):
             self.request, self._waiting, self.auto_assign = None, False, True
@@ -218,7 +221,7 @@ class Project:
 
     def _make(self, commit: str, message: str, *, created: int | None = None, **more: Any) -> Deployment:
         moment = self.clock() if created is None else created
-        mark = _hash(f"{self.system} {commit} {moment} {len(self._deployments)}")
+        mark = env.hashed(f"{self.system} {commit} {moment} {len(self._deployments)}")
         url = f"http://{self.system}-{mark[:9]}.{DOMAIN}:{self.port}"
         names = env.names(self.variables, more.get("target", PRODUCTION))
         made = Deployment(f"dpl_{mark[:24]}", commit, message, moment, url, names, **more)
@@ -293,7 +296,3 @@ def project(system: str, port: int, variables: Iterable[str]) -> Project:
 
 def _commit(text: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
