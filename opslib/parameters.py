@@ -183,7 +183,7 @@ def parse(
         if name not in known:
             near = close(name, known)
             hint = f"it has: {', '.join(known) or 'none'}"
-            raise UnknownName(f"{where}there is no parameter {name} (given: {value}){near}", hint=hint)
+            raise UnknownName(f"{where}there is no parameter {name}{near}", hint=hint)
         hint = f"allowed: {known[name].allowed} (default: {known[name].default})"
         if isinstance(value, str) and _hides(known[name]) and not is_reference(value):
             # Not repeated: it may be the secret itself.

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from opslib.cli import confirming, options, output, verdicts
-from opslib.errors import UsageError
+from opslib.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from opslib.archive.changes import Changes
     from opslib.config import Environment
     from opslib.gate.plan import Plan
 
-INPUT = "OPSLIB_INPUT"
 LATEST = "latest"
+_LONGEST_WATCH_S = 3600
 _LOOK_S = 60.0  # on a slow site, one look at what a step does to users
 from_stdin = click.option(
     "--stdin", "from_stdin", is_flag=True, help="Read a secret value from stdin, or ask for it without echo."
@@ -60,8 +59,8 @@ def plan_command(
         )
     parameters = chosen.parse(words)
     folder = options.opened_archive(archive)
-    _input(from_stdin)
-    document = _attempt(chosen, target, {**parameters, "dry_run": True}, folder, as_json)
+    value = _input(from_stdin)
+    document = _attempt(chosen, target, {**parameters, "dry_run": True}, folder, as_json, value=value)
     if as_json:
         output.emit(document)
     else:
@@ -98,8 +97,7 @@ def apply_command(
     folder = options.opened_archive(archive)
     plan = found(digest, folder)
     _is_for(plan, system, environment)
-    _input(from_stdin)
-    return _apply(plan, folder, as_json)
+    return _apply(plan, folder, as_json, _input(from_stdin))
 
 
 @click.command("undo")
@@ -132,16 +130,17 @@ def undo_command(run: str, archive: str | None, as_json: bool) -> int:
     return _apply(back, folder, as_json)
 
 
-def _apply(plan: Plan, folder: Path, as_json: bool) -> int:
+def _apply(plan: Plan, folder: Path, as_json: bool, value: str = "") -> int:
     from opslib import catalog, ids
     from opslib.archive.changes import Changes
     from opslib.gate import authority
+    from opslib.runner import permission
 
     env = environment_of(plan)
     authority.allow(plan, env, Changes(folder), ids.now())
     chosen = catalog.load().get(plan.procedure)
-    parameters = {**plan.parameters, "dry_run": False, "approval": plan.digest}
-    document = _attempt(chosen, env, parameters, folder, as_json, longer_s=_watched_s(plan))
+    parameters = {**permission.own(plan, chosen), "dry_run": False, "approval": plan.digest}
+    document = _attempt(chosen, env, parameters, folder, as_json, value=value, longer_s=_watched_s(plan))
     if as_json:
         output.emit(document)
     else:
@@ -152,15 +151,15 @@ def _apply(plan: Plan, folder: Path, as_json: bool) -> int:
 
 def _watched_s(plan: Plan) -> float:
     """Return for how long its steps are watched: nothing may cut it off between two of them."""
-    settings = plan.draft.settings
-    if "watch_seconds" not in settings:
-        return 0.0
-    return len(plan.draft.targets) * (_LOOK_S + float(settings["watch_seconds"]))
+    seconds = plan.draft.settings.get("watch_seconds", 0)
+    if not isinstance(seconds, int) or not 0 <= seconds <= _LONGEST_WATCH_S:
+        raise Refused(f"plan {plan.short} wants to be watched for {seconds!r} seconds", hint="plan again")
+    return len(plan.draft.targets) * (_LOOK_S + seconds) if "watch_seconds" in plan.draft.settings else 0.0
 
 
 def _attempt(
     procedure: Any, target: Environment, parameters: dict[str, Any], folder: Path, as_json: bool, *,
-    longer_s: float = 0.0,
+    value: str = "", longer_s: float = 0.0,
 ) -> dict[str, Any]:  # fmt: skip
     from opslib.runner import attempt
     from opslib.runner.request import CELL_TIMEOUT_S, RUN_TIMEOUT_S, Request
@@ -169,7 +168,7 @@ def _attempt(
     request = Request(
         procedure=procedure, system=target.system.name, environment=target.name, parameters=parameters,
         archive=folder, trigger="manual", progress=line, cell_timeout_s=CELL_TIMEOUT_S + longer_s,
-        run_timeout_s=RUN_TIMEOUT_S + longer_s,
+        run_timeout_s=RUN_TIMEOUT_S + longer_s, secret_input=value,
     )  # fmt: skip
     document = attempt.attempt(request, target)
     line("")
@@ -228,15 +227,15 @@ def _is_for(plan: Plan, system: str | None, environment: str | None) -> None:
             )
 
 
-def _input(wanted: bool) -> None:
+def _input(wanted: bool) -> str:
     """Read a secret value for the kernel; it is never shown, and never an argument."""
     if not wanted:
-        return
+        return ""
     from opslib import masking
 
     value = confirming.secret_value()
     masking.register("input", value)
-    os.environ[INPUT] = value
+    return value
 
 
 def _show_plan(document: dict[str, Any], folder: Path, env: Environment) -> None:

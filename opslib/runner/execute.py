@@ -172,6 +172,8 @@ def kernel_environment(request: Request) -> dict[str, str]:
     """Return the environment variables of the kernel."""
     own = {"OPSLIB_RUN_ID": request.run_id, "OPSLIB_ARCHIVE": str(request.archive)}
     own["OPSLIB_TRIGGER"] = request.trigger
+    if request.secret_input:
+        own["OPSLIB_INPUT"] = request.secret_input
     return {**os.environ, **own, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 

@@ -36,6 +36,7 @@ class Request:
         cell_timeout_s: the longest that one cell may take, in seconds.
         run_timeout_s: the longest that all cells together may take, in seconds.
         run_id: identity of the run.
+        secret_input: a value that a person typed for this run; only its kernel gets it.
     """
 
     procedure: Procedure
@@ -50,6 +51,7 @@ class Request:
     cell_timeout_s: float = CELL_TIMEOUT_S
     run_timeout_s: float = RUN_TIMEOUT_S
     run_id: str = field(default_factory=ids.new_run_id)
+    secret_input: str = field(default="", repr=False)
 
     @property
     def given(self) -> dict[str, Any]:
