@@ -51,7 +51,7 @@ def draft(choice: Choice, env: Environment) -> Draft | None:
     where = "forward" if choice.forward else "back"
     return Draft(
         kind="deployment",
-        title=f"Let production at {host} go {where} to {label(chosen)}: {choice.why}",
+        title=f"Let production at {host} go {where} to {label(chosen)}",
         targets=(target,),
         risk=Risk.HIGH,
         blast=_blast(choice),
@@ -215,7 +215,7 @@ def _at_railway(choice: Choice, env: Environment) -> Target:
 
 def _effect(choice: Choice) -> str:
     assert choice.chosen is not None
-    return f"they get {code(choice.chosen)} in place of {code(choice.current)}"
+    return f"they get {code(choice.chosen)} in place of {code(choice.current)}: {choice.why}"
 
 
 def _blast(choice: Choice) -> str:

@@ -157,7 +157,7 @@ def _last_good(seen: Seen, host: str, abandoned: str) -> _Picked:
             continue
         words = "the last one before it that served production"
         words += " and is not known to be bad" if passed else ""
-        return _Picked(row, f"{words}; {_says(status)}", passed=passed)
+        return _Picked(row, f"{words}; {_says(row, status)}", passed=passed)
     return _Picked(None, "no earlier deployment is left that production could go back to", "gone", passed)
 
 
@@ -186,7 +186,7 @@ def _named(seen: Seen, host: str, name: str, others: Sequence[Row]) -> _Picked:
     current = seen.serving(host) or {}
     if objection := _refusal(row, current, status, host, listed=row in listed):
         return _Picked(None, f"{label(row)} {objection}", "refused")
-    return _Picked(row, f"it was named; {_says(status)}")
+    return _Picked(row, f"it was named; {_says(row, status)}")
 
 
 def _refusal(row: Row, current: Row, status: int, host: str, *, listed: bool) -> str:
@@ -215,7 +215,9 @@ def _between(found: Sequence[Row], one: Row, other: Row | None) -> int:
     return sum(first < row["created"] <= last for row in kept)
 
 
-def _says(status: int) -> str:
+def _says(row: Row, status: int) -> str:
+    if not row["url"]:
+        return "it has no address of its own, so it cannot be tried before it serves"
     if status in _TELLS_NOTHING:
         return "its own address does not tell whether it works"
     return f"it answers {status} at its own address"
