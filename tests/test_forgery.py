@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,14 @@ from typing import Any
 import pytest
 import rfc8785
 
-from opslib import ids, keys
-from opslib.errors import Refused
-from opslib.gate import authority, signing, undo
+from opslib import catalog, ids, keys
+from opslib.changes import Means
+from opslib.errors import ArchiveError, Refused
+from opslib.gate import authority, locks, signing, undo
 from opslib.gate.ledger import DO, DONE, Ledger
 from opslib.gate.plan import Plan, Risk
-from tests.changing import Office, Shelf, draft, target
+from opslib.runner import permission
+from tests.changing import Office, Shelf, ShelfKind, draft, target
 
 
 @pytest.fixture
@@ -271,3 +274,214 @@ def test_a_review_that_is_none_leaves_it_due(office: Office, earlier: int, may: 
     at = ids.stamp(datetime.now(UTC) - timedelta(minutes=earlier))
     sign(office, plan, rfc8785.dumps({**review, "at": at}).decode())
     assert authority.review_due(plan, office.env(), office.changes)
+
+
+# ---- plans and files that opslib did not write
+
+
+def forge(office: Office, plan: Plan, **changed: Any) -> str:
+    """Put an edited plan into the archive under its own digest, and return that."""
+    return office.changes.keep({**plan.document, **changed})
+
+
+def edited_target(plan: Plan, **changed: Any) -> list[dict[str, Any]]:
+    """Return the targets of a plan, the first one edited."""
+    return [{**plan.draft.targets[0].to_dict(), **changed}]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"targets": []}, {"targets": {}}, {"targets": ["x"]}, {"expires_at": "soon"}, {"title": None},
+        {"expires_at": "2026-11-21T10:00:00"}, {"expires_at": "1999-01-01T00:00:00Z"}, {"production": "no"},
+        {"parameters": []}, {"numbers": {"things": "1"}}, {"numbers": {"things": True}}, {"undo": "text"},
+        {"left_out": {"x": 1}}, {"risk": "none"}, {"undoes": None}, {"more": 1}, {"type": "other"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_has_not_the_shape_of_a_plan_is_refused(office: Office, changed: dict[str, Any]) -> None:
+    """In one sentence, not as a crash."""
+    digest = forge(office, simple(office), **changed)
+    with pytest.raises(ArchiveError, match="plan"):
+        Plan.from_document(office.changes.plan(digest))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": ""}, {"name": 5}, {"act": None}, {"act": {"statement": "x"}}, {"act": {"params": {}}},
+        {"undo": {"statement": 1, "params": {}}}, {"identity": "a"}, {"more": 1},
+        {"act": {"source": "s", "method": "PUT", "path": "/", "params": {}, "body": 1, "more": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_has_not_the_shape_of_a_target_is_refused(office: Office, changed: dict[str, Any]) -> None:
+    """An act that cannot be shown whole cannot be approved."""
+    plan = simple(office)
+    digest = forge(office, plan, targets=edited_target(plan, **changed))
+    with pytest.raises(ArchiveError, match="plan"):
+        Plan.from_document(office.changes.plan(digest))
+
+
+def test_two_targets_of_one_name_are_refused(office: Office) -> None:
+    """What became of the second would hide what became of the first."""
+    plan = simple(office)
+    digest = forge(office, plan, targets=edited_target(plan) * 2)
+    with pytest.raises(ArchiveError, match="its own"):
+        Plan.from_document(office.changes.plan(digest))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff\xfe", b"null", b'{"a":NaN}', b'{"a":1e400}', b'{"a":12345678901234567890}',
+     b'{"a":"\\ud800"}', b"[" * 100_000],
+    ids=lambda content: repr(content[:20]),
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["plan.json", "requested.json", "approval-1.json", "ledger.jsonl"])
+def test_a_damaged_file_is_named_and_never_a_crash(office: Office, name: str, content: bytes) -> None:
+    """Whatever was written there, by whomever."""
+    plan = simple(office)
+    (office.changes.folder(plan.digest) / name).write_bytes(content + b"\n" * (name == "ledger.jsonl"))
+    look = {
+        "plan.json": lambda: office.changes.plan(plan.digest),
+        "requested.json": lambda: office.changes.request(plan.digest),
+        "approval-1.json": lambda: office.changes.approvals(plan.digest),
+        "ledger.jsonl": lambda: office.changes.ledger(plan.digest),
+    }[name]
+    if name == "requested.json" and not content:
+        assert look() is None
+        return
+    with pytest.raises(ArchiveError, match=name):
+        look()
+
+
+def test_a_plan_in_another_spelling_is_refused(office: Office) -> None:
+    """A key twice, or blanks: people read the file, and the digest is over what opslib reads."""
+    plan = simple(office)
+    path = office.changes.folder(plan.digest) / "plan.json"
+    path.write_text(path.read_text().replace('"blast":', '"blast":"all is well","blast":'))
+    with pytest.raises(ArchiveError, match="was edited"):
+        office.changes.plan(plan.digest)
+
+
+@pytest.mark.parametrize(
+    "name", ["approval-x.json", "approval-1-2.json", "approval-.json", "approval-0.json"]
+)
+def test_files_with_other_names_are_no_approvals(office: Office, name: str) -> None:
+    """They do not stop those that are."""
+    plan = simple(office)
+    office.approve(plan)
+    (office.changes.folder(plan.digest) / name).write_text("x")
+    assert len(office.changes.approvals(plan.digest)) == 1
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "requested.json", "plan.json", "approval-1.json"])
+def test_no_link_in_the_archive_is_followed(office: Office, name: str) -> None:
+    """Else a colleague's link would have your own files read, or written into."""
+    plan = simple(office)
+    mine = office.root / "mine"
+    mine.write_text("keep out")
+    path = office.changes.folder(plan.digest) / name
+    path.unlink(missing_ok=True)
+    path.symlink_to(mine)
+    calls = {
+        "ledger.jsonl": lambda: office.changes.write(plan.digest, {"type": "x"}, []),
+        "requested.json": lambda: office.changes.request(plan.digest),
+        "plan.json": lambda: office.changes.plan(plan.digest),
+        "approval-1.json": lambda: office.changes.approvals(plan.digest),
+    }
+    with pytest.raises(ArchiveError, match="link"):
+        calls[name]()
+    assert mine.read_text() == "keep out"
+
+
+def test_a_link_in_the_place_of_a_lock_or_of_who_holds_it_is_not_written_through(office: Office) -> None:
+    """Who holds a lock is told in a file beside it."""
+    plan = simple(office)
+    means = Means(office.env(), lambda: None, lambda name: None, {})  # type: ignore[arg-type, return-value]
+    archive = office.changes.archive
+    with locks.held(plan, ShelfKind, means, archive, "run-1"):
+        notes = [path.name for path in (archive / "changes" / ".locks").glob("*.holder")]
+    mine = office.root / "mine"
+    mine.write_text("keep out")
+    for name in notes:
+        (archive / "changes" / ".locks" / name).symlink_to(mine)
+    with locks.held(plan, ShelfKind, means, archive, "run-1"):
+        pass
+    assert mine.read_text() == "keep out"
+
+
+def test_a_pipe_in_the_place_of_a_plan_is_not_waited_for(office: Office) -> None:
+    """One such thing would hang every command."""
+    plan = simple(office)
+    path = office.changes.folder(plan.digest) / "plan.json"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ArchiveError, match="no plain file"):
+        office.changes.plan(plan.digest)
+    assert office.changes.digests() == ()
+
+
+def test_a_folder_that_is_a_link_is_no_plan(office: Office) -> None:
+    """Nor is one whose name is no digest."""
+    plan = simple(office)
+    folder = office.changes.folder(plan.digest)
+    moved = folder.rename(office.root / "elsewhere")
+    folder.symlink_to(moved)
+    with pytest.raises(ArchiveError, match="link"):
+        office.changes.plan(plan.digest)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {}, {"type": "started"}, {"type": "started", "at": "soon", "run_id": ""},
+        {"type": 5, "at": "", "run_id": ""},
+        {"type": "outcome", "at": "2026-11-21T10:00:00Z", "run_id": "", "target": "x", "act": "do"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_ledger_with_lines_that_opslib_did_not_write_is_refused(
+    office: Office, line: dict[str, Any]
+) -> None:
+    """Its chain of digests is easily made; what a line must hold is checked too."""
+    plan = simple(office)
+    office.changes.write(plan.digest, line, [])
+    with pytest.raises(ArchiveError, match="line 1 of the ledger does not hold"):
+        _ = Ledger(office.changes, plan.digest).lines
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_ledger_whose_end_was_cut_off_is_not_gone_on_with(office: Office, left: int) -> None:
+    """Else what was done would be done again, as soon as things look as they did before."""
+    plan = simple(office)
+    office.applying(plan, Shelf(a="1"))
+    path = office.changes.folder(plan.digest) / "ledger.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:left]))
+    shelf = Shelf(a="1")
+    with pytest.raises(ArchiveError, match="no longer holds what this machine has written"):
+        office.applying(plan, shelf)
+    assert shelf.writes == []
+
+
+# ---- parameters that become code
+
+
+@pytest.mark.parametrize(
+    "parameters, said",
+    [
+        ({"x = 1\nimport os": 1}, "there is no parameter"),
+        ({"system": "other"}, "names what its run decides"),
+        ({"dry_run": False}, "names what its run decides"),
+        ({"host": "not a choice"}, "was not made by rollback"),
+    ],
+    ids=["code", "system", "dry-run", "value"],
+)
+def test_parameters_of_a_plan_that_the_procedure_does_not_declare_never_reach_a_notebook(
+    office: Office, parameters: dict[str, Any], said: str
+) -> None:
+    """Their names are put in as they are: one with a line break would be code on the machine that applies."""
+    procedure = catalog.load(Path(__file__).parents[1] / "notebooks").get("rollback")
+    plan = replace(simple(office), parameters=parameters)
+    with pytest.raises(Refused, match=said):
+        permission.own(plan, procedure)

@@ -66,6 +66,8 @@ def _edits(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[An
         here = (*path, key)
         if isinstance(value, dict | list):
             yield from _edits(value, here)
+        elif key in ("created_at", "expires_at"):
+            yield here, value.replace("Z", "1Z") if "." in value else value.replace("Z", ".1Z")
         elif isinstance(value, str) and key not in ("type", "risk"):
             yield here, f"{value}x"
         elif isinstance(value, bool):

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,12 +20,14 @@ from typing import Any
 
 import rfc8785
 
-from opslib.archive import store
+from opslib.archive import shared, store
 from opslib.errors import ArchiveError, UnknownName
 
 FOLDER = "changes"
 SHORTEST = 6  # hexadecimal digits that name a plan on the command line
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
+_FOLDER = re.compile(r"[0-9a-f]{64}")
+_APPROVAL = re.compile(r"approval-([1-9][0-9]{0,3})\.json")
 _PLAN, _REQUEST, _LEDGER = "plan.json", "requested.json", "ledger.jsonl"
 
 Document = dict[str, Any]
@@ -58,7 +59,8 @@ class Changes:
         with store.plainly(self.archive):
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                store.replace(path, rfc8785.dumps(plan))
+                shared.replace(path, rfc8785.dumps(plan))
+                store.sync(self._root)
         return digest
 
     def find(self, name: str) -> str:
@@ -71,7 +73,7 @@ class Changes:
         found = _DIGEST.fullmatch(name.strip().lower())
         if not found or len(found[1]) < SHORTEST:
             raise UnknownName(f"{name!r} is no digest of a plan ({SHORTEST} or more hex digits)", hint=hint)
-        fits = sorted(path.name for path in self._root.glob(f"{found[1]}*") if (path / _PLAN).is_file())
+        fits = sorted(digest for digest in self._kept() if digest.startswith(found[1]))
         if not fits:
             raise UnknownName(f"there is no plan {name} in {self.archive}", hint=hint)
         if len(fits) > 1:
@@ -85,8 +87,12 @@ class Changes:
             ArchiveError: it cannot be read, or is not what its digest says.
         """
         path = self.folder(digest) / _PLAN
-        document = _read(path)
-        if digest_of(document) != digest:
+        content = shared.read(path)
+        if not content:
+            raise ArchiveError(f"{path}: there is no such plan any more")
+        document = _parsed(path, content)
+        # Its one form, to the byte: who reads the file must read what the digest is over.
+        if rfc8785.dumps(document) != content or digest_of(document) != digest:
             raise ArchiveError(
                 f"{path}: was edited: it no longer has the digest in its name", hint="plan again"
             )
@@ -94,18 +100,19 @@ class Changes:
 
     def digests(self) -> tuple[str, ...]:
         """Return the digests of all plans, the newest first."""
-        found = sorted(self._root.glob(f"*/{_PLAN}"), key=lambda path: path.stat().st_mtime, reverse=True)
-        return tuple(f"sha256:{path.parent.name}" for path in found)
+        kept = sorted(self._kept().items(), key=lambda item: item[1], reverse=True)
+        return tuple(f"sha256:{name}" for name, _ in kept)
 
     def keep_request(self, digest: str, signed: Mapping[str, Any]) -> None:
         """Keep the signature of who asked for a plan."""
         with store.plainly(self.archive):
-            store.replace(self.folder(digest) / _REQUEST, _encoded(signed))
+            shared.replace(self.folder(digest) / _REQUEST, _encoded(signed))
 
     def request(self, digest: str) -> Document | None:
         """Return the signature of who asked for a plan, if there is one."""
         path = self.folder(digest) / _REQUEST
-        return _read(path) if path.exists() else None
+        content = shared.read(path)
+        return _parsed(path, content) if content else None
 
     def add_approval(self, digest: str, signed: Mapping[str, Any]) -> Path:
         """Keep one more signed approval and return its file."""
@@ -114,21 +121,16 @@ class Changes:
         with store.plainly(self.archive):
             for number in range(1, 1000):
                 path = folder / f"approval-{number}.json"
-                try:
-                    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-                except FileExistsError:
-                    continue
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                return path
+                if shared.create(path, content):
+                    return path
         raise ArchiveError(f"{folder}: there are a thousand approvals already")
 
     def approvals(self, digest: str) -> tuple[Document, ...]:
         """Return all approvals of a plan, in the order in which they came."""
-        paths = self.folder(digest).glob("approval-*.json")
-        return tuple(_read(path) for path in sorted(paths, key=lambda path: int(path.stem.split("-")[1])))
+        folder = self.folder(digest)
+        paths = folder.iterdir() if folder.is_dir() else ()
+        found = {int(match[1]): path for path in paths if (match := _APPROVAL.fullmatch(path.name))}
+        return tuple(_parsed(found[number], shared.read(found[number])) for number in sorted(found))
 
     def ledger(self, digest: str) -> tuple[Document, ...]:
         """Return the lines of a plan's ledger.
@@ -139,8 +141,7 @@ class Changes:
             ArchiveError: a line was edited, removed or put in between.
         """
         path = self.folder(digest) / _LEDGER
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-        return tuple(_checked(path, lines[:-1]))
+        return tuple(_checked(path, shared.read(path).split(b"\n")[:-1]))
 
     def write(self, digest: str, line: Mapping[str, Any], before: Sequence[Document]) -> Document:
         """Add a line to a plan's ledger and return it whole; it is on the disk then.
@@ -157,27 +158,34 @@ class Changes:
         path = self.folder(digest) / _LEDGER
         last = digest_of(before[-1]) if before else digest
         whole = {**line, "seq": len(before) + 1, "previous": last}
-        with store.plainly(self.archive), path.open("ab") as file:
-            _mend(path)
-            file.write(rfc8785.dumps(whole) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with store.plainly(self.archive):
+            shared.append(path, rfc8785.dumps(whole))
         return whole
 
     def folder(self, digest: str) -> Path:
-        """Return the folder of a plan."""
-        return self._root / digest.removeprefix("sha256:")
+        """Return the folder of a plan.
+
+        Raises:
+            ArchiveError: a link stands in its place.
+        """
+        path = self._root / digest.removeprefix("sha256:")
+        if path.is_symlink():
+            raise ArchiveError(f"{path}: is a link; nothing is read or written through one")
+        return path
+
+    def _kept(self) -> dict[str, float]:
+        """Return the folders that hold a plan, and when they were last written to."""
+        with store.plainly(self.archive):
+            there = self._root.iterdir() if self._root.is_dir() else ()
+            return {
+                path.name: (path / _PLAN).lstat().st_mtime
+                for path in there
+                if _FOLDER.fullmatch(path.name) and (path / _PLAN).is_file()
+            }
 
     @property
     def _root(self) -> Path:
         return self.archive / FOLDER
-
-
-def _mend(path: Path) -> None:
-    """Cut off what a power failure left of a line that was never finished."""
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        os.truncate(path, content.rfind(b"\n") + 1)
 
 
 def _checked(path: Path, lines: list[bytes]) -> list[Document]:
@@ -198,18 +206,12 @@ _EDITED = "somebody edited it: nothing more is done with this plan; plan again"
 def _parsed(path: Path, raw: bytes) -> Document:
     try:
         found = json.loads(raw)
-    except ValueError:
+        rfc8785.dumps(found)
+    except (ValueError, RecursionError):  # also numbers and letters that have no one form
         found = None
     if not isinstance(found, dict):
         raise ArchiveError(f"{path}: is not what opslib writes", hint=_EDITED)
     return found
-
-
-def _read(path: Path) -> Document:
-    try:
-        return _parsed(path, path.read_bytes())
-    except OSError as error:
-        raise ArchiveError(f"{path}: cannot be read: {(error.strerror or '').lower()}") from error
 
 
 def _encoded(document: Mapping[str, Any]) -> bytes:

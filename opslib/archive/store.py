@@ -67,11 +67,11 @@ def publish(archive: Path, run_id: str, started: datetime, files: Mapping[str, b
             beside.mkdir(parents=True, exist_ok=True)
             for name, content in files.items():
                 _write(beside / name, content)
-            _sync(beside)
+            sync(beside)
             beside.rename(target)
             # The folders of year, month and day may be new as well.
             for above in target.parents[:_DEPTH]:
-                _sync(above)
+                sync(above)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return target
@@ -101,7 +101,7 @@ def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
         beside.write_bytes(content)
     beside.replace(path)
     if durable:
-        _sync(path.parent)
+        sync(path.parent)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make a folder's entries durable; a file system that cannot sync folders is no worse for it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -8,16 +8,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from opslib import ids
 from opslib.archive.changes import Changes, Document
+from opslib.errors import ArchiveError
+from opslib.gate import witness
 from opslib.gate.plan import Target
 
 DO, UNDO = "do", "undo"
 DONE, FAILED = "done", "failed"
 Line = Mapping[str, Any]
+
+# What each kind of line must hold as text, besides type, at and run_id.
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "intent": ("target", "name", "act", "key"),
+    "outcome": ("target", "name", "act", "status", "text"),
+    "left-out": ("target", "name", "why"),
+    "taking-back": ("reason",),
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +74,16 @@ class Ledger:
 
     @cached_property
     def lines(self) -> list[Document]:
-        """All lines, checked."""
-        return list(self._changes.ledger(self._digest))
+        """All lines, checked.
+
+        Raises:
+            ArchiveError: they are not what opslib wrote, or not all that this machine has written.
+        """
+        found = list(self._changes.ledger(self._digest))
+        for number, line in enumerate(found, 1):
+            _must_be_whole(number, line)
+        witness.check(self._digest, found)
+        return found
 
     def entry(self, target: Target, act: str = DO) -> Entry:
         """Return how far one act has come."""
@@ -137,3 +156,19 @@ class Ledger:
     def _write(self, kind: str, **values: Any) -> None:
         line = {"type": kind, "at": ids.stamp(ids.now()), "run_id": self._run_id, **values}
         self.lines.append(self._changes.write(self._digest, line, self.lines))
+        witness.keep(self._digest, self.lines)
+
+
+def _must_be_whole(number: int, line: Line) -> None:
+    texts = ("type", "at", "run_id", *_TEXTS.get(str(line.get("type")), ()))
+    missing = [name for name in texts if not isinstance(line.get(name), str)]
+    if missing or not _is_moment(line["at"]):
+        what = ", ".join(missing) or "a time"
+        raise ArchiveError(f"line {number} of the ledger does not hold {what}", hint=witness.HINT)
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

@@ -12,16 +12,16 @@ import json
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from opslib import ids
-from opslib.archive import store
+from opslib.archive import shared, store
 from opslib.archive.changes import FOLDER
 from opslib.changes import Kind, Means
-from opslib.errors import Refused
+from opslib.errors import ArchiveError, Refused
 from opslib.gate.plan import Plan
 
 DATABASE = "database"
@@ -64,18 +64,22 @@ def _file(archive: Path, what: str, shown: str, run_id: str) -> Iterator[None]:
         except Timeout:
             raise Refused(f"{shown} is being changed{_holder(note)}", hint="wait for it to end") from None
     try:
-        note.write_text(f"by {_who()}, run {run_id}, since {ids.stamp(ids.now())}", encoding="utf-8")
+        with store.plainly(archive):
+            said = f"by {_who()}, run {run_id}, since {ids.stamp(ids.now())}"
+            shared.replace(note, said.encode(errors="replace"))
         yield
     finally:
-        note.unlink(missing_ok=True)
+        with suppress(OSError):  # who comes next writes their own
+            note.unlink()
         lock.release()
 
 
 def _holder(note: Path) -> str:
     try:
-        return f" {note.read_text(encoding='utf-8')}"
-    except OSError:
-        return " by somebody else"
+        said = shared.read(note).decode(errors="replace").strip()
+    except ArchiveError:
+        said = ""
+    return f" {said or 'by somebody else'}"
 
 
 def _who() -> str:

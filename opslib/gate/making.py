@@ -63,6 +63,7 @@ def keep(plan: Plan, changes: Changes) -> None:
     masker = masking.Masker(masking.registered())
     if masker.mask_json(plan.document) != plan.document:
         raise ProcedureError(f"the plan would hold the value of {', '.join(masker.counts)}; nothing was kept")
+    Plan.from_document(plan.document)  # what cannot be read back must not be approved
     changes.keep(plan.document)
     if signer := keys.own():
         changes.keep_request(plan.digest, signing.sign(signing.REQUEST, plan.digest, signer))

@@ -17,6 +17,7 @@ from opslib import acts
 from opslib.acts import Act
 from opslib.archive.changes import digest_of
 from opslib.errors import ArchiveError
+from opslib.gate import reading
 
 Values = Mapping[str, Any]  # text, whole numbers, booleans, None; lists and mappings of these
 
@@ -235,9 +236,13 @@ class Plan:
                 "procedure", "notebook", "parameters", "system", "environment", "production",
                 "created_at", "expires_at", "planned_by", "run_id", "undoes",
             )  # fmt: skip
-            return cls(**{name: found[name] for name in own}, draft=_draft(found))
+            reading.check(found)
+            made = cls(**{name: found[name] for name in own}, draft=_draft(found))
         except (KeyError, TypeError, ValueError) as error:
             raise ArchiveError(f"the plan is not whole: {error}", hint="plan again") from error
+        if made.digest != digest_of(found):
+            raise ArchiveError("the plan holds more than a plan does", hint="plan again")
+        return made
 
 
 def _draft(found: Mapping[str, Any]) -> Draft:

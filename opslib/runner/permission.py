@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opslib import ids
 from opslib.archive.changes import Changes
-from opslib.errors import Refused
+from opslib.errors import Refused, UsageError
 
 if TYPE_CHECKING:
+    from opslib.catalog import Procedure
     from opslib.config import Environment
+    from opslib.gate.plan import Plan
     from opslib.runner.request import Request
 
 
@@ -35,4 +37,25 @@ def check(request: Request, env: Environment) -> None:
     plan = Plan.from_document(changes.plan(changes.find(approval)))
     if plan.procedure != request.procedure.id:
         raise Refused(f"plan {plan.short} is of {plan.procedure}, not of {request.procedure.id}")
+    own(plan, request.procedure)
     authority.allow(plan, env, changes, ids.now())
+
+
+def own(plan: Plan, procedure: Procedure) -> dict[str, Any]:
+    """Return the parameters of a plan, as the procedure declares them.
+
+    Their names become code of the notebook, so one that is not declared never gets there.
+
+    Raises:
+        Refused: they are not the procedure's own.
+    """
+    from opslib.run.namespace import OF_THE_RUN
+
+    if set(OF_THE_RUN) & set(plan.parameters):
+        raise Refused(f"plan {plan.short} names what its run decides", hint="plan again")
+    try:
+        return procedure.parse(plan.parameters)
+    except UsageError as error:
+        raise Refused(
+            f"plan {plan.short} was not made by {procedure.id}: {error.message}", hint="plan again"
+        ) from None
