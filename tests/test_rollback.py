@@ -358,6 +358,19 @@ def test_it_is_taken_back_by_a_promotion_also_a_queued_one(hosts: Hosts) -> None
     assert project.current == bad and project.auto_assign
 
 
+def test_a_fix_that_is_deployed_after_a_rollback_does_not_unsettle_it_but_its_undo(hosts: Hosts) -> None:
+    """The rollback is as it was left; to promote the bad one over a waiting fix needs a plan of its own."""
+    plan, project = bad_plan(hosts), hosts.web.project("klutr")
+    hosts.apply(plan)
+    fix = project.redeploy(project.deployments[1].id, "production")
+    again = hosts.apply(plan)
+    assert again.state is State.ALREADY_DONE and "different" not in again.text
+    way_back = plan.draft.targets[0].reversed()
+    assert way_back is not None
+    back = replace(plan, draft=replace(plan.draft, targets=(way_back,)), undoes=plan.digest)
+    assert fix.id in left_out(hosts, back).text
+
+
 def left_out(hosts: Hosts, plan: Plan) -> Result:
     """Apply a plan that must not do anything."""
     before = hosts.writes("vercel"), hosts.writes("railway")
