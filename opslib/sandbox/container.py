@@ -38,7 +38,7 @@ class Image:
         created: milliseconds since 1970.
         variables: names of the variables that it was started with.
         status: Railway's word.
-        reason: deploy, redeploy or rollback.
+        reason: deploy or rollback.
         broken: its code fails on every request.
         ready: when it will have started, milliseconds since 1970.
     """
@@ -137,14 +137,6 @@ class Service:
         if not self.can_roll_back(old):
             raise Rejected(200, "BAD_USER_INPUT", "Cannot rollback to this deployment")
         return self._started(old, "rollback", old.variables)
-
-    def redeploy(self, name: str) -> Image:
-        """Start the code of a deployment again, with the variables as they are now.
-
-        Raises:
-            Rejected: it is not known.
-        """
-        return self._started(self.find(name), "redeploy", frozenset(self.variables))
 
     def withdraw(self, name: str) -> None:
         """Take a deployment away, and all that came after it, as if they had never been."""

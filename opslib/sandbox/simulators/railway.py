@@ -1,4 +1,4 @@
-"""Railway's GraphQL API: deployments of a service, going back to one, the service's variables.
+"""Railway's GraphQL API: deployments of a service, going back to one.
 
 Every answer is a 200; what went wrong stands in `errors`, as GraphQL has it.
 """
@@ -29,11 +29,7 @@ class RailwayApi:
         self._fields: Mapping[str, Callable[[Variables, set[str]], Any]] = {
             "deployments": self._deployments,
             "deployment": lambda given, asked: _picked(*self._found(given), asked),
-            "variables": lambda given, asked: dict(self._service(given).variables),
             "deploymentRollback": self._rollback,
-            "deploymentRedeploy": self._redeploy,
-            "deploymentRestart": lambda given, asked: bool(self._found(given)),
-            "variableUpsert": self._upsert,
         }
 
     @property
@@ -75,19 +71,6 @@ class RailwayApi:
     def _rollback(self, given: Variables, asked: set[str]) -> bool:
         owner, image = self._found(given)
         return bool(owner.roll_back(image.id))
-
-    def _redeploy(self, given: Variables, asked: set[str]) -> dict[str, Any]:
-        owner, image = self._found(given)
-        return _picked(owner, owner.redeploy(image.id), asked)
-
-    def _upsert(self, given: Variables, asked: set[str]) -> bool:
-        """Set a variable, and start the code again with it unless that is not wanted, as Railway does."""
-        wish = given.get("input") or {}
-        owner = self._service(wish)
-        owner.variables[str(wish.get("name", ""))] = str(wish.get("value", ""))
-        if not wish.get("skipDeploys"):
-            owner.redeploy(owner.serving.id)
-        return True
 
     def _service(self, given: Variables) -> Service:
         for service in self._services.values():
