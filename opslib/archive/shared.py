@@ -10,13 +10,13 @@ import errno
 import os
 import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 from opslib.archive import store
 from opslib.errors import ArchiveError
 
 LARGEST = 5_000_000  # bytes; a plan of a thousand targets has about one million
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _LINK = "is a link; nothing is read or written through one"
 
 
@@ -44,39 +44,38 @@ def read(path: Path) -> bytes:
     return content
 
 
-def create(path: Path, content: bytes) -> bool:
-    """Write a new file, durably; tell whether it is ours, or there was one of that name before.
+def create(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
+    """Write a new file, whole or not at all; tell whether it is ours, or there was one of that name before.
 
     Raises:
         OSError: it could not be written; nothing is left of it.
     """
+    beside = _beside(path, content, mode)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        os.link(beside, path)
     except FileExistsError:
         return False
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _written(file.fileno(), content)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS or os.path.lexists(path):
+            raise
+        beside.rename(path)  # whoever was faster in this very moment loses; such places are rare
+    finally:
+        beside.unlink(missing_ok=True)
     store.sync(path.parent)
     return True
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file in one step; a link in its place is replaced, not followed.
 
     Raises:
         OSError: it could not be written; what was there is still there.
     """
-    beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    beside = _beside(path, content, mode)
     try:
-        create(beside, content)
         beside.replace(path)
     except OSError:
-        with suppress(OSError):
-            beside.unlink()
+        beside.unlink()
         raise
     store.sync(path.parent)
 
@@ -104,6 +103,19 @@ def append(path: Path, line: bytes) -> None:
         _written(handle, line + b"\n")
     if new:  # else a power failure could take the file, and with it the word that something was begun
         store.sync(path.parent)
+
+
+def _beside(path: Path, content: bytes, mode: int) -> Path:
+    """Write a file of a name that nobody guesses, durably, and return it."""
+    beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _written(file.fileno(), content)
+    except OSError:
+        beside.unlink()
+        raise
+    return beside
 
 
 def _written(handle: int, content: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from opslib import ids
 from opslib.acts import SECRET, Opening, Statement
 from opslib.changes import Kind, Means
-from opslib.errors import OpsError, Refused, SecretError, SourceError, Unreachable
+from opslib.errors import ArchiveError, OpsError, RateLimited, SourceError, Unreachable
 from opslib.gate import faults, vault
 from opslib.gate.ledger import DO, DONE, FAILED, UNDO, Ledger
 from opslib.gate.plan import Observed, Plan, Target
@@ -21,6 +21,8 @@ from opslib.gate.results import Result, State
 from opslib.gate.wording import words
 
 _LOOK_AGAIN_S = 0.2
+_LATE_S = 30.0  # a server may still be at what it has not answered in time
+_NEVER_SENT = ("dns", "refused", "tls")
 Progress = Callable[[str], None]
 
 
@@ -50,22 +52,33 @@ class Applying:
     ) -> None:  # fmt: skip
         self._plan, self._kind, self._means, self._ledger = plan, kind, means, ledger
         self._settle_only, self._progress = settle_only, progress
+        self._at, self._sent = plan.draft.targets[0], False
 
     def run(self) -> tuple[Result, ...]:
         """Carry the plan out as far as it goes, and return what became of each target.
 
         Raises:
-            ArchiveError: the ledger cannot be written; nothing is done without it.
+            ArchiveError: the ledger cannot be written; nothing was done.
         """
-        results = {result.target: result for result in self._forward()}
-        reason = self._ledger.taking_back
-        if reason:
-            results |= {result.target: result for result in self._backward(reason)}
-        for target in self._plan.draft.targets:
-            results.setdefault(target.name, Result(target.name, State.NOT_REACHED, act=target.act.text))
-        ordered = tuple(results[target.name] for target in self._plan.draft.targets)
-        self._ledger.finished({str(s): sum(r.state is s for r in ordered) for s in State})
-        return ordered
+        targets = self._plan.draft.targets
+        results: dict[str, Result] = {}
+        try:
+            for result in self._all():
+                results[result.target] = result
+            counts = {str(s): sum(r.state is s for r in results.values()) for s in State}
+            self._ledger.finished({**counts, str(State.NOT_REACHED): len(targets) - len(results)})
+        except ArchiveError as error:
+            if not self._sent:
+                raise
+            text = f"what became of it could not be written down: {error.message}; run apply again"
+            results[self._at.name] = Result(self._at.name, State.FAILED, text=text, act=self._at.act.text)
+        missing = (Result(t.name, State.NOT_REACHED, act=t.act.text) for t in targets)
+        return tuple(results.get(result.target, result) for result in missing)
+
+    def _all(self) -> Iterator[Result]:
+        yield from self._forward()
+        if reason := self._ledger.taking_back:
+            yield from self._backward(reason)
 
     def _forward(self) -> Iterator[Result]:
         for number, target in enumerate(self._plan.draft.targets, 1):
@@ -75,7 +88,7 @@ class Applying:
             result = self._step(target, target, DO)
             yield result
             done = result.state in (State.DONE, State.ALREADY_DONE)
-            if done and self._unwatched(number, result) and (reason := self._watched(target)):
+            if done and self._unwatched(number, target, result) and (reason := self._watched(target)):
                 self._ledger.take_back(reason)
             elif not done and (self._kind.CHAINED or result.state is State.FAILED):
                 return
@@ -86,8 +99,9 @@ class Applying:
             return ""
         try:
             return self._kind.watch(target)
-        except SourceError as error:
-            return f"what it does to users could not be seen: {error.message}"
+        except Exception as error:  # noqa: BLE001 - whatever broke, nobody sees what the change does
+            said = error.message if isinstance(error, OpsError) else type(error).__name__
+            return f"what it does to users could not be seen: {said}"
 
     def _backward(self, reason: str) -> Iterator[Result]:
         """Take back what was done, the newest first."""
@@ -108,17 +122,17 @@ class Applying:
             if not back:
                 return
 
-    def _unwatched(self, number: int, result: Result) -> bool:
+    def _unwatched(self, number: int, target: Target, result: Result) -> bool:
         """Tell whether nobody has looked yet at what a change did to users: not before it, nor cut off."""
         if result.state is State.DONE:
             return True
         following = self._plan.draft.targets[number : number + 1]
-        went_on = any(self._ledger.entry(target).intent for target in following)
-        return not (went_on or self._ledger.was_finished)
+        went_on = any(self._ledger.entry(next_one).intent for next_one in following)
+        return not (went_on or self._ledger.finished_since("outcome", target))
 
     def _step(self, target: Target, way: Target, act: str) -> Result:
         """Do one act if it is not done; `way` is the target itself, or its way back."""
-        entry = self._ledger.entry(target, act)
+        self._at, entry = target, self._ledger.entry(target, act)
         try:
             if entry.done:
                 return self._already(way, entry.at)
@@ -128,7 +142,9 @@ class Applying:
         except SourceError as error:
             text = f"it could not be looked at: {error.message}"
             return Result(target.name, State.FAILED, text=text, act=way.act.text)
-        except (Refused, SecretError) as error:  # a value that the act needs is missing, or another one
+        except ArchiveError:
+            raise
+        except OpsError as error:  # a value that the act needs is missing, or another one
             return Result(target.name, State.FAILED, text=error.message, act=way.act.text)
 
     def _already(self, way: Target, at: str) -> Result:
@@ -139,7 +155,7 @@ class Applying:
         return Result(way.name, State.ALREADY_DONE, at, text, way.act.text)
 
     def _fresh(self, target: Target, way: Target, act: str) -> Result:
-        if self._settle_only:
+        if self._settle_only and act == DO:
             return self._left(target, way, "the plan has expired: nothing new is begun")
         seen = self._kind.observe(way)
         if seen.pending:
@@ -154,9 +170,10 @@ class Applying:
         if seen.pending or seen.fits(way.after):
             text = "it had been done when the run before this one was cut off"
             return self._awaited(target, way, act, text)
-        if not seen.fits(way.before):
-            return self._ended(target, way, act, FAILED, f"cut off, and different now: {_moved(way, seen)}")
-        if self._settle_only:
+        if seen.failed or not seen.fits(way.before):
+            said = _said(seen) if seen.failed else f"different now: {_moved(way, seen)}"
+            return self._ended(target, way, act, FAILED, f"cut off, and {said}")
+        if self._settle_only and act == DO:
             return self._ended(
                 target, way, act, FAILED, "cut off before it was done; the plan has expired since"
             )
@@ -170,9 +187,12 @@ class Applying:
         faults.reach("before-intent")
         self._ledger.intent(target, act)
         faults.reach("after-intent")
+        self._sent = True
         try:
             self._send(way, Opening(way.act, self._ledger.key(target, act), secrets))
         except Unreachable as error:
+            if error.kind in _NEVER_SENT:
+                return self._ended(target, way, act, FAILED, error.message)
             # Whether it arrived is not known; only looking tells.
             return self._awaited(target, way, act, "", why=error.message)
         except Moved as error:
@@ -204,21 +224,33 @@ class Applying:
             raise Moved("it moved at the last moment: the database found nothing to do")
 
     def _awaited(self, target: Target, way: Target, act: str, text: str, *, why: str = "") -> Result:
-        """Wait until a change shows."""
-        deadline = time.monotonic() + self._kind.PATIENCE_S
+        """Wait until a change shows; `why` says that nobody knows whether it arrived."""
+        begun = time.monotonic()
         while True:
-            seen = self._kind.observe(way)
+            waited = time.monotonic() - begun
+            seen = self._looked(way, last=waited >= self._kind.PATIENCE_S)
             if seen.fits(way.after) and not seen.pending:
                 faults.reach("before-outcome")
                 return self._ended(target, way, act, DONE, text or _said(seen))
-            if why and not seen.pending and seen.fits(way.before):
-                return self._ended(target, way, act, FAILED, f"no answer, and nothing changed: {why}")
             if seen.failed and not seen.pending:
                 return self._ended(target, way, act, FAILED, _said(seen))
-            if time.monotonic() >= deadline:
-                raise Unclear(f"{why or 'it was accepted'}; after {self._kind.PATIENCE_S:g} s: {_said(seen)}")
+            nothing = bool(why) and not seen.pending and seen.fits(way.before)
+            if nothing and waited >= min(_LATE_S, self._kind.PATIENCE_S):
+                # It may still come: the intent stays open, so that nobody takes it for another's.
+                raise Unclear(f"no answer, and nothing changed in {waited:.0f} s: {why}; run apply again")
+            if waited >= self._kind.PATIENCE_S:
+                raise Unclear(f"{why or 'it was accepted'}; after {waited:.0f} s: {_said(seen)}")
             self._progress(f"{target.name}: {_said(seen)}")
             time.sleep(_LOOK_AGAIN_S)
+
+    def _looked(self, way: Target, *, last: bool) -> Observed:
+        """Look at what was asked for; a network that is away for a moment does not end the wait."""
+        try:
+            return self._kind.observe(way)
+        except (Unreachable, RateLimited) as error:
+            if last:
+                raise
+            return Observed({}, pending=True, text=error.message)
 
     def _left(self, target: Target, way: Target, why: str) -> Result:
         self._ledger.left_out(target, why)

@@ -103,7 +103,8 @@ class Ledger:
 
     def open_entries(self, targets: tuple[Target, ...]) -> bool:
         """Tell whether some act may or may not have taken place."""
-        return any(self.entry(target, act).open for target in targets for act in (DO, UNDO))
+        cut_off = bool(self.taking_back) and not self.finished_since("taking-back")
+        return cut_off or any(self.entry(target, act).open for target in targets for act in (DO, UNDO))
 
     def taken_back(self, targets: tuple[Target, ...]) -> bool:
         """Tell whether something was done and all of it was taken back by the plan itself."""
@@ -115,10 +116,12 @@ class Ledger:
         """The line with which it was first applied, or None."""
         return next((line for line in self.lines if line["type"] == "started"), None)
 
-    @property
-    def was_finished(self) -> bool:
-        """Whether some run came to the end of the plan."""
-        return any(line["type"] == "finished" for line in self.lines)
+    def finished_since(self, kind: str, target: Target | None = None) -> bool:
+        """Tell whether some run came to its end after the last line of a kind (about a target)."""
+        wanted = target.digest if target else None
+        places = [n for n, line in enumerate(self.lines) if line["type"] == kind]
+        places = [n for n in places if not wanted or self.lines[n]["target"] == wanted]
+        return bool(places) and any(line["type"] == "finished" for line in self.lines[places[-1] :])
 
     @property
     def taking_back(self) -> str:

@@ -5,11 +5,11 @@ The key is a private file beside the person's own. Without it the undo is refuse
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib import home, masking
+from opslib.archive import shared, store
 from opslib.errors import Refused
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ def keep(digest: str, place: str, label: str, value: str) -> None:
         place: what identifies the target, as `Target.place`.
         label: name of the value in the undo act.
         value: what to keep.
+
+    Raises:
+        ArchiveError, DiskFull: it could not be kept.
+        Refused: the key for it is damaged.
     """
-    path = _place(digest, place, label)
-    content = _cipher().encrypt(value.encode())
     masking.register(f"kept-{label}", value)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with store.plainly(home.home()):
+        path = _place(digest, place, label)
+        shared.replace(path, _cipher().encrypt(value.encode()), mode=0o600)
 
 
 def get(digest: str, place: str, label: str) -> str:
@@ -46,7 +46,9 @@ def get(digest: str, place: str, label: str) -> str:
     path = _place(digest, place, label)
     hint = "undo on the machine, and as the user, that made the change"
     try:
-        value = _cipher().decrypt(path.read_bytes()).decode()
+        with store.plainly(home.home()):
+            cipher = _cipher()
+        value = cipher.decrypt(path.read_bytes()).decode()
     except FileNotFoundError:
         raise Refused("the former value is not kept on this machine", hint=hint) from None
     except InvalidToken:
@@ -66,10 +68,10 @@ def _cipher() -> Fernet:
     from cryptography.fernet import Fernet
 
     path = home.private("keys") / "keepsakes.key"
+    if not path.exists():
+        shared.create(path, Fernet.generate_key(), mode=0o600)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
         return Fernet(path.read_bytes())
-    with os.fdopen(handle, "wb") as file:
-        file.write(Fernet.generate_key())
-    return Fernet(path.read_bytes())
+    except ValueError:
+        hint = "the values kept with it are lost; move it away, and the next change makes a new one"
+        raise Refused(f"{path}: is no key for former values", hint=hint) from None
