@@ -21,6 +21,7 @@ $(STAMP): pyproject.toml
 	else \
 		"$(PYTHON)" -m venv $(VENV) && $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'; \
 	fi
+	@$(BIN)/opslib kernels install >/dev/null
 	@touch $@
 
 setup: $(STAMP) ## make .venv with everything in it

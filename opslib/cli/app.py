@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "system": ("Routine", "systems"),
     "sandbox": ("Rehearse", "rehearsal"),
     "lab": ("Build", "building"),
+    "kernels": ("Build", "kernels"),
     "new": ("Build", "building"),
     "version": ("Build", "building"),
 }

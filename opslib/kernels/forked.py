@@ -1,0 +1,172 @@
+"""What a fork of the zygote does to become a kernel that a plain start could not tell from its own.
+
+Whatever cannot be made so is refused before a socket is bound, and the client starts a plain kernel.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import locale
+import logging
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from opslib.kernels import preload, wire
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_CONNECTION = 3
+_DESCRIPTORS = 1 << 20
+_INLINE = "module://matplotlib_inline.backend_inline"
+# No thread that watches the parent: that is the zygote, and its end ends us at once.
+_NO_POLLER = "--IPKernelApp.parent_handle=1"
+
+
+class Refused(Exception):
+    """This fork would not be what was asked for."""
+
+
+def become(connection: socket.socket, parent: int) -> None:
+    """Be a kernel; returns when it has ended.
+
+    Args:
+        connection: to whoever asked for it.
+        parent: process of the zygote.
+    """
+    connection = _alone(connection, parent)
+    connection.sendall(wire.line({"pid": os.getpid()}))
+    try:
+        request, streams = wire.receive_request(connection)
+    except OSError:
+        return
+    try:
+        _stand(request, streams)
+        app = _kernel(request)
+    except (Refused, OSError, ValueError) as error:
+        connection.sendall(wire.line({"refused": f"{type(error).__name__}: {error}"}))
+        # Nothing of what is undone at an ordinary exit was done.
+        os._exit(0)
+    with suppress(OSError):
+        connection.sendall(wire.line({"ready": True}))
+    connection.close()
+    app.start()
+
+
+def _alone(connection: socket.socket, parent: int) -> socket.socket:
+    """Leave everything that belongs to the zygote, and end when it ends."""
+    os.setsid()
+    os.dup2(connection.detach(), _CONNECTION, inheritable=False)
+    os.closerange(_CONNECTION + 1, _DESCRIPTORS)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(_PR_SET_NAME, b"opslib-kernel")
+    if os.getppid() != parent:
+        os._exit(1)
+    return socket.socket(fileno=_CONNECTION)
+
+
+def _stand(request: wire.Message, streams: tuple[int, int]) -> None:
+    """Take place and means of whoever asked: streams, limits, directory, environment, signals, chance."""
+    empty = os.open(os.devnull, os.O_RDONLY)
+    for number, descriptor in enumerate((empty, *streams)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    _limit(request)
+    _signals(request["ignored"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    _unshadowed()
+    _refresh()
+
+
+def _limit(request: wire.Message) -> None:
+    for name, limits in request["limits"].items():
+        number, wanted = getattr(resource, name), tuple(limits)
+        if resource.getrlimit(number) != wanted:
+            resource.setrlimit(number, wanted)
+    os.umask(request["umask"])
+    if os.sched_getaffinity(0) != set(request["cores"]):
+        os.sched_setaffinity(0, request["cores"])
+    if os.getpriority(os.PRIO_PROCESS, 0) != request["nice"]:
+        os.setpriority(os.PRIO_PROCESS, 0, request["nice"])
+
+
+def _signals(ignored: list[int]) -> None:
+    """Have the handling of a fresh interpreter; what the caller ignores stays ignored, as for any child."""
+    own = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
+    for number in signal.valid_signals() - own:
+        with suppress(OSError, ValueError):  # some are the C library's own
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+    if signal.SIGINT not in ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _unshadowed() -> None:
+    """Refuse where the working directory has a module of its own that an import would have found first.
+
+    Raises:
+        Refused: what is loaded already is another one.
+    """
+    loaded = {name: module for name, module in list(sys.modules.items()) if "." not in name}
+    for found in os.scandir():
+        name = found.name.partition(".")[0]
+        mine = Path(found.name) / "__init__.py" if found.is_dir() else Path(found.name)
+        if name not in loaded or mine.suffix not in (".py", ".so") or not mine.exists():
+            continue
+        theirs = getattr(loaded[name], "__file__", None)
+        if name != "__main__" and (not theirs or not mine.samefile(theirs)):
+            raise Refused(f"the working directory has {mine}, and another {name} is loaded")
+    if Path("matplotlibrc").exists():
+        raise Refused("the working directory has a matplotlibrc")
+
+
+def _refresh() -> None:
+    """Have own chance and own caches, and what is read from the environment at import."""
+    time.tzset()
+    locale.setlocale(locale.LC_CTYPE, "")
+    tempfile.tempdir = None
+    random.seed()
+    for name, renew in {"numpy": _numpy, "matplotlib": _matplotlib, "multiprocessing": _processes}.items():
+        if name in sys.modules:
+            renew(sys.modules[name])
+
+
+def _numpy(module: Any) -> None:
+    module.random.seed()
+
+
+def _matplotlib(module: Any) -> None:
+    if preload.NEVER in sys.modules:
+        raise Refused(f"{preload.NEVER} was imported too early")
+    module.rcParams["backend"] = os.environ.get("MPLBACKEND") or _INLINE
+
+
+def _processes(module: Any) -> None:
+    module.current_process().authkey = os.urandom(32)
+
+
+def _kernel(request: wire.Message) -> Any:
+    """Return ipykernel's application with its sockets bound."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    words = request["argv"]
+    sys.argv = [
+        str(Path(sys.modules["ipykernel"].__file__ or "").parents[1] / "ipykernel_launcher.py"),
+        *words,
+    ]
+    sys.orig_argv = [*request["command"]]
+    logging.getLogger().handlers.clear()
+    app = IPKernelApp.instance()
+    app.initialize([*words, _NO_POLLER])
+    return app

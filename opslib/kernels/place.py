@@ -1,0 +1,117 @@
+"""Where the zygote of this user and this interpreter listens.
+
+Kernels are the zygote's children, not those of whoever asks. So the place also depends on what a child
+would have had from its parent and cannot be given later: groups, namespaces, limits of control groups.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opslib.home import home, private
+
+_SOCKET_PATH_MOST = 100
+_SPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+_BOUNDS = ("cpu.max", "memory.high", "memory.max", "pids.max")
+_GROUPS = Path("/sys/fs/cgroup")
+# Not TMPDIR: it may be long, and differ between those who should share a zygote.
+_SHORT = Path("/tmp")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The files of one zygote, in a folder that only its user can enter.
+
+    Args:
+        folder: that folder.
+        name: of this user, interpreter and surroundings.
+    """
+
+    folder: Path
+    name: str
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.folder / f"{self.name}.sock"
+
+    @property
+    def listening(self) -> Path:
+        """The lock that a zygote holds while it listens."""
+        return self.folder / f"{self.name}.lock"
+
+    @property
+    def starting(self) -> Path:
+        """The lock that is held while somebody starts one."""
+        return self.folder / f"{self.name}.start"
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.folder / f"{self.name}.log"
+
+
+def here() -> Place:
+    """Return the place for this process.
+
+    Raises:
+        OSError: there is no private folder for it, or this system does not say where we are.
+    """
+    text = json.dumps(surroundings(), sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()[:12]
+    folder = private("run")
+    if len(str(folder / f"{name}.sock")) > _SOCKET_PATH_MOST:
+        folder = _short()
+    return Place(folder, name)
+
+
+def surroundings() -> dict[str, Any]:
+    """Return what a fork has from its zygote and what cannot be given to it afterwards."""
+    return {
+        "home": str(home()),
+        "python": [sys.executable, sys.prefix, sys.version],
+        "user": [os.getuid(), os.getgid(), sorted(os.getgroups())],
+        "spaces": [str(Path(f"/proc/self/ns/{name}").readlink()) for name in _SPACES],
+        "bounds": sorted(_bounds()),
+    }
+
+
+def _bounds() -> Iterator[str]:
+    """Yield the limits of the control groups that we are in; a kernel must not escape them."""
+    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            yield from _unified(_GROUPS / path.strip("/"))
+        elif path != "/" and {"cpu", "memory", "pids"} & set(controllers.split(",")):
+            yield f"{controllers}:{path}"
+
+
+def _unified(folder: Path) -> Iterator[str]:
+    for place in (folder, *folder.parents):
+        if not place.is_relative_to(_GROUPS):
+            return
+        for name in _BOUNDS:
+            try:
+                value = (place / name).read_text(encoding="utf-8").strip()
+            except OSError:
+                continue
+            if not value.startswith("max"):
+                yield f"{place / name}={value}"
+
+
+def _short() -> Path:
+    """Return a folder with a short path, which must be ours and nobody else's."""
+    folder = _SHORT / f"opslib-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
+        raise PermissionError(f"{folder} is not a private folder of this user")
+    return folder

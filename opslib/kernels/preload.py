@@ -1,0 +1,127 @@
+"""What the zygote imports, and the proof that it may fork afterwards.
+
+Names as data: what a notebook reaches lies in every layer of the package, and nothing here calls it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import io
+import logging
+import pkgutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_KERNEL = (
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger",
+    "ipykernel.iostream", "ipykernel.displayhook", "ipykernel.comm", "IPython.core.debugger",
+    "IPython.core.completer", "IPython.core.history", "IPython.extensions.storemagic", "pdb", "comm",
+    "zmq.eventloop.zmqstream", "zmq.asyncio", "tornado.platform.asyncio", "sqlite3", "psutil",
+    "concurrent.futures.thread", "encodings.idna", "ctypes",
+)  # fmt: skip
+_LIBRARIES = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "httpx", "psycopg")
+_OURS = ("opslib.run", "opslib.sandbox.control")
+_PACKAGES = (
+    "archive", "changes", "checks", "config", "dns", "gate", "http", "keys", "pg", "run", "show", "vendors",
+)  # fmt: skip
+# It looks for the shell as it is imported; without one, plots of all forks would be lost without a word.
+NEVER = "matplotlib_inline.backend_inline"
+_SETTLED_S = 5.0
+
+log = logging.getLogger("opslib.kernels")
+
+
+class Unfit(Exception):
+    """This process holds something that its forks would share."""
+
+
+def everything() -> None:
+    """Import what notebooks import, and go once through what is slow the first time.
+
+    Raises:
+        Unfit: afterwards this process must not fork.
+    """
+    before = _descriptors()
+    for name in (*_KERNEL, *_LIBRARIES, *_OURS, *_own()):
+        _import(name)
+    _warm()
+    gc.collect()
+    check(before)
+    # What is frozen is not looked at by collections, so that forks go on sharing it.
+    gc.freeze()
+
+
+def check(before: set[str]) -> None:
+    """Look at all that a fork must not inherit.
+
+    Args:
+        before: descriptors that may be open.
+
+    Raises:
+        Unfit: there is something.
+    """
+    if _threads() != 1:
+        raise Unfit(f"{_threads()} threads run; a lock that one of them holds would stay locked in a fork")
+    opened = _descriptors() - before
+    if opened:
+        raise Unfit(f"descriptors {sorted(opened)} were opened; forks would share them")
+    if NEVER in sys.modules:
+        raise Unfit(f"{NEVER} is imported; forks would lose their plots")
+    context = sys.modules["zmq"].Context
+    if context._instance is not None:
+        raise Unfit("there is a zmq context")
+
+
+def _import(name: str) -> None:
+    # What cannot be imported here fails in the kernel as it would in any other.
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001
+        log.warning("not imported: %s (%s: %s)", name, type(error).__name__, error)
+
+
+def _own() -> Iterator[str]:
+    """Yield the names of opslib's modules that notebooks and their library calls reach."""
+    root = Path(__file__).parents[1]
+    for package in _PACKAGES:
+        yield f"opslib.{package}"
+        for found in pkgutil.walk_packages([str(root / package)], f"opslib.{package}."):
+            if not found.name.endswith("__main__"):
+                yield found.name
+
+
+def _warm() -> None:
+    """Look up fonts, draw a picture and show a table; leaves nothing open."""
+    with suppress(ImportError):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.font_manager import _get_font  # type: ignore[attr-defined]
+        from pandas import DataFrame
+
+        figure = Figure(figsize=(2, 2))
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.plot([1, 2], [1, 2], label="a")
+        axes.set_title("a")
+        axes.legend()
+        figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
+        # A font keeps its file open, and forks would move each other's place in it.
+        _get_font.cache_clear()
+        DataFrame({"a": [1.0], "b": ["x"]}).to_html()
+
+
+def _threads() -> int:
+    """Return how many threads there are, native ones too; waits for those that are just ending."""
+    until = time.monotonic() + _SETTLED_S
+    while (count := len(list(Path("/proc/self/task").iterdir()))) > 1 and time.monotonic() < until:
+        time.sleep(0.01)
+    return count
+
+
+def _descriptors() -> set[str]:
+    """Return the open descriptors, without the one that this look needs."""
+    return {path.name for path in Path("/proc/self/fd").iterdir() if path.exists()}
