@@ -74,9 +74,10 @@ def _hint(error: click.ClickException) -> str:
 def _tell(words: Sequence[str], kind: str, message: str, hint: str, code: int) -> int:
     """Say what went wrong, to people on stderr and, where JSON was asked for, to programs on stdout."""
     from opslib import masking
+    from opslib.show import plainly
 
     masker = masking.Masker(masking.registered())
-    message, hint = masker.mask(message), masker.mask(hint)
+    message, hint = plainly.lines(masker.mask(message)), plainly.lines(masker.mask(hint))
     if "--json" in words:
         error = {"type": kind, "message": message, "hint": hint, "exit_code": code}
         print(json.dumps({"error": error}, ensure_ascii=False))

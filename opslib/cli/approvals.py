@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from opslib.keys import Signer
 
 
+_LONGEST_WORDS = 2000
+
+
 @click.command("approve")
 @click.argument("digest")
 @click.option("--reason", "-r", required=True, metavar="TEXT", help="Why; it is signed with the rest.")
@@ -49,6 +52,8 @@ def approve_command(
     folder = options.opened_archive(archive)
     if not reason.strip():
         raise UsageError("the reason is empty", hint='--reason "checkout is down"')
+    for name, text in (("reason", reason), ("incident", incident)):
+        _must_be_words(name, text)
     plan = found(digest, folder)
     env = environment_of(plan)
     if not as_json:
@@ -61,6 +66,14 @@ def approve_command(
     )
     output.emit(signed) if as_json else _said(signed, plan)
     return 0
+
+
+def _must_be_words(name: str, text: str) -> None:
+    """Refuse what could not be signed as it stands, or would not be read as it was written."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UsageError(f"the {name} is no text in UTF-8")
+    if len(text) > _LONGEST_WORDS:
+        raise UsageError(f"the {name} is longer than {_LONGEST_WORDS} characters")
 
 
 def _approve(
@@ -128,9 +141,9 @@ def _review(plan: Plan, env: Environment, folder: Path, stated: dict[str, str]) 
     person.must("approve")
     if not authority.review_due(plan, env, changes):
         raise Refused(f"plan {plan.short} waits for no review", hint="see `opslib plans`")
-    path = changes.add_approval(plan.digest, signing.sign(signing.REVIEW, plan.digest, signer, **stated))
-    if authority.review_due(plan, env, changes):
+    if person.id in authority.broke_the_glass(plan, env, changes):
         raise Refused(f"{person.id} broke the glass; another person must review it", hint="ask somebody else")
+    path = changes.add_approval(plan.digest, signing.sign(signing.REVIEW, plan.digest, signer, **stated))
     return {"digest": plan.digest, "reviewed_by": person.id, "kept": str(path)}
 
 
@@ -210,7 +223,7 @@ def _state(plan: Plan, env: Environment, changes: Changes) -> tuple[str, list[st
     from opslib.gate.ledger import Ledger
 
     ledger = Ledger(changes, plan.digest)
-    people: list[str] = list(ledger.began["authority"]["approved_by"]) if ledger.began else []
+    people = list(authority.approvers(plan, env, changes)) if ledger.began else []
     if authority.review_due(plan, env, changes):
         return "review due", people
     if ledger.open_entries(plan.draft.targets):

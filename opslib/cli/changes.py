@@ -203,6 +203,8 @@ def _of_run(name: str, folder: Path, changes: Changes) -> Plan:
             return found(name, folder)
         raise UnknownName("the latest is a run")
     except UnknownName as unknown:
+        if not name.isascii():  # the index could not even be asked
+            raise
         document = Index(folder).get(name)
         plan = document.get("plan")
         if not plan or not document.get("changed"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.errors import Refused, UsageError
+from opslib.show import plainly
 
 if TYPE_CHECKING:
     from opslib.config import Environment
@@ -32,7 +33,7 @@ def production(plan: Plan, env: Environment, *, as_json: bool = False) -> str:
         raise Refused(f"changes in {env.name} are agreed to by a person at a terminal", hint=hint)
     question, answer = challenge(plan)
     typed = str(click.prompt(question, err=True, default="", show_default=False)).strip()
-    if typed.casefold() != answer.casefold():
+    if " ".join(typed.split()).casefold() != " ".join(answer.split()).casefold():
         raise Refused(
             "that is not what the plan says; nothing was changed", hint="read the plan, then try again"
         )
@@ -41,7 +42,7 @@ def production(plan: Plan, env: Environment, *, as_json: bool = False) -> str:
 
 def challenge(plan: Plan) -> tuple[str, str]:
     """Return a question about a plan, and its answer, which the question does not give away."""
-    first = plan.draft.targets[0].name
+    first = plainly.line(plan.draft.targets[0].name)  # as it stands on the screen
     numbers = plan.draft.numbers
     name, figure = next(iter(numbers.items())) if numbers else ("targets", len(plan.draft.targets))
     return (
@@ -54,14 +55,22 @@ def secret_value() -> str:
     """Return a secret value from a pipe, or from a person without echo.
 
     Raises:
-        UsageError: it is empty, too long, or has more than one line.
+        UsageError: it is empty, too long, or no text in UTF-8.
     """
     if sys.stdin.isatty():
         value = str(click.prompt("Value", hide_input=True, err=True))
     else:
-        value = sys.stdin.read(_LONGEST_VALUE + 1).removesuffix("\n").removesuffix("\r")
+        value = _piped().removesuffix("\n").removesuffix("\r")
     if not value:
         raise UsageError("the value on stdin is empty", hint="opslib plan ... --stdin < FILE")
     if len(value) > _LONGEST_VALUE:
         raise UsageError(f"the value on stdin is longer than {_LONGEST_VALUE} characters")
     return value
+
+
+def _piped() -> str:
+    try:
+        return sys.stdin.read(_LONGEST_VALUE + 1)
+    except UnicodeDecodeError:
+        # Not repeated, and not in a log: it may be the value.
+        raise UsageError("the value on stdin is no text in UTF-8") from None

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from opslib.show import plainly
 from opslib.show.words import HEADLINE, SIGN
 from opslib.verdict import Status
 
@@ -73,12 +74,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str =
 
 def say(text: str, *, style: str | None = None) -> None:
     """Print one line for people on stdout."""
-    console().print(text, style=style, soft_wrap=True)
+    console().print(plainly.lines(text), style=style, soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print one line on stderr: about the work, not part of the result."""
-    print(text, file=sys.stderr)
+    print(plainly.lines(text), file=sys.stderr)
 
 
 def status(value: str | Status) -> Any:
@@ -107,14 +108,16 @@ def progress(show: bool = True) -> Callable[[str], None]:
         return lambda text: None
 
     def line(text: str) -> None:
-        sys.stderr.write(f"\r\x1b[2K{text[: shutil.get_terminal_size().columns - 1]}")
+        sys.stderr.write(f"\r\x1b[2K{plainly.line(text)[: shutil.get_terminal_size().columns - 1]}")
         sys.stderr.flush()
 
     return line
 
 
 def _cell(cell: Any) -> Any:
-    return status(cell) if isinstance(cell, Status) else cell if hasattr(cell, "spans") else str(cell)
+    return (
+        status(cell) if isinstance(cell, Status) else cell if hasattr(cell, "spans") else plainly.lines(cell)
+    )
 
 
 def _plain(value: Any) -> str:

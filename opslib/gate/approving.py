@@ -161,10 +161,25 @@ def review_due(plan: Plan, env: config.Environment, changes: Changes) -> bool:
     if began is None:
         return False
     documents = changes.approvals(plan.digest)
-    broke = {signed.person.id for signed in _valid(documents, APPROVAL, plan, env) if _glass(signed)}
+    broke = broke_the_glass(plan, env, changes)
     since = datetime.fromisoformat(began["at"]) - SKEW
     reviews = (signed for signed in _valid(documents, REVIEW, plan, env) if signed.at >= since)
     return bool(broke) and not {r.person.id for r in reviews if "approve" in r.person.may} - broke
+
+
+def broke_the_glass(plan: Plan, env: config.Environment, changes: Changes) -> set[str]:
+    """Return who broke the glass for a plan."""
+    signed = _valid(changes.approvals(plan.digest), APPROVAL, plan, env)
+    return {one.person.id for one in signed if _glass(one)}
+
+
+def approvers(plan: Plan, env: config.Environment, changes: Changes) -> tuple[str, ...]:
+    """Return who has signed a plan (or the one that it takes back), whether it counts still or not."""
+    own = tuple(one.person.id for one in _valid(changes.approvals(plan.digest), APPROVAL, plan, env))
+    if own or not plan.undoes:
+        return tuple(dict.fromkeys(own))
+    before = Plan.from_document(changes.plan(plan.undoes))
+    return () if before.undoes else approvers(before, env, changes)
 
 
 def _valid(

@@ -20,6 +20,8 @@ from opslib.gate.approving import OTHER as OTHER
 from opslib.gate.approving import SELF as SELF
 from opslib.gate.approving import SKEW as SKEW
 from opslib.gate.approving import Authority, approved, refused
+from opslib.gate.approving import approvers as approvers
+from opslib.gate.approving import broke_the_glass as broke_the_glass
 from opslib.gate.approving import needed as needed
 from opslib.gate.approving import requested as requested
 from opslib.gate.approving import review_due as review_due

@@ -107,6 +107,7 @@ class Gate:
         if self._dry_run:
             display.how_to_go_on(plan, self._need(plan))
             return Applied()
+        self._still_wanted()
         allowed = authority.allow(self._approved, self._ops.env, self._changes, ids.now())
         self._matches(self._approved)
         self.results = self._carried_out(self._approved, allowed)
@@ -149,6 +150,21 @@ class Gate:
     def _need(self, plan: Plan) -> str:
         env = self._ops.env
         return authority.needed(config.load_policy().rule(env, plan.draft.risk).need, env)
+
+    def _still_wanted(self) -> None:
+        """Raise `Refused` where the notebook's variables are no longer those that the run was begun with.
+
+        In JupyterLab a cell can be run again on its own: `dry_run` may say True by now, or the system
+        may be another, while `ops` is still the one from before.
+        """
+        begun = {
+            "dry_run": self._dry_run, "approval": self._approval, "system": self._ops.system.name,
+            "environment": self._ops.env.name,
+        }  # fmt: skip
+        other = [name for name, value in begun.items() if self._values.get(name, value) != value]
+        if other:
+            text = f"{' and '.join(other)} of the notebook changed since `ops` was made"
+            raise Refused(f"{text}; nothing was changed", hint="run all cells again, from the first")
 
     def _matches(self, plan: Plan) -> None:
         """Raise `Refused` unless this notebook is the one that made the plan, with the same parameters."""

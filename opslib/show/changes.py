@@ -8,7 +8,8 @@ from typing import Any
 from opslib.acts import Act
 from opslib.gate.plan import Plan, Target
 from opslib.gate.results import Result
-from opslib.gate.wording import change, seen
+from opslib.gate.wording import change, seen, words
+from opslib.show import plainly
 from opslib.show.markup import escaped
 
 NEEDS = {
@@ -38,6 +39,8 @@ def plan_text(plan: Plan, need: str) -> str:
     """Return a plan in plain words, for terminals."""
     draft = plan.draft
     lines = [_sentence(draft.title), where(plan, need), f"{draft.blast}{_figures(draft.numbers)}", ""]
+    if plan.parameters:
+        lines[2:2] = [f"asked for: {words(plan.parameters)}"]
     for number, target in enumerate(draft.targets, 1):
         lines.append(f"{number:3}. {target.name}")
         lines.append(f"     {change(target)}")
@@ -49,7 +52,8 @@ def plan_text(plan: Plan, need: str) -> str:
     lines += [f"  left out: {name}: {why}" for name, why in draft.left_out.items()]
     lines += [f"  cannot be undone: {text}" for text in draft.not_undoable]
     lines += [f"  to undo: {text}" for text in draft.undo]
-    return "\n".join(lines)
+    # A name with a line break could look like a target of its own.
+    return "\n".join(map(plainly.line, lines))
 
 
 def where(plan: Plan, need: str) -> str:
@@ -78,7 +82,7 @@ def results(rows: Iterable[Result]) -> str:
 
 def results_text(rows: Iterable[Result]) -> str:
     """Return what became of each target in plain words."""
-    return "\n".join(f"{r.target}: {r.state} {r.at} {r.text}".rstrip() for r in rows)
+    return "\n".join(plainly.line(f"{r.target}: {r.state} {r.at} {r.text}".rstrip()) for r in rows)
 
 
 def _target(target: Target) -> tuple[str, ...]:

@@ -1,0 +1,161 @@
+"""What a terminal shows of things that others wrote, and what a person may type."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from opslib.cli import confirming, output
+from opslib.errors import Refused
+from opslib.gate import authority
+from opslib.gate.plan import Plan, Risk
+from opslib.run.gate import Gate
+from opslib.show import changes as words
+from opslib.show import plainly
+from tests.changing import Office, draft, target
+
+EVIL = "cup\x1b[2J\x1b[1;1H\r\n  2. harmless\u202egnp\x9b\u200b"
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """Two people, a policy, and an archive; Ada works."""
+    monkeypatch.delenv(authority.TRIGGER, raising=False)
+    monkeypatch.setenv("OPSLIB_ARCHIVE", str(tmp_path / "archive"))
+    made = Office(tmp_path, monkeypatch)
+    made.open()
+    yield made
+
+
+def evil(office: Office, env: str = "staging") -> Plan:
+    """Return a plan whose words try to hide what it does."""
+    made = replace(
+        draft(target(EVIL, "1", EVIL)), title=EVIL, blast=EVIL, left_out={EVIL: EVIL}, undo=(EVIL,)
+    )
+    return office.plan(made, env, parameters={"name": EVIL})
+
+
+def hidden(text: str) -> set[str]:
+    """Return the letters of a text that a terminal would not show as such."""
+    return {letter for letter in text if letter != "\n" and not letter.isprintable()}
+
+
+def test_nothing_in_a_plan_moves_the_cursor_or_makes_a_line_of_its_own(office: Office) -> None:
+    """Who approves reads a terminal: an escape sequence could wipe out what stands there."""
+    text = words.plan_text(evil(office), "self")
+    assert hidden(text) == set()
+    assert "\n  2. harmless" not in text and r"\x1b[2J" in text
+
+
+def test_letters_of_all_languages_are_shown_as_they_are() -> None:
+    """Only what nobody could see is written out."""
+    assert plainly.lines("Tür 日本 😀 ñ\nx") == "Tür 日本 😀 ñ\nx"
+
+
+def test_all_that_commands_print_for_people_goes_through_the_same_sieve(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Answers of vendors, errors, tables."""
+    output.say(EVIL)
+    output.note(EVIL)
+    output.table(("A",), [(EVIL,)])
+    shown = capsys.readouterr()
+    assert hidden(shown.out + shown.err) == set()
+
+
+def test_commands_show_a_hostile_plan_safely(office: Office) -> None:
+    """From approve to apply and plans, in words, results and errors."""
+    plan = evil(office)
+    for given in (
+        ["approve", plan.short, "-r", EVIL.strip("\n")],
+        ["plans"],
+        ["apply", plan.short],
+        ["apply", EVIL],
+    ):
+        done = opslib(office, *[word.encode() for word in given])
+        assert hidden((done.stdout + done.stderr).decode()) == set(), given
+        assert b"Traceback" not in done.stderr and b"broke" not in done.stderr
+
+
+def opslib(office: Office, *given: bytes, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a command line without a terminal."""
+    command = [os.fsencode(sys.executable), b"-m", b"opslib", *given]
+    return subprocess.run(command, cwd=office.root, capture_output=True, input=stdin, check=False)
+
+
+def test_what_is_asked_for_can_be_typed_as_it_stands_on_the_screen(office: Office) -> None:
+    """Else a name with an invisible letter could never be approved."""
+    assert confirming.challenge(evil(office))[1].startswith(r"cup\x1b[2J")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [b"approve", b"@", b"-r", b"\xff\xfe"], [b"approve", b"@", b"-r", b"x" * 2001],
+        [b"approve", b"\xff", b"-r", b"x"],
+        [b"approve", b"@", b"-r", b"x", b"--incident", b"\xff"], [b"approve", b"@", b"-r", b" \t\n"],
+        [b"apply", b""], [b"apply", b"\xff"], [b"undo", b""], [b"undo", b"\xff"], [b"undo", b"x" * 5000],
+        [b"plan", b"\xff", b"--system", b"shop"], [b"keys", b"init", b"--name", b"\x1b[2J", b"--force"],
+        [b"keys", b"init", b"--ssh", b"/dev/null", b"--force"], [b"plans", b"--archive", b"http://x"],
+    ],
+    ids=lambda given: repr(b" ".join(given))[:60],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_with_the_next_step(office: Office, given: list[bytes]) -> None:
+    """Never a crash; nothing is written."""
+    plan = office.plan(draft(target("a", "1", "2")), "staging")
+    done = opslib(office, *[plan.short.encode() if word == b"@" else word for word in given])
+    assert done.returncode == 64, done.stderr
+    assert "→" in done.stderr.decode() and office.changes.approvals(plan.digest) == ()
+
+
+def test_one_damaged_plan_does_not_hide_the_others(office: Office) -> None:
+    """Whatever is wrong with it."""
+    plan = office.plan(draft(target("a", "1", "2")), "staging")
+    office.changes.keep({**plan.document, "targets": []})
+    other = office.plan(draft(target("b", "1", "2")), "staging")
+    office.changes.write(other.digest, {"type": "started"}, [])
+    (office.changes.folder(plan.digest) / "approval-x.json").write_text("x")
+    done = opslib(office, b"plans")
+    assert done.returncode == 0 and plan.short.encode() in done.stdout
+    assert done.stderr.count(b"opslib: sha256:") == 2
+
+
+def test_who_broke_the_glass_leaves_no_review_behind_when_refused(office: Office) -> None:
+    """What is refused has written nothing."""
+    from opslib.gate.ledger import Ledger
+
+    people = office.root / "parameters" / "people.yml"
+    rights = "name: Ada, may: [approve, apply, break-glass],"
+    people.write_text(people.read_text().replace("name: Ada,", rights))
+    plan = office.plan(draft(target("a", "1", "2"), risk=Risk.BREAK_GLASS), "staging")
+    office.approve(plan, break_glass=True)
+    Ledger(office.changes, plan.digest, "run-2").started({})
+    done = opslib(office, b"approve", plan.short.encode(), b"--review", b"-r", b"fine")
+    assert done.returncode == 64 and b"another person must review" in done.stderr
+    assert len(office.changes.approvals(plan.digest)) == 1
+
+
+@pytest.mark.parametrize(
+    "now",
+    [{"dry_run": True}, {"approval": "other"}, {"system": "other"}, {"environment": "staging"}],
+    ids=str,
+)
+def test_a_notebook_whose_variables_changed_since_it_began_applies_nothing(
+    office: Office, now: dict[str, object]
+) -> None:
+    """In JupyterLab: `dry_run` says True again, and the cell that applies is run with the `ops` of before."""
+    plan = office.plan(draft(target("a", "1", "2")))
+    office.approve(plan)
+    begun = {"dry_run": False, "approval": plan.short, "system": "shop", "environment": "production"}
+    env = office.env()
+    ops = SimpleNamespace(env=env, system=env.system, procedure="shelving", run_id="run-2", calls=[])
+    gate = Gate(ops, dry_run=False, approval=plan.short, values={**begun, **now})  # type: ignore[arg-type]
+    with pytest.raises(Refused, match="changed since `ops` was made"):
+        gate.apply(plan)
