@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from opslib import catalog, keys
+from opslib import catalog
 from opslib.cli.app import cli
 from opslib.runner import attempt
 from opslib.runner.request import Request
@@ -52,11 +52,9 @@ class Case:
 
 
 def ready(patch: pytest.MonkeyPatch, archive: Path) -> None:
-    """Have a key, an archive, and a value to give."""
+    """Have an archive, and a value to give."""
     patch.setenv("OPSLIB_ARCHIVE", str(archive))
     patch.setenv("OPSLIB_INPUT", CANARY)
-    if keys.own() is None:
-        keys.init("tester")
 
 
 def perform(procedure: str, system: str, archive: Path, **parameters: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from opslib import keys
 from opslib.sandbox import control, data
 
 ROOT = Path(__file__).parents[1]
@@ -53,3 +54,13 @@ def sandbox(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
     monkeypatch.setenv("OPSLIB_HOME", str(rehearsal.home))
     if control.status()["broken"]:
         control.heal()
+
+
+@pytest.fixture
+def signer(sandbox: Rehearsal) -> Iterator[keys.Signer]:
+    """The key of whoever rehearses, gone again after the test."""
+    keys.init("rehearser")
+    found = keys.own()
+    assert found is not None
+    yield found
+    shutil.rmtree(sandbox.home / "keys")

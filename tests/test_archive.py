@@ -36,7 +36,7 @@ except OpsError as error:
 DIE_WHILE_WRITING = """
 import datetime, os, pathlib, sys
 from opslib.archive import store
-store._sync = lambda folder: os._exit(9)
+store.sync = lambda folder: os._exit(9)
 whole = pathlib.Path(sys.argv[2]).read_bytes()
 store.publish(pathlib.Path(sys.argv[1]), "half", datetime.datetime(2026, 11, 21), {"run.json": whole})
 """

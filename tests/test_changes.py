@@ -35,7 +35,7 @@ KILLED = (STORM, FLAG, ROLLBACK, VARIABLE)
 
 
 @pytest.fixture
-def archive(sandbox: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def archive(signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An archive in the running sandbox, and a key to approve with."""
     ready(monkeypatch, tmp_path)
     yield tmp_path

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from opslib import catalog, config, frames, keys, masking, vendors
+from opslib import catalog, config, frames, masking, vendors
 from opslib.acts import Opening, Request
 from opslib.archive.changes import digest_of as signed_over
 from opslib.changes import Means, variable
@@ -527,10 +527,8 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(desk: Desk, sandbox: Any, tmp_path: Path) -> Terminal:
+def terminal(desk: Desk, signer: object, sandbox: Any, tmp_path: Path) -> Terminal:
     """A terminal of somebody who has a key."""
-    if keys.own() is None:
-        keys.init("tester")
     return Terminal(tmp_path, sandbox.home)
 
 

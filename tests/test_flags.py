@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,10 +31,10 @@ from opslib.config.environment import Door
 from opslib.config.parts import Flags
 from opslib.errors import Forbidden, SourceError
 from opslib.gate import faults, making, signing, undo
-from opslib.gate.apply import Applying, Result
+from opslib.gate.apply import Applying
 from opslib.gate.ledger import Ledger
 from opslib.gate.plan import Draft, Plan
-from opslib.home import home
+from opslib.gate.results import Result
 from opslib.http import ONCE, Client
 from opslib.pg import Database
 from opslib.runner import execute
@@ -728,16 +727,6 @@ def test_killed_anywhere_each_step_is_done_exactly_once(
 # ---- the whole procedure
 
 
-@pytest.fixture
-def signer(sandbox: object) -> Iterator[keys.Signer]:
-    """The key of whoever rehearses, gone again after the test."""
-    keys.init("rehearser")
-    found = keys.own()
-    assert found is not None
-    yield found
-    shutil.rmtree(home() / "keys")
-
-
 def perform(system: str, archive: Path, **given: Any) -> dict[str, Any]:
     """Run the procedure and return its document."""
     procedure = catalog.load(ROOT / "notebooks").get("feature-flags")
@@ -752,21 +741,6 @@ def approve(document: dict[str, Any], signer: keys.Signer, archive: Path) -> dic
     signed = signing.sign(signing.APPROVAL, digest, signer, reason="rehearsal", expires_at=until, **where)
     Changes(archive).add_approval(digest, signed)
     return {"dry_run": False, "approval": digest}
-
-
-@BOTH
-def test_errors_of_a_feature_are_traced_to_its_flag_and_end_with_it(
-    kept: object, signer: keys.Signer, system: str, tmp_path: Path
-) -> None:
-    """From no parameters at all to a site that is well, by the same questions."""
-    control.break_("bad-feature", system)
-    planned = perform(system, tmp_path)
-    assert planned["verdict"] == "critical" and planned["cause"]["id"] == "bad-feature"
-    assert not planned["changed"] and not planned["next"]
-    given = approve(planned, signer, tmp_path)
-    applied = perform(system, tmp_path, **given)
-    assert applied["verdict"] == "ok", (applied["findings"], applied["changed"])
-    assert [result["state"] for result in applied["changed"]] == ["done"]
 
 
 def test_a_roll_out_that_came_back_is_no_success(kept: object, signer: keys.Signer, tmp_path: Path) -> None:

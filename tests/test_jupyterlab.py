@@ -18,7 +18,7 @@ import pytest
 
 from opslib.sandbox import control
 from tests.acting import CANARY, Case, approve, ready
-from tests.test_changes import KILLED
+from tests.test_changes import STORM, VARIABLE
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -116,9 +116,9 @@ def test_run_all_cells_in_jupyterlab_reaches_the_verdict_of_opslib_run(lab: str,
     assert result(outputs)["verdict"] == "ok"
 
 
-@pytest.mark.parametrize("case", KILLED, ids=str)
+@pytest.mark.parametrize("case", (STORM, VARIABLE), ids=str)
 def test_a_change_is_planned_and_applied_in_jupyterlab(
-    lab: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case
+    lab: str, signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
     """The same plan, the same approval, the same rules; the parameters cell is edited in between."""
     ready(monkeypatch, tmp_path / "archive")

@@ -513,7 +513,7 @@ def test_at_railway_the_same_code_is_refused(hosts: Hosts) -> None:
 
 
 @pytest.fixture
-def archive(sandbox: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def archive(signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An archive in the running sandbox, and a key to approve with."""
     ready(monkeypatch, tmp_path)
     yield tmp_path

@@ -1,0 +1,142 @@
+"""What a plan may do at most, by its kind: one that was written by hand is held to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib import changes as kinds
+from opslib.acts import Act, Request, Statement
+from opslib.errors import Refused
+from opslib.gate import authority, bounds
+from opslib.gate.plan import Draft, Plan, Risk, Target
+from opslib.vendors import doppler_acts, posthog_acts, railway_acts, vercel_acts, vercel_variable_acts
+from tests.changing import Office
+
+FLAG = {"store": "sql", "flag": "new"}
+HOG = {"store": "posthog", "project": "7", "flag": "new", "id": 3}
+HOG_PATH = "/api/projects/7/feature_flags/3/"
+SESSION = {"pid": 5, "backend_start": "2026-11-21T10:00:00Z"}
+VERCEL = {"vendor": "vercel", "project": "prj_1", "target": "production"}
+RAILWAY = {"vendor": "railway", "project": "p"}
+VARIABLE = {"where": "vercel", "project": "prj_1", "name": "KEY", "target": "production"}
+DOPPLER = {"where": "doppler", "project": "p", "config": "c", "name": "KEY"}
+HOOK = Request(
+    "railway", "POST", "", {}, {**railway_acts.rollback("x").body, "query": "mutation { projectDelete }"}
+)
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """Two people, a policy, and an archive; Ada works."""
+    monkeypatch.delenv(authority.TRIGGER, raising=False)
+    made = Office(tmp_path, monkeypatch)
+    made.open()
+    yield made
+
+
+def plan(office: Office, kind: str, identity: dict[str, Any], act: Act, undo: Act | None = None) -> Plan:
+    """Return a plan with one act."""
+    one = Target("it", identity, {"value": "1"}, {"value": "2"}, act, undo)
+    return office.plan(Draft(kind, "Do it", (one,), bounds.BOUNDS[kind][0], "nobody notices"))
+
+
+def new_variable(name: str) -> Request:
+    """Return an act that sets a variable that is not there."""
+    return vercel_variable_acts.create("prj_1", name, ["production"], type="encrypted", comment="", team="")
+
+
+def set_flag(name: str) -> Statement:
+    """Return an act on one flag."""
+    return Statement("set_feature_flag", {"name": name})
+
+
+_GOOD: dict[str, tuple[dict[str, Any], Act]] = {
+    "flag": (FLAG, set_flag("new")),
+    "session": (SESSION, Statement("terminate_session", SESSION)),
+    "flag_posthog": (HOG, posthog_acts.update("7", 3, {"active": True}, {"active": False}, 1)),
+    "deployment": (VERCEL, vercel_acts.rollback("prj_1", "dpl_1")),
+    "variable": (VARIABLE, vercel_variable_acts.delete("prj_1", "id", team="")),
+}
+
+
+def test_every_kind_of_change_has_its_bounds() -> None:
+    """Else a new one would have none."""
+    assert set(bounds.BOUNDS) == set(kinds.names())
+
+
+@pytest.mark.parametrize(
+    "kind, identity, act",
+    [
+        ("flag", FLAG, set_flag("new")),
+        ("flag_posthog", HOG, posthog_acts.update("7", 3, {"active": True}, {"active": False}, 1)),
+        ("session", SESSION, Statement("terminate_session", SESSION)),
+        ("deployment", VERCEL, vercel_acts.rollback("prj_1", "dpl_1", team="team_1")),
+        ("deployment", VERCEL, vercel_acts.promote("prj_1", "dpl_1", team="t")),
+        ("deployment", RAILWAY, railway_acts.rollback("x")),
+        ("variable", VARIABLE, new_variable("KEY")),
+        ("variable", VARIABLE, vercel_variable_acts.delete_created("prj_1", team="")),
+        ("variable", VARIABLE, vercel_acts.redeploy("kulti", "dpl_1", meta={"opslib": "x"})),
+        ("variable", DOPPLER, doppler_acts.create("p", "c", "KEY")),
+    ],
+    ids=lambda part: part.text if isinstance(part, Request | Statement) else "",
+)  # fmt: skip
+def test_what_the_planners_plan_is_within_the_bounds(
+    office: Office, kind: str, identity: dict[str, Any], act: Act
+) -> None:
+    """Each act that there is a builder for."""
+    bounds.check(plan(office, kind, identity, act))
+
+
+@pytest.mark.parametrize(
+    "kind, identity, act",
+    [
+        ("flag", FLAG, set_flag("other")),
+        ("flag", FLAG, Statement("terminate_session", SESSION)),
+        ("flag", FLAG, vercel_acts.rollback("prj_1", "dpl_1")),
+        ("session", SESSION, Statement("terminate_session", {**SESSION, "pid": 6})),
+        ("session", {**SESSION, "pid": True}, Statement("terminate_session", {**SESSION, "pid": 1})),
+        ("flag_posthog", HOG, Request("posthog", "DELETE", "/api/projects/7/feature_flags/3/")),
+        ("flag_posthog", HOG, posthog_acts.update("7", 4, {"active": True}, {"active": False}, 1)),
+        ("flag_posthog", HOG, Request("posthog", "PATCH", HOG_PATH, {}, {"deleted": True})),
+        ("deployment", VERCEL, vercel_acts.rollback("prj_2", "dpl_1")),
+        ("deployment", VERCEL, Request("vercel", "POST", "/v1/projects/prj_1/rollback/../../x")),
+        ("deployment", VERCEL, Request("vercel", "POST", "/v1/projects/prj_1/rollback/..")),
+        ("deployment", VERCEL, Request("vercel", "POST", "/v1/projects/prj_1/rollback/x?y=1")),
+        ("deployment", VERCEL, Request("vercel", "POST", "/v1/projects/prj_1/rollback/x\n")),
+        ("deployment", VERCEL, Request("vercel", "DELETE", "/v9/projects/prj_1")),
+        ("deployment", RAILWAY, HOOK),
+        ("variable", VARIABLE, new_variable("OTHER")),
+        ("variable", VARIABLE, Request("vercel", "PATCH", "/v9/projects/prj_1/env/x", {}, {"key": "OTHER"})),
+        ("variable", DOPPLER, doppler_acts.create("p", "c", "OTHER")),
+        ("variable", DOPPLER, doppler_acts.create("p", "other", "KEY")),
+    ],
+    ids=lambda part: part.text if isinstance(part, Request | Statement) else "",
+)  # fmt: skip
+def test_an_act_that_its_kind_does_not_know_is_refused_also_as_a_way_back(
+    office: Office, kind: str, identity: dict[str, Any], act: Act
+) -> None:
+    """With an approval or without; the words of the plan may say what they like."""
+    made = plan(office, kind, identity, act)
+    office.approve(made)
+    with pytest.raises(Refused, match="is nothing that a change of the kind"):
+        authority.allow(made, office.env(), office.changes, datetime.now(UTC))
+    theirs, good = _GOOD[kind]
+    one = replace(made.draft.targets[0], act=good, identity=theirs, undo=act)
+    with pytest.raises(Refused, match="is nothing that a change of the kind"):
+        bounds.check(replace(made, draft=replace(made.draft, targets=(one,))))
+
+
+@pytest.mark.parametrize("kind", ["deployment", "variable", "flag", "session"])
+def test_a_plan_cannot_say_of_itself_that_it_is_harmless(office: Office, kind: str) -> None:
+    """Its risk decides who must approve."""
+    identity, act = _GOOD[kind]
+    made = plan(office, kind, identity, act)
+    lower = replace(made, draft=replace(made.draft, risk=Risk.LOW))
+    with pytest.raises(Refused, match="says risk low"):
+        bounds.check(lower)

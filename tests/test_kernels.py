@@ -1,0 +1,575 @@
+"""Warm kernels: forked when they can be, plain otherwise, and never one that knows of another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from opslib.cli.app import cli
+from opslib.kernels import client, spec
+from opslib.kernels.client import Cold
+from tests import warmth
+from tests.warmth import FORKED, PARENT, PLAIN, descriptors, gone, run, running, side_by_side, within
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+CANARY = "kanarienvogel-3f61d0"
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A home for the zygote of this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = warmth.prepare(patch)
+        yield made
+        warmth.end(made)
+    shutil.rmtree(made)
+
+
+@pytest.fixture(autouse=True)
+def zygote(home: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The process of the zygote, which every test finds well."""
+    monkeypatch.setattr(client, "_distrusted", {})
+    return int(client.warm()["pid"])
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home without a zygote, for tests that end or break theirs."""
+    made = warmth.prepare(monkeypatch)
+    yield made
+    warmth.end(made)
+    shutil.rmtree(made)
+
+
+def kernels() -> list[int]:
+    """Return the kernels that the zygote has now."""
+    return [kernel["pid"] for kernel in client.status()["kernels"]]
+
+
+def test_a_kernel_of_the_spec_is_a_fork_of_the_zygote(zygote: int) -> None:
+    """Otherwise all that follows would be true of plain kernels."""
+    assert run(PARENT).value == zygote
+    assert within(5, lambda: kernels() == [])
+
+
+FACTS = """
+import asyncio, gc, json, locale, logging, multiprocessing, os, resource, signal, sys, tempfile, threading, time
+import warnings
+def named(handler): return getattr(handler, "__qualname__", type(handler).__qualname__)
+kernel = get_ipython().kernel
+import matplotlib
+limits = {n: resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith("RLIMIT_")}
+mask = os.umask(0); os.umask(mask)
+print(json.dumps({
+    "argv": [w for w in sys.argv if "kernel.json" not in w], "path": sys.path, "flags": str(sys.flags),
+    "executable": sys.executable, "original": [w for w in sys.orig_argv if "kernel.json" not in w],
+    "environment": {n: v for n, v in os.environ.items()}, "cwd": os.getcwd(), "mask": mask, "limits": limits,
+    "nice": os.nice(0), "cores": sorted(os.sched_getaffinity(0)), "leads": os.getsid(0) == os.getpid(),
+    "signals": {str(s): named(signal.getsignal(s)) for s in sorted(signal.valid_signals())},
+    "masked": str(signal.pthread_sigmask(signal.SIG_BLOCK, [])), "locale": locale.setlocale(locale.LC_ALL),
+    "encodings": [locale.getpreferredencoding(), sys.getfilesystemencoding(), sys.stdout.encoding],
+    "zone": time.tzname, "tmp": tempfile.gettempdir(), "stdin": os.read(0, 1).decode(),
+    "streams": [str(type(s)) for s in (sys.stdout, sys.stderr, sys.stdin, sys.__stdout__, sys.__stderr__)],
+    "buffering": [sys.__stdout__.line_buffering, sys.__stderr__.line_buffering],
+    "threads": sorted({t.name.split("-")[0] for t in threading.enumerate()}), "main": sorted(vars(sys.modules["__main__"])),
+    "root": [str(logging.root.handlers), logging.root.level], "gc": [gc.isenabled(), gc.get_threshold()],
+    "recursion": sys.getrecursionlimit(), "method": multiprocessing.get_start_method(True),
+    "hooks": [named(h) for h in (sys.excepthook, sys.displayhook, sys.breakpointhook, sys.unraisablehook)],
+    "trace": [str(sys.gettrace()), str(sys.getprofile())], "history": get_ipython().history_manager.hist_file,
+    "loop": type(asyncio.get_running_loop()).__name__, "debugger": kernel.debugger is not None,
+    "backend": matplotlib.rcParams["backend"], "rc": str({n: v for n, v in matplotlib.rcParams.items()}),
+    "formats": str(get_ipython().display_formatter.active_types), "colors": get_ipython().colors,
+    "user": kernel.session.username, "switch": sys.getswitchinterval(), "dont": sys.dont_write_bytecode,
+    "tornado": str([type(h).__name__ for h in logging.getLogger("tornado").handlers]),
+    "captured": logging.getLogger("py.warnings").handlers == [], "int_max": sys.get_int_max_str_digits(),
+}, default=str))
+"""
+
+
+def test_a_forked_kernel_cannot_tell_itself_from_a_plain_one(tmp_path: Path) -> None:
+    """Arguments, paths, environment, limits, signals, streams, threads, hooks, settings: all the same."""
+    env = {**os.environ, "TZ": "Asia/Kathmandu", "OWN": "x", "USER": "somebody", "TMPDIR": str(tmp_path)}
+    forked, plain = side_by_side(*(running(FACTS, kernel=k, env=env, cwd=tmp_path) for k in (FORKED, PLAIN)))
+    assert not (forked.ending.cause or plain.ending.cause), (forked.ending, plain.ending)
+    found = {name: (forked.value[name], plain.value[name]) for name in plain.value}
+    assert {name: pair for name, pair in found.items() if pair[0] != pair[1]} == {}
+
+
+KINDS = {
+    "a plot of pyplot": "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+    "a plot that nobody shows": "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
+    "a figure without pyplot": "from matplotlib.figure import Figure\nf = Figure(); f.add_subplot().plot([1])\nf",
+    "a table": "import pandas as pd\npd.DataFrame({'a': [1, 2]})",
+    "a traceback": "def f(): return 1 / 0\nf()",
+    "a warning": "import warnings\nwarnings.warn('old')\nwarnings.warn('older', DeprecationWarning)",
+    "native output": "import os\nos.write(1, b'native')\nos.system('echo shell');",
+    "a shell line": "!echo hello",
+    "HTML, SVG, Markdown, JSON": "from IPython.display import *\n"
+    "display(HTML('<b>x</b>'), SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'), Markdown('*x*'), JSON({}))",
+    "an update": "h = display(1, display_id=True)\nh.update(2)",
+    "top-level await": "import asyncio\nawait asyncio.sleep(0, 'slept')",
+    "help": "len?",
+    "a log record": "import logging\nlogging.getLogger('x').warning('careful')\nlogging.error('root')",
+    "a syntax error": "a b",
+    "input": "input()",
+    "sys.exit": "import sys\nsys.exit(3)",
+    "a magic": "%who\n%precision 2\n1 / 3",
+    "inline settings": "%matplotlib inline\n%config InlineBackend.figure_formats = ['svg']\n"
+    "import matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()",
+}  # fmt: skip
+
+
+def shown(done: warmth.Done) -> list[Any]:
+    """Return the outputs of a run without what differs between any two processes."""
+    cells = json.loads(json.dumps([cell.outputs for cell in done.notebook.cells]))
+    for output in (output for outputs in cells for output in outputs):
+        output.pop("execution_count", None)
+        for mime in output.get("data", {}):
+            if mime.startswith("image/svg") or "id" in output.get("metadata", {}):
+                output["data"][mime] = "drawn"
+    return cells
+
+
+def test_outputs_are_those_of_a_plain_kernel_to_the_letter() -> None:
+    """A plot that becomes text makes everything faster, and nobody notices: so each kind is compared."""
+    cells = list(KINDS.values())
+
+    async def each(kernel: str) -> list[warmth.Done]:
+        return [await running(cell, "1", kernel=kernel) for cell in cells]
+
+    forked, plain = asyncio.run(each(FORKED)), asyncio.run(each(PLAIN))
+    for kind, one, other in zip(KINDS, forked, plain, strict=True):
+        assert one.shapes == other.shapes, kind
+        assert _comparable(shown(one)) == _comparable(shown(other)), kind
+        assert (one.ending.cause, one.ending.error) == (other.ending.cause, other.ending.error), kind
+    assert any("image/png" in mimes for mimes in forked[0].shapes[0])
+
+
+def _comparable(cells: list[Any]) -> str:
+    """Return outputs as text, without process ids and addresses."""
+    return re.sub(r"ipykernel_\d+|0x[0-9a-f]+|/tmp/[\w/.-]+", "…", json.dumps(cells))
+
+
+def test_runs_share_neither_variables_nor_environment_nor_directory_nor_chance(tmp_path: Path) -> None:
+    """Four at once, each of which leaves its marks everywhere it can."""
+    look = (
+        "import json, os, random, sys, tempfile, uuid\nimport numpy as np\nimport pandas as pd\n"
+        "from opslib import ids\n"
+        "seen = [globals().get('mark'), os.environ.get('MARK'), getattr(pd, 'mark', None), os.getcwd()]\n"
+        "chance = [random.random(), float(np.random.rand()), float(np.random.default_rng().random()),\n"
+        "  str(uuid.uuid4()), ids.new_run_id(), next(tempfile._get_candidate_names())]\n"
+        "import multiprocessing\nchance.append(multiprocessing.current_process().authkey.hex())\n"
+        "mark = pd.mark = os.environ['MARK'] = 'seen'\nrandom.seed(1)\nnp.random.seed(1)\n"
+        "print(json.dumps([seen, chance]))"
+    )
+    folders = [tmp_path / name for name in "abcd"]
+    for folder in folders:
+        folder.mkdir()
+    for _ in range(2):
+        found = [done.value for done in side_by_side(*(running(look, cwd=folder) for folder in folders))]
+        assert [seen for seen, _ in found] == [[None, None, None, str(folder)] for folder in folders]
+        for kind in zip(*(chance for _, chance in found), strict=True):
+            assert len(set(kind)) == len(folders), kind
+
+
+def test_runs_share_no_open_connection_or_file(zygote: int) -> None:
+    """Neither with each other nor with the zygote; /dev/null may be anybody's."""
+    look = (
+        "import json, os, pathlib\nlinks = []\nfor p in pathlib.Path('/proc/self/fd').iterdir():\n"
+        "    try: links.append(str(p.readlink()))\n    except OSError: pass\n"
+        "import time; time.sleep(0.3)\nprint(json.dumps(links))"
+    )
+    found = [set(done.value) for done in side_by_side(*(running(look) for _ in range(3)))]
+    common = {"/dev/null", "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "/dev/urandom"}
+    found.append(set(descriptors(zygote).values()))
+    for number, one in enumerate(found):
+        for other in found[number + 1 :]:
+            assert {link for link in one & other if not link.startswith("/proc")} <= common
+
+
+DEATHS = {
+    "a segfault": "import ctypes\nctypes.string_at(0)",
+    "os._exit": "import os\nos._exit(7)",
+    "SIGKILL": "import os\nos.kill(os.getpid(), 9)",
+    "an endless loop": "while True: pass",
+    "an abort": "import os\nos.abort()",
+    "children that stay": "import os, subprocess\n[subprocess.Popen(['sleep', '600']) for _ in range(40)]\nos._exit(1)",
+    "no memory": "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\nx = bytearray(1 << 34)",
+    "no descriptors": "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
+    "import os\nx = [os.open('/dev/null', 0) for _ in range(99)]",
+    "closed descriptors": "import os\nos.closerange(0, 300)\nos.kill(os.getpid(), 6)",
+    "its zygote's signals": "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass",
+}
+
+
+@pytest.mark.parametrize("how", DEATHS)
+def test_a_kernel_that_dies_takes_nobody_with_it(zygote: int, how: str) -> None:
+    """The one beside it goes on, and so does the zygote."""
+    wait = "import time\nfor _ in range(30): time.sleep(0.05)\nprint(6 * 7)"
+    dead, well = side_by_side(running("import os\nprint(os.getpid())", DEATHS[how], timeout=2), running(wait))
+    assert dead.ending.cause in ("kernel-died", "timed-out", "procedure-broke")
+    assert well.value == 42 and not well.ending.cause
+    assert gone(int(dead.text.split()[0]))
+    assert client.warm()["pid"] == zygote and run(PARENT).value == zygote
+    assert within(5, lambda: not _group(int(dead.text.split()[0])))
+
+
+def _group(leader: int) -> list[str]:
+    """Return the processes of a group."""
+    told = subprocess.run(["ps", "-eo", "pgid=,pid=,stat=,args="], capture_output=True, text=True, check=True)
+    return [line for line in told.stdout.splitlines() if line.split()[0] == str(leader) and " Z" not in line]
+
+
+RUNS = 100
+AT_ONCE = 5
+
+
+def test_a_hundred_runs_leave_nothing_behind(zygote: int) -> None:
+    """No process, no descriptor, no thread, no file: neither here, nor in the zygote, nor in /tmp."""
+    run("1")
+    assert within(5, lambda: kernels() == [])
+    before = _belongings(zygote)
+
+    async def many() -> list[warmth.Done]:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(number: int) -> warmth.Done:
+            async with turns:
+                return await running(f"print({number})")
+
+        return await asyncio.gather(*(one(number) for number in range(RUNS)))
+
+    assert [done.value for done in asyncio.run(many())] == list(range(RUNS))
+    assert within(10, lambda: kernels() == [])
+    assert within(10, lambda: _belongings(zygote) == before), (before, _belongings(zygote))
+
+
+def _belongings(zygote: int) -> list[Any]:
+    """Return what this process and the zygote hold: descriptors, threads, children, temporary files."""
+    children = [Path(f"/proc/{pid}/task/{pid}/children").read_text() for pid in (zygote, os.getpid())]
+    threads = [len(list(Path(f"/proc/{zygote}/task").iterdir()))]
+    files = sorted(path.name for path in Path(tempfile.gettempdir()).glob("opslib-*"))
+    return [sorted(descriptors(zygote).values()), len(descriptors()), children, threads, files]
+
+
+HOLDER = """
+import asyncio, sys
+from tests.warmth import running
+asyncio.run(running("import os\\nprint(os.getpid())", "import time, subprocess\\n"
+    "open(sys_path := {path!r}, 'w').write(f'{{os.getpid()}} {{subprocess.Popen([\\"sleep\\", \\"600\\"]).pid}}')\\n"
+    "while True: time.sleep(1)"))
+"""
+
+
+def test_a_runner_that_is_killed_takes_its_kernels_along(tmp_path: Path, zygote: int) -> None:
+    """With all that they have started, and without a word from the runner."""
+    said = tmp_path / "pids"
+    words = [sys.executable, "-c", HOLDER.format(path=str(said))]
+    runner = subprocess.Popen(words, cwd=Path(__file__).parents[1])
+    assert within(30, lambda: said.exists() and len(said.read_text().split()) == 2)
+    pids = [int(pid) for pid in said.read_text().split()]
+    assert pids[0] in kernels()
+    runner.kill()
+    runner.wait()
+    assert all(gone(pid) for pid in pids)
+    assert client.warm()["pid"] == zygote
+
+
+def test_a_zygote_that_is_killed_takes_its_kernels_along_and_plain_ones_follow(own: Path) -> None:
+    """Then this process does without for a minute: something kills zygotes here."""
+    zygote = client.warm()["pid"]
+    killed = run_killed(zygote)
+    assert killed.ending.cause == "kernel-died"
+    assert gone(int(killed.text.split()[0]))
+    assert run(PARENT).value == os.getpid()
+    client._distrusted.clear()
+    assert run(PARENT).value not in (zygote, os.getpid())
+
+
+def run_killed(zygote: int) -> warmth.Done:
+    """Run a cell during which the zygote is killed."""
+    kill = f"import os\nprint(os.getpid())\nos.kill({zygote}, 9)\nimport time\ntime.sleep(60)"
+    return asyncio.run(running(kill))
+
+
+def test_a_zygote_that_hangs_is_done_without(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts and says nothing; when it goes on, it forks for nobody."""
+    monkeypatch.setattr(client, "_ANSWER_S", 0.2)
+    zygote = client.warm()["pid"]
+    os.kill(zygote, signal.SIGSTOP)
+    try:
+        assert run(PARENT).value == os.getpid()
+    finally:
+        os.kill(zygote, signal.SIGCONT)
+    assert within(5, lambda: client.status()["running"])
+    assert client.status()["forks"] == 0
+
+
+def test_only_its_user_can_reach_it(home: Path) -> None:
+    """Folder and socket are private, whatever the umask was."""
+    path = client.socket_path()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+STRANGER = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect(sys.argv[1])
+print(repr(s.recv(100)))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_another_user_is_refused_even_where_the_socket_is_open_to_all(own: Path, zygote: int) -> None:
+    """Modes can be changed by mistake; who speaks is known from the system."""
+    client.warm()
+    path = client.socket_path()
+    for place, mode in ((path, 0o666), (path.parent, 0o711), (path.parent.parent, 0o711)):
+        place.chmod(mode)
+    told = subprocess.run(["/usr/bin/env", "python3", "-c", STRANGER, path], capture_output=True, text=True)
+    assert told.stdout.strip() == "b''", told.stderr
+    assert run(PARENT).value == client.status()["pid"]
+
+
+def test_what_a_run_is_given_does_not_stay_in_the_zygote(
+    zygote: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lives longer than the run: no secret of its starter or of a run is in its memory."""
+    run("import os\nassert os.environ['OF_A_RUN']", env={**os.environ, "OF_A_RUN": CANARY})
+    assert CANARY.encode() not in _memory(zygote)
+    assert b"OPSLIB_HOME=" in _memory(os.getpid()), "the look itself would find something"
+    environ = Path(f"/proc/{zygote}/environ").read_text()
+    assert "OPSLIB" not in environ and "JUPYTER" not in environ
+
+
+def _memory(pid: int) -> bytes:
+    """Return all that a process has written in its memory."""
+    found = bytearray()
+    try:
+        with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+            for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+                place, mode = line.split()[:2]
+                if mode.startswith("rw") and "[v" not in line:
+                    start, end = (int(part, 16) for part in place.split("-"))
+                    memory.seek(start)
+                    found += memory.read(min(end - start, 1 << 28))
+    except PermissionError:
+        pytest.skip("this machine lets nobody look into another process")
+    return bytes(found)
+
+
+def test_of_two_that_start_at_once_one_zygote_comes(own: Path) -> None:
+    """Both get a kernel of the same."""
+    words = [sys.executable, "-c", "from opslib.kernels import client; print(client.warm()['pid'])"]
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    pids = {process.communicate(timeout=60)[0].strip() for process in both}
+    assert len(pids) == 1 and pids != {""}
+
+
+def test_it_ends_when_nobody_has_needed_it_for_long(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And leaves no socket."""
+    monkeypatch.setenv("OPSLIB_KERNELS_IDLE_S", "0.1")
+    zygote, path = client.warm()["pid"], client.socket_path()
+    assert gone(zygote) and not path.exists()
+
+
+def test_it_does_not_end_as_long_as_a_kernel_lives(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle is without a kernel, not without a new one."""
+    monkeypatch.setenv("OPSLIB_KERNELS_IDLE_S", "0.1")
+    done = run(PARENT, "import time\ntime.sleep(5)", PARENT)
+    assert done.text.split() == [done.text.split()[0]] * 2
+
+
+OWNER = "import time\nfrom opslib.kernels import client\nclient._owner.append(True)\n" \
+    "print(client.warm()['pid'], flush=True)\ntime.sleep(600)"  # fmt: skip
+
+
+def test_it_ends_with_its_owner_however_that_ends(own: Path) -> None:
+    """A service that keeps kernels warm leaves nothing when it is killed."""
+    owner = subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    zygote = int(owner.stdout.readline())
+    owner.kill()
+    owner.communicate()
+    assert gone(zygote)
+    with client.owned():
+        zygote = client.warm()["pid"]
+        assert run(PARENT).value == zygote
+    assert gone(zygote)
+
+
+def test_it_ends_when_its_home_is_removed(own: Path) -> None:
+    """Nobody could find it any more."""
+    zygote = client.warm()["pid"]
+    shutil.rmtree(own / "run")
+    assert gone(zygote)
+
+
+def test_an_edited_module_is_used_by_the_next_run(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a restart by hand, and a run that goes on meanwhile is left alone."""
+    root = Path(__file__).parents[1]
+    shutil.copytree(root / "opslib", own / "code" / "opslib", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("PYTHONPATH", str(own / "code"))
+    look = (
+        "from opslib.checks import compare\nimport os, time\nprint(hasattr(compare, 'EDITED'), os.getppid())"
+    )
+    edited = own / "code" / "opslib" / "checks" / "compare.py"
+
+    async def both() -> list[warmth.Done]:
+        first = await running(look)
+        seen = asyncio.Event()
+        slow = asyncio.create_task(
+            running("1", "import time\ntime.sleep(3)\nprint('to the end')", on_cell=lambda text: seen.set())
+        )
+        await seen.wait()
+        edited.write_text(edited.read_text() + "\nEDITED = True\n")
+        return [first, await running(look), await slow]
+
+    before, after, slow = (done.text.split() for done in asyncio.run(both()))
+    assert (before[0], after[0], slow) == ("False", "True", ["to", "the", "end"])
+    assert before[1] != after[1] != str(os.getpid())
+
+
+def test_a_zygote_that_cannot_start_costs_nothing_but_time(
+    own: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel is plain, and why is said once."""
+    (own / "broken").mkdir()
+    (own / "broken" / "tornado.py").write_text("raise SystemExit('no wind')")
+    monkeypatch.setenv("PYTHONPATH", str(own / "broken"))
+    monkeypatch.setattr(client, "START_S", 5.0)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for _ in range(2):
+        assert run(PARENT, env={**env}).value == os.getpid()
+    said = [record for record in caplog.records if record.name == "opslib.kernels"]
+    assert len(said) == 1 and "no wind" in said[0].getMessage()
+
+
+def test_the_opt_out_forks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One variable, for a night on which nothing new is wanted."""
+    monkeypatch.setenv("OPSLIB_KERNELS", "plain")
+    assert run(PARENT).value == os.getpid()
+    assert client.kernel_name() == PLAIN
+    with pytest.raises(Cold, match="OPSLIB_KERNELS"):
+        client.warm()
+
+
+def test_runs_choose_the_spec_only_where_it_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not installed, not Linux, opted out: python3, as ever."""
+    monkeypatch.setattr(spec, "installed", lambda: True)
+    assert client.kernel_name() == FORKED
+    monkeypatch.setattr(spec, "installed", lambda: False)
+    assert client.kernel_name() == PLAIN
+
+
+def test_stock_papermill_runs_on_the_spec(tmp_path: Path, zygote: int) -> None:
+    """Without a word about opslib but the kernel's name."""
+    from nbformat import v4, write
+
+    write(v4.new_notebook(cells=[v4.new_code_cell(PARENT)]), tmp_path / "in.ipynb")
+    words = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "-k",
+        FORKED,
+        str(tmp_path / "in.ipynb"),
+        str(tmp_path / "out.ipynb"),
+    ]
+    subprocess.run(words, check=True, capture_output=True)
+    assert str(zygote) in (tmp_path / "out.ipynb").read_text()
+
+
+def test_a_jupyter_server_starts_interrupts_restarts_and_ends_it(zygote: int) -> None:
+    """What JupyterLab does with a kernel, through the manager that it uses."""
+    from jupyter_client.multikernelmanager import AsyncMultiKernelManager
+
+    async def session() -> list[Any]:
+        managers = AsyncMultiKernelManager()
+        name = await managers.start_kernel(
+            kernel_name=FORKED, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        manager = managers.get_kernel(name)
+        kernel = manager.client()
+        kernel.start_channels()
+        await kernel.wait_for_ready(timeout=30)
+        first = manager.provisioner.pid
+        slow = asyncio.create_task(
+            kernel.execute_interactive("while True: pass", reply=True, output_hook=lambda message: None)
+        )
+        await asyncio.sleep(0.3)
+        await manager.interrupt_kernel()
+        reply = await asyncio.wait_for(slow, 20)
+        await manager.restart_kernel(now=True)
+        await kernel.wait_for_ready(timeout=30)
+        second, alive = manager.provisioner.pid, await manager.is_alive()
+        kernel.stop_channels()
+        await managers.shutdown_kernel(name)
+        return [reply["content"]["ename"], first, second, alive]
+
+    error, first, second, alive = asyncio.run(session())
+    assert error == "KeyboardInterrupt" and alive and first != second
+    assert gone(first) and gone(second)
+    assert client.warm()["pid"] == zygote
+
+
+def test_status_and_stop_are_told_on_the_command_line(own: Path) -> None:
+    """For people in words, for programs as one object."""
+    said = CliRunner()
+
+    def told(*words: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(said.invoke(cli, ["kernels", *words, "--json"]).output)
+        return found
+
+    assert told("status")["running"] is False
+    assert "next run starts it" in said.invoke(cli, ["kernels", "status"]).output
+    pid = client.warm()["pid"]
+    status = told("status")
+    assert (status["pid"], status["kernels"], status["usable"]) == (pid, [], "")
+    assert status["memory"]["pss"] > 0 and str(pid) in said.invoke(cli, ["kernels", "status"]).output
+    assert told("stop")["pid"] == pid
+    assert gone(pid)
+    assert "nothing to stop" in said.invoke(cli, ["kernels", "stop"]).output
+
+
+def test_stop_waits_for_kernels_and_stop_now_does_not(own: Path) -> None:
+    """Whoever stops it need not think of the run that is on."""
+
+    async def stopped(now: bool) -> warmth.Done:
+        seen = asyncio.Event()
+        slow = asyncio.create_task(
+            running("1", "import time\ntime.sleep(2)\nprint('end')", on_cell=lambda text: seen.set())
+        )
+        await seen.wait()
+        client.stop(now=now)
+        return await slow
+
+    assert asyncio.run(stopped(False)).text == "end\n"
+    assert asyncio.run(stopped(True)).ending.cause == "kernel-died"
+
+
+def test_the_spec_is_installed_where_it_is_wanted(tmp_path: Path) -> None:
+    """Its command is that of python3, so that it works without us too."""
+    done = CliRunner().invoke(cli, ["kernels", "install", "--prefix", str(tmp_path), "--json"])
+    folder = Path(json.loads(done.output)["folder"])
+    found = json.loads((folder / "kernel.json").read_text())
+    assert found["argv"][1:] == ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    assert found["metadata"]["kernel_provisioner"]["provisioner_name"] == "opslib-fork"
+    assert {path.name for path in folder.iterdir()} > {"logo-64x64.png"}
+    both = CliRunner().invoke(cli, ["kernels", "install", "--user", "--prefix", "x"])
+    assert both.exit_code != 0
