@@ -111,8 +111,9 @@ def _sensible(
     plan: Plan, env: Environment, changes: Changes, need: str, person: str, glass: bool, now: datetime
 ) -> None:
     """Refuse an approval that could not count anyway."""
-    from opslib.gate import authority
+    from opslib.gate import authority, bounds
 
+    bounds.check(plan)
     if now > plan.expires:
         raise Refused(f"plan {plan.short} expired at {plan.expires_at}", hint="plan again")
     if plan.created > now + authority.SKEW:

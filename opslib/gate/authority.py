@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from opslib import config, keys
 from opslib.archive.changes import Changes
 from opslib.errors import Refused
-from opslib.gate import signing, undo
+from opslib.gate import bounds, signing, undo
 from opslib.gate.approving import BREAK_GLASS as BREAK_GLASS
 from opslib.gate.approving import NONE as NONE
 from opslib.gate.approving import OTHER as OTHER
@@ -45,6 +45,7 @@ def allow(plan: Plan, env: config.Environment, changes: Changes, now: datetime) 
     """
     _by_a_person()
     _here(plan, env)
+    bounds.check(plan)
     rule = config.load_policy().rule(env, plan.draft.risk)
     settle_only = _in_time(plan, rule, changes, now)
     if len(plan.draft.targets) > rule.maximum_targets:

@@ -1,0 +1,193 @@
+"""What each kind of change may do at most, whatever a plan says of itself.
+
+Nothing in a plan proves that a planner made it: who may write into the archive can write one by hand,
+and call it harmless. So its risk has a floor, and each act must be one of the few that its kind knows,
+about the very thing that the target names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from opslib.acts import Act, Request, Statement
+from opslib.errors import Refused
+from opslib.gate.plan import Plan, Risk, Target
+
+Fits = Callable[[Any, Mapping[str, Any]], bool]  # an act, and the identity of its target
+
+_ORDER = tuple(Risk)
+_ID = r"[A-Za-z0-9_.-]+"
+_TEAM = frozenset({"teamId", "slug"})
+
+
+def check(plan: Plan) -> None:
+    """See that a plan keeps within the bounds of its kind.
+
+    Raises:
+        Refused: it does not; the message names the target.
+    """
+    if plan.draft.kind not in BOUNDS:
+        return  # then there is none of that kind, and nothing that could carry it out
+    least, known = BOUNDS[plan.draft.kind]
+    if _ORDER.index(plan.draft.risk) < _ORDER.index(least):
+        raise Refused(f"plan {plan.short} says risk {plan.draft.risk}, and its kind has {least} at least")
+    for target in plan.draft.targets:
+        _known(plan, target, target.act, known)
+        if target.undo:
+            _known(plan, target, target.undo, known)
+
+
+def _known(plan: Plan, target: Target, act: Act, known: tuple[Fits, ...]) -> None:
+    if not any(fits(act, target.identity) for fits in known):
+        what = f"{act.text} is nothing that a change of the kind {plan.draft.kind} does there"
+        raise Refused(f"plan {plan.short}, {target.name}: {what}", hint="do not apply it; ask who made it")
+
+
+def _statement(statement: str, **tied: str) -> Fits:
+    """Return what a statement must be: parameter -> part of the identity that it must be."""
+
+    def fits(act: Any, identity: Mapping[str, Any]) -> bool:
+        if not isinstance(act, Statement) or act.name != statement:
+            return False
+        return all(_equal(act.params.get(given), identity.get(part)) for given, part in tied.items())
+
+    return fits
+
+
+def _request(
+    source: str, method: str, path: str, *fields: str, params: frozenset[str] = frozenset(),
+    **tied: str,
+) -> Fits:  # fmt: skip
+    """Return what a request must be.
+
+    Args:
+        source, method: as in the act.
+        path: `{part}` stands for a part of the identity, `*` for any one id.
+        fields: all that the body may hold.
+        params: all query parameters that it may have.
+        tied: field of the body -> part of the identity that it must be.
+    """
+
+    def fits(act: Any, identity: Mapping[str, Any]) -> bool:
+        if not isinstance(act, Request) or (act.source, act.method) != (source, method):
+            return False
+        body = act.body if isinstance(act.body, Mapping) else {}
+        return (
+            (act.body is None or isinstance(act.body, Mapping))
+            and re.fullmatch(_pattern(path, identity), act.path) is not None
+            and ".." not in act.path
+            and set(act.params) <= params
+            and set(body) <= set(fields)
+            and all(_equal(body.get(name), identity.get(part)) for name, part in tied.items())
+        )
+
+    return fits
+
+
+def _pattern(path: str, identity: Mapping[str, Any]) -> str:
+    parts = re.split(r"(\{\w+\}|\*)", path)
+    return "".join(_piece(part, identity) for part in parts)
+
+
+def _piece(part: str, identity: Mapping[str, Any]) -> str:
+    if part == "*":
+        return _ID
+    return re.escape(quote(str(identity.get(part[1:-1], "")))) if part.startswith("{") else re.escape(part)
+
+
+def _equal(given: Any, wanted: Any) -> bool:
+    return given is not None and type(given) is type(wanted) and bool(given == wanted)
+
+
+def _railway(act: Any, identity: Mapping[str, Any]) -> bool:
+    """Tell whether an act starts an earlier image: the whole text of the mutation, not its name alone."""
+    if (
+        not isinstance(act, Request)
+        or not isinstance(act.body, Mapping)
+        or identity.get("vendor") != "railway"
+    ):
+        return False
+    from opslib.vendors import railway_acts
+
+    variables = act.body.get("variables")
+    wanted = variables.get("id") if isinstance(variables, Mapping) else None
+    return isinstance(wanted, str) and act == railway_acts.rollback(wanted)
+
+
+def _doppler(act: Any, identity: Mapping[str, Any]) -> bool:
+    """Tell whether an act sets or removes the one secret that the target names."""
+    secret = _request(
+        "doppler", "POST", "/v3/configs/config/secrets", "project", "config", "change_requests",
+        project="project", config="config",
+    )  # fmt: skip
+    changes = act.body.get("change_requests") if secret(act, identity) else None
+    if not isinstance(changes, list) or len(changes) != 1 or not isinstance(changes[0], Mapping):
+        return False
+    return _equal(changes[0].get("name"), identity.get("name"))
+
+
+_ENV = "/v9/projects/{project}/env/*"
+_BACK = _request("vercel", "POST", "/v1/projects/{project}/rollback/*", params=_TEAM | {"description"})
+BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
+    "session": (
+        Risk.MEDIUM,
+        (
+            _statement("terminate_session", pid="pid", backend_start="backend_start"),
+            _statement("cancel_session", pid="pid", backend_start="backend_start"),
+        ),
+    ),
+    "flag": (Risk.MEDIUM, (_statement("set_feature_flag", name="flag"),)),
+    "flag_posthog": (
+        Risk.MEDIUM,
+        (
+            _request(
+                "posthog",
+                "PATCH",
+                "/api/projects/{project}/feature_flags/{id}/",
+                "active",
+                "filters",
+                "version",
+                "original_flag",
+            ),
+        ),
+    ),
+    "deployment": (
+        Risk.HIGH,
+        (_BACK, _request("vercel", "POST", "/v10/projects/{project}/promote/*", params=_TEAM), _railway),
+    ),
+    "variable": (
+        Risk.HIGH,
+        (
+            _request(
+                "vercel",
+                "POST",
+                "/v10/projects/{project}/env",
+                "key",
+                "value",
+                "type",
+                "target",
+                "comment",
+                params=_TEAM,
+                key="name",
+            ),
+            _request("vercel", "PATCH", _ENV, "value", "comment", params=_TEAM),
+            _request("vercel", "DELETE", _ENV, params=_TEAM),
+            _request("vercel", "DELETE", "/v1/projects/{project}/env", "ids", params=_TEAM),
+            _request(
+                "vercel",
+                "POST",
+                "/v13/deployments",
+                "deploymentId",
+                "name",
+                "meta",
+                "target",
+                params=_TEAM | {"forceNew"},
+            ),
+            _BACK,
+            _doppler,
+        ),
+    ),
+}
