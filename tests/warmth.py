@@ -63,13 +63,16 @@ async def running(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float = 60,
+    allow_errors: bool = False,
     on_cell: Callable[[str], None] | None = None,
 ) -> Done:
     """Run cells on a kernel of their own, which is gone afterwards."""
     from nbformat import v4
 
     notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
-    runner = Client(notebook, lambda: None, Masker({}), timeout=timeout, kernel_name=kernel)
+    runner = Client(
+        notebook, lambda: None, Masker({}), timeout=timeout, kernel_name=kernel, allow_errors=allow_errors
+    )
     ending = await runner.perform(
         env=env or os.environ, cwd=cwd or Path.cwd(), run_timeout_s=120, progress=on_cell
     )

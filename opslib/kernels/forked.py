@@ -83,7 +83,7 @@ def _stand(request: wire.Message, streams: tuple[int, int]) -> None:
     _limit(request)
     _signals(request["ignored"])
     os.environ.clear()
-    os.environ.update(request["env"])
+    os.environ.update({**preload.added, **request["env"]})
     os.chdir(request["cwd"])
     _unshadowed()
     _refresh()
@@ -169,4 +169,7 @@ def _kernel(request: wire.Message) -> Any:
     logging.getLogger().handlers.clear()
     app = IPKernelApp.instance()
     app.initialize([*words, _NO_POLLER])
+    session = app.session
+    if session.username == type(session).username.default_value:
+        session.username = os.environ.get("USER", "username")
     return app

@@ -9,6 +9,7 @@ import gc
 import importlib
 import io
 import logging
+import os
 import pkgutil
 import sys
 import time
@@ -32,6 +33,9 @@ _PACKAGES = (
 NEVER = "matplotlib_inline.backend_inline"
 _SETTLED_S = 5.0
 
+# What imports have put into the environment; debugpy does, for what it imports later.
+added: dict[str, str] = {}
+
 log = logging.getLogger("opslib.kernels")
 
 
@@ -45,10 +49,11 @@ def everything() -> None:
     Raises:
         Unfit: afterwards this process must not fork.
     """
-    before = _descriptors()
+    before, environment = _descriptors(), dict(os.environ)
     for name in (*_KERNEL, *_LIBRARIES, *_OURS, *_own()):
         _import(name)
     _warm()
+    added.update({name: value for name, value in os.environ.items() if name not in environment})
     gc.collect()
     check(before)
     # What is frozen is not looked at by collections, so that forks go on sharing it.

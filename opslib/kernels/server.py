@@ -19,7 +19,7 @@ from typing import Any
 
 from opslib.kernels import environ, fingerprint, wire
 
-_LOOK_MS = 2000
+_LOOK_MS = 1000
 _BREATH_S = 0.01
 _OWNER = 0  # standard input, when there is an owner
 
