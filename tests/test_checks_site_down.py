@@ -40,7 +40,8 @@ def deployments(*rows: tuple[str, str, float], current: int = 0, state: str = "R
 
 def answers(*rows: tuple[str, str, int]) -> pd.DataFrame:
     """Return how deployments answer at their own addresses, from (id, commit, status)."""
-    listed = [{"id": name, "commit": commit, "status_code": status} for name, commit, status in rows]
+    names = ("id", "commit", "status_code")
+    listed = [{**dict(zip(names, row, strict=True)), "steady": True} for row in rows]
     return pd.DataFrame(listed, columns=list(Vercel.COLUMNS["answers"]))
 
 
@@ -124,6 +125,12 @@ def test_what_has_no_source_is_skipped_and_says_so() -> None:
     """The runbook asks for CPU and disk; nothing here can measure them."""
     skipped = [f for f in site_down.analyse(well()) if f.status is Status.SKIPPED]
     assert {"cpu", "disk", "certificate"} == {f.check for f in skipped}
+
+
+def test_code_that_fails_for_some_only_is_not_blamed_as_such() -> None:
+    """A feature that is rolled out to six of ten fails now and then, whatever the deployment before does."""
+    some = answers(("d2", "bbb", 500), ("d1", "aaa", 200)).assign(steady=[False, True])
+    assert outcome(well(probes=FAILING, answers=some)) == (Status.CRITICAL, ["app-500"])
 
 
 def test_a_broken_name_is_certain_once_anything_else_answers() -> None:

@@ -88,6 +88,7 @@ def looked(hosts: Hosts, *rows: dict[str, Any], **answered: int) -> Seen:
             "id": f"dpl_{name}",
             "commit": commits[f"dpl_{name}"],
             "status_code": status,
+            "steady": True,
         }
         for name, status in answered.items()
     ]
@@ -473,7 +474,7 @@ def test_at_railway_the_code_tells_that_it_is_done(hosts: Hosts) -> None:
 def test_at_railway_other_new_code_and_what_is_still_starting_are_left_alone(hosts: Hosts) -> None:
     """A fix on its way is not stopped."""
     plan, service = backend_plan(hosts), hosts.web.service("your-backend")
-    fix = service.redeploy(service.deployments[2].id)
+    fix = service.roll_back(service.deployments[2].id)
     assert "under way" in left_out(hosts, plan).text
     service.clock = lambda: fix.ready
     assert service.serving.id == fix.id

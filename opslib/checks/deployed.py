@@ -42,7 +42,8 @@ def judge(
 
     It is when the app fails, an earlier deployment has other code, and either that one still works
     at its own address, or the serving one is young and the earlier one does not fail alike. It is
-    not when an earlier deployment has the same code and does not fail alike.
+    not when an earlier deployment has the same code and does not fail alike, or when it fails now and
+    then only.
 
     Args:
         deployments: as `Vercel.deployments` returns them.
@@ -95,9 +96,14 @@ def _calm(deployments: pd.DataFrame, serving: _Serving) -> Finding:
 
 
 def _suspect(serving: _Serving, answers: pd.DataFrame, *, explained: bool, recent: bool) -> Finding:
-    own = answers[answers["id"] == serving.id]["status_code"]
-    status = int(own.iloc[0]) if len(own) else 500
-    others = answers[answers["id"] != serving.id]
+    own = answers[answers["id"] == serving.id]
+    status = int(own.iloc[0]["status_code"]) if len(own) else 500
+    if len(own) and not own.iloc[0]["steady"]:
+        why = (
+            "it fails for some and works for others: rather a feature, a vendor or load than its code as such"
+        )
+        return Finding("deployment", Status.OK, "", f"{serving.label} serves", "", EXPECTED, why)
+    others = answers[(answers["id"] != serving.id) & answers["steady"].astype(bool)]
     twins = others[others["commit"] == serving.commit]
     if len(twins) and not (status >= 500 and (twins["status_code"] == status).all()):
         why = "an earlier deployment has the same code: if they differ, then in what they were built with"

@@ -24,7 +24,7 @@ BACKEND = Cause("bad-backend-deploy", "the backend that serves is broken", 41)
 # What calls for going back, by host.
 CALLS = {VERCEL: deployed.BAD, RAILWAY: BACKEND}
 _OWN_STATE = ("status", "ok", "healthy")
-_ANSWERS = ("id", "commit", "url", "path", "status_code", "ms", "error", "error_kind")
+_ANSWERS = ("id", "commit", "url", "path", "status_code", "ms", "error", "error_kind", "steady")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Seen:
         code = (self.serving(host) or {}).get("commit")
         listed = [row for row in rows(self.railway) if row["current"] or row["commit"] != code]
         ready = [row for row in listed if row["state"] == "READY"]
-        told = [{**dict.fromkeys(_ANSWERS), **row, "status_code": 0} for row in ready]
+        told = [{**dict.fromkeys(_ANSWERS), **row, "status_code": 0, "steady": True} for row in ready]
         return pd.DataFrame(told, columns=list(_ANSWERS))
 
 

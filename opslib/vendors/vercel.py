@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 
 API = "https://api.vercel.com"
 _PAGE = 100
+_ASKS = 3
 
 DEPLOYMENTS = (
     "id", "created", "state", "substate", "target", "commit", "branch", "message", "author",
     "current", "rollback_candidate", "url", "error", "mark",
 )  # fmt: skip
-ANSWERS = ("id", "commit", "url", "path", "status_code", "ms", "error", "error_kind")
+ANSWERS = ("id", "commit", "url", "path", "status_code", "ms", "error", "error_kind", "steady")
 PROJECT = (
     "id", "name", "production_deployment", "last_request", "last_request_state", "last_request_from",
     "last_request_to", "last_request_at", "paused",
@@ -134,7 +135,7 @@ class Vercel(VariableReads):
 
         Returns:
             Columns `ANSWERS`, the newest deployment first; status_code is 0 where error says why
-            no answer came.
+            no answer came; steady says that a deployment answers the same each time it is asked.
         """
         deployments = self.deployments(limit=20)
         ready = deployments[deployments["state"] == "READY"].head(limit)
@@ -208,16 +209,24 @@ class Vercel(VariableReads):
         return production_id(self._read_project())
 
     def _ask(self, deployment: pd.Series, path: str) -> dict[str, Any]:
+        """Ask a deployment a few times, as code may fail for some and work for others."""
         url = str(deployment["url"])
         row = {"id": deployment["id"], "commit": deployment["commit"], "url": url, "path": path}
         with Client(
             url, name="deployment", resolver=self._resolver, policy=ONCE, on_call=self._on_call
         ) as client:
-            try:
-                answer = client.fetch(path)
-            except SourceError as error:
-                return {**row, "status_code": 0, "ms": None, "error": error.message, "error_kind": error.kind}
-        return {**row, "status_code": answer.status_code, "ms": answer.ms, "error": "", "error_kind": ""}
+            told = _answer(client, path)
+            again = (_answer(client, path) for _ in range(_ASKS - 1)) if told["status_code"] else ()
+            steady = all(other["status_code"] == told["status_code"] for other in again)
+        return {**row, **told, "steady": steady}
+
+
+def _answer(client: Client, path: str) -> dict[str, Any]:
+    try:
+        answer = client.fetch(path)
+    except SourceError as error:
+        return {"status_code": 0, "ms": None, "error": error.message, "error_kind": error.kind}
+    return {"status_code": answer.status_code, "ms": answer.ms, "error": "", "error_kind": ""}
 
 
 CLIENT = Vercel
