@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -342,12 +342,13 @@ def test_a_damaged_file_is_named_and_never_a_crash(office: Office, name: str, co
     """Whatever was written there, by whomever."""
     plan = simple(office)
     (office.changes.folder(plan.digest) / name).write_bytes(content + b"\n" * (name == "ledger.jsonl"))
-    look = {
+    looks: Mapping[str, Callable[[], object]] = {
         "plan.json": lambda: office.changes.plan(plan.digest),
         "requested.json": lambda: office.changes.request(plan.digest),
         "approval-1.json": lambda: office.changes.approvals(plan.digest),
         "ledger.jsonl": lambda: office.changes.ledger(plan.digest),
-    }[name]
+    }
+    look = looks[name]
     if name == "requested.json" and not content:
         assert look() is None
         return
@@ -384,7 +385,7 @@ def test_no_link_in_the_archive_is_followed(office: Office, name: str) -> None:
     path = office.changes.folder(plan.digest) / name
     path.unlink(missing_ok=True)
     path.symlink_to(mine)
-    calls = {
+    calls: Mapping[str, Callable[[], object]] = {
         "ledger.jsonl": lambda: office.changes.write(plan.digest, {"type": "x"}, []),
         "requested.json": lambda: office.changes.request(plan.digest),
         "plan.json": lambda: office.changes.plan(plan.digest),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from opslib.cli import confirming, output
 from opslib.errors import Refused
 from opslib.gate import authority
 from opslib.gate.plan import Plan, Risk
+from opslib.run import namespace
 from opslib.run.gate import Gate
 from opslib.show import changes as words
 from opslib.show import plainly
@@ -153,9 +155,27 @@ def test_a_notebook_whose_variables_changed_since_it_began_applies_nothing(
     """In JupyterLab: `dry_run` says True again, and the cell that applies is run with the `ops` of before."""
     plan = office.plan(draft(target("a", "1", "2")))
     office.approve(plan)
+    with pytest.raises(Refused, match="changed since `ops` was made"):
+        gate(office, plan, "shelving", **now).apply(plan)
+
+
+def test_a_plan_is_of_one_state_of_its_notebook_but_an_undo_is_not(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An undo's acts are those that were approved; waiting for the old notebook would keep the harm."""
+    monkeypatch.setenv("OPSLIB_NOTEBOOKS", str(Path(__file__).parents[1] / "notebooks"))
+    given = namespace.parameters("rollback", {})
+    own: dict[str, Any] = {"procedure": "rollback", "parameters": given, "notebook": "sha256:of-last-week"}
+    plan = office.plan(draft(target("a", "1", "2")), **own)
+    with pytest.raises(Refused, match="the notebook has changed since plan"):
+        gate(office, plan, "rollback")._matches(plan)
+    undo = office.plan(draft(target("a", "2", "1")), undoes=plan.digest, **own)
+    gate(office, undo, "rollback")._matches(undo)
+
+
+def gate(office: Office, plan: Plan, procedure: str, **now: object) -> Gate:
+    """Return the gate of a notebook that was begun to apply a plan, and whose variables say this by now."""
     begun = {"dry_run": False, "approval": plan.short, "system": "shop", "environment": "production"}
     env = office.env()
-    ops = SimpleNamespace(env=env, system=env.system, procedure="shelving", run_id="run-2", calls=[])
-    gate = Gate(ops, dry_run=False, approval=plan.short, values={**begun, **now})  # type: ignore[arg-type]
-    with pytest.raises(Refused, match="changed since `ops` was made"):
-        gate.apply(plan)
+    ops = SimpleNamespace(env=env, system=env.system, procedure=procedure, run_id="run-2", calls=[])
+    return Gate(ops, dry_run=False, approval=plan.short, values={**begun, **now})  # type: ignore[arg-type]

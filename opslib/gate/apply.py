@@ -71,7 +71,7 @@ class Applying:
             if not self._sent:
                 raise
             text = f"what became of it could not be written down: {error.message}; run apply again"
-            results[self._at.name] = Result(self._at.name, State.FAILED, text=text, act=self._at.act.text)
+            results[self._at.name] = Result(self._at.name, State.UNCLEAR, text=text, act=self._at.act.text)
         missing = (Result(t.name, State.NOT_REACHED, act=t.act.text) for t in targets)
         return tuple(results.get(result.target, result) for result in missing)
 
@@ -90,7 +90,7 @@ class Applying:
             done = result.state in (State.DONE, State.ALREADY_DONE)
             if done and self._unwatched(number, target, result) and (reason := self._watched(target)):
                 self._ledger.take_back(reason)
-            elif not done and (self._kind.CHAINED or result.state is State.FAILED):
+            elif not done and (self._kind.CHAINED or result.state in (State.FAILED, State.UNCLEAR)):
                 return
 
     def _watched(self, target: Target) -> str:
@@ -138,10 +138,10 @@ class Applying:
                 return self._already(way, entry.at)
             return self._settled(target, way, act) if entry.open else self._fresh(target, way, act)
         except Unclear as error:  # its intent stays open: the next application settles it
-            return Result(target.name, State.FAILED, text=str(error), act=way.act.text)
+            return Result(target.name, State.UNCLEAR, text=str(error), act=way.act.text)
         except SourceError as error:
             text = f"it could not be looked at: {error.message}"
-            return Result(target.name, State.FAILED, text=text, act=way.act.text)
+            return Result(target.name, State.UNCLEAR, text=text, act=way.act.text)
         except ArchiveError:
             raise
         except OpsError as error:  # a value that the act needs is missing, or another one

@@ -13,6 +13,8 @@ class State(StrEnum):
     ALREADY_DONE = "already done"
     LEFT_OUT = "left out"
     FAILED = "failed"
+    UNCLEAR = "unclear"  # it may have taken place; the next application settles it by looking
+    NOT_BEGUN = "not begun"  # somebody else is at it, or there is no way in
     TAKEN_BACK = "taken back"
     NOT_REACHED = "not reached"
 

@@ -42,6 +42,8 @@ class Forked:
             if message is None:
                 break
             self.returncode = message.get("exit")
+        if self.returncode is not None:
+            self.close()  # whoever keeps a kernel that has ended keeps no descriptor with it
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -53,7 +55,6 @@ class Forked:
         while self.poll() is None:
             if not select.select([self._connection], [], [], timeout)[0]:
                 raise TimeoutError
-        self.close()
         assert self.returncode is not None
         return self.returncode
 

@@ -69,16 +69,15 @@ def check(before: set[str]) -> None:
     Raises:
         Unfit: there is something.
     """
+    if NEVER in sys.modules:
+        raise Unfit(f"{NEVER} is imported; forks would lose their plots")
+    if sys.modules["zmq"].Context._instance is not None:
+        raise Unfit("there is a zmq context")
     if _threads() != 1:
         raise Unfit(f"{_threads()} threads run; a lock that one of them holds would stay locked in a fork")
     opened = _descriptors() - before
     if opened:
         raise Unfit(f"descriptors {sorted(opened)} were opened; forks would share them")
-    if NEVER in sys.modules:
-        raise Unfit(f"{NEVER} is imported; forks would lose their plots")
-    context = sys.modules["zmq"].Context
-    if context._instance is not None:
-        raise Unfit("there is a zmq context")
 
 
 def _import(name: str) -> None:

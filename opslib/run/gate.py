@@ -34,9 +34,11 @@ _STATUS = {
     State.LEFT_OUT: Status.SKIPPED,
     State.NOT_REACHED: Status.SKIPPED,
     State.FAILED: Status.CRITICAL,
+    State.UNCLEAR: Status.UNKNOWN,
+    State.NOT_BEGUN: Status.UNKNOWN,
     State.TAKEN_BACK: Status.WARNING,
 }
-_TOUCHED = (State.DONE, State.ALREADY_DONE, State.FAILED, State.TAKEN_BACK)
+_UNTOUCHED = (State.LEFT_OUT, State.NOT_REACHED, State.NOT_BEGUN)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Applied:
     results: tuple[Result, ...] = ()
 
     def __bool__(self) -> bool:
-        return any(result.state in _TOUCHED for result in self.results)
+        return any(result.state not in _UNTOUCHED for result in self.results)
 
     def _ipython_display_(self) -> None:
         """Show nothing as the value of a cell: the results are shown where they are made."""
@@ -171,7 +173,9 @@ class Gate:
         asked = self._asked
         if plan.procedure != asked.procedure:
             raise Refused(f"plan {plan.short} is of {plan.procedure}, not of {asked.procedure}")
-        if plan.notebook != asked.notebook:
+        # The acts of an undo are those that were approved; no code of the notebook chooses them, so
+        # a notebook that was brought up to date in the meantime does not stand in its way.
+        if plan.notebook != asked.notebook and not plan.undoes:
             raise Refused(f"the notebook has changed since plan {plan.short} was made", hint="plan again")
         if dict(plan.parameters) != dict(asked.parameters):
             raise Refused(
@@ -191,7 +195,7 @@ class Gate:
         except (Refused, SourceError) as error:
             # Nothing was begun: somebody else is at it, or there is no way in.
             names = [target.name for target in plan.draft.targets]
-            return tuple(Result(name, State.FAILED, text=f"not begun: {error.message}") for name in names)
+            return tuple(Result(name, State.NOT_BEGUN, text=error.message) for name in names)
         finally:
             with suppress(KeyError):
                 self.__dict__.pop("_open").close()
