@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from opslib import keys
+from opslib.kernels import client
 from opslib.sandbox import control, data
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +29,18 @@ class Rehearsal:
     """
 
     home: Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_kernels() -> Iterator[None]:
+    """One process forks the kernels of this worker, whatever homes its tests have; it starts when needed."""
+    home = tempfile.mkdtemp(prefix="opskernels-")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPSLIB_KERNELS_HOME", home)
+        patch.setenv("OPSLIB_KERNELS_IDLE_S", "120")
+        yield
+        client.stop(now=True)
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

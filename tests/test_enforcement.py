@@ -337,15 +337,23 @@ def test_only_one_package_talks_http_and_one_talks_to_databases() -> None:
 
 
 def test_sockets_are_opened_in_few_places_none_of_which_writes_to_a_vendor() -> None:
-    """Certificates are read, names are asked; all else goes through http and pg."""
-    assert (
-        outside(importing("socket"), "http/", "pg/", "sandbox/", "site.py", "dns.py", "keys/own.py") == set()
-    )
+    """Certificates are read, names are asked, kernels are forked; all else goes through http and pg."""
+    allowed = ("http/", "pg/", "sandbox/", "site.py", "dns.py", "keys/own.py", "kernels/")
+    assert outside(importing("socket"), *allowed) == set()
 
 
 def test_programs_are_started_without_a_shell_and_by_few() -> None:
     """A command line is a way out too: git, doppler (reading one secret), ssh-keygen, the runner itself."""
-    allowed = ("doctor/machine.py", "config/secret.py", "runner/", "sandbox/", "keys/", "cli/", "schedule.py")
+    allowed = (
+        "doctor/machine.py",
+        "config/secret.py",
+        "runner/",
+        "sandbox/",
+        "keys/",
+        "cli/",
+        "schedule.py",
+        "kernels/",
+    )
     assert outside(importing("subprocess"), *allowed) == set()
     assert calling("system") | calling("popen") == set()
     for path, tree in MODULES.items():

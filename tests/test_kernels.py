@@ -20,9 +20,10 @@ import pytest
 from click.testing import CliRunner
 
 from opslib.cli.app import cli
-from opslib.kernels import client, spec
+from opslib.kernels import client
 from opslib.kernels.client import Cold
-from tests import warmth
+from opslib.runner import execute
+from tests import small, warmth
 from tests.warmth import FORKED, PARENT, PLAIN, descriptors, gone, run, running, side_by_side, within
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
@@ -470,17 +471,18 @@ def test_the_opt_out_forks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """One variable, for a night on which nothing new is wanted."""
     monkeypatch.setenv("OPSLIB_KERNELS", "plain")
     assert run(PARENT).value == os.getpid()
-    assert client.kernel_name() == PLAIN
     with pytest.raises(Cold, match="OPSLIB_KERNELS"):
         client.warm()
 
 
-def test_runs_choose_the_spec_only_where_it_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not installed, not Linux, opted out: python3, as ever."""
-    monkeypatch.setattr(spec, "installed", lambda: True)
-    assert client.kernel_name() == FORKED
-    monkeypatch.setattr(spec, "installed", lambda: False)
-    assert client.kernel_name() == PLAIN
+def test_our_runs_need_no_kernelspec_installed_and_take_nobody_elses(
+    own: Path, zygote: int, tmp_path: Path
+) -> None:
+    """A spec of that name in the home folder may belong to another interpreter."""
+    path = own / "share" / "jupyter" / "kernels" / "opslib" / "kernel.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "argv": ["false"]}))
+    done = execute.run(small.request(tmp_path, PARENT, small.verdict("ok")))
+    assert str(client.status()["pid"]) in (done.record / "run.ipynb").read_text()
 
 
 def test_stock_papermill_runs_on_the_spec(tmp_path: Path, zygote: int) -> None:

@@ -133,6 +133,7 @@ def prepare(patch: pytest.MonkeyPatch) -> Path:
     """Have a home of its own with a short path, and the kernelspec; nothing is distrusted yet."""
     home = Path(tempfile.mkdtemp(prefix="warm-"))
     patch.setenv("OPSLIB_HOME", str(home))
+    patch.delenv("OPSLIB_KERNELS_HOME", raising=False)
     patch.setenv("JUPYTER_PATH", str(home / "share" / "jupyter"))
     patch.setenv("OPSLIB_KERNELS_IDLE_S", "120")
     patch.delenv("OPSLIB_KERNELS", raising=False)

@@ -96,13 +96,6 @@ def usable() -> str:
     return ""
 
 
-def kernel_name() -> str:
-    """Return the kernelspec that runs are to use: `opslib` where kernels can be forked, else `python3`."""
-    from opslib.kernels import spec
-
-    return spec.NAME if not usable() and spec.installed() else "python3"
-
-
 def socket_path() -> Path:
     """Return where the zygote of this user and interpreter listens."""
     return here().socket

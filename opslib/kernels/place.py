@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opslib.home import home, private
+from opslib.home import private
 
 _SOCKET_PATH_MOST = 100
 _SPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
@@ -66,8 +66,8 @@ def here() -> Place:
         OSError: there is no private folder for it, or this system does not say where we are.
     """
     text = json.dumps(surroundings(), sort_keys=True)
-    name = hashlib.sha256(text.encode()).hexdigest()[:12]
-    folder = private("run")
+    folder = _folder()
+    name = hashlib.sha256(f"{folder} {text}".encode()).hexdigest()[:12]
     if len(str(folder / f"{name}.sock")) > _SOCKET_PATH_MOST:
         folder = _short()
     return Place(folder, name)
@@ -76,12 +76,17 @@ def here() -> Place:
 def surroundings() -> dict[str, Any]:
     """Return what a fork has from its zygote and what cannot be given to it afterwards."""
     return {
-        "home": str(home()),
         "python": [sys.executable, sys.prefix, sys.version],
         "user": [os.getuid(), os.getgid(), sorted(os.getgroups())],
         "spaces": [str(Path(f"/proc/self/ns/{name}").readlink()) for name in _SPACES],
         "bounds": sorted(_bounds()),
     }
+
+
+def _folder() -> Path:
+    """Return `OPSLIB_KERNELS_HOME`, which many homes may share, else a folder in the home."""
+    given = os.environ.get("OPSLIB_KERNELS_HOME")
+    return _own(Path(given).absolute()) if given else private("run")
 
 
 def _bounds() -> Iterator[str]:
@@ -109,7 +114,11 @@ def _unified(folder: Path) -> Iterator[str]:
 
 def _short() -> Path:
     """Return a folder with a short path, which must be ours and nobody else's."""
-    folder = _SHORT / f"opslib-{os.getuid()}"
+    return _own(_SHORT / f"opslib-{os.getuid()}")
+
+
+def _own(folder: Path) -> Path:
+    """Make a folder unless it is there; it must be ours and nobody else's."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:

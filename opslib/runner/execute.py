@@ -139,13 +139,14 @@ def _unsealed(spool: Spool, notebook: Any, ending: Ending, error: ArchiveError) 
 
 async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masker, cutting: Masker) -> Ending:
     """Execute a notebook in place, not masked yet, and return how that ended."""
+    from opslib.kernels.spec import NAME as WARM
     from opslib.runner.client import Client
 
     def save() -> None:
         spool.write_notebook(record.encode(notebooks.masked(notebook, saving)))
 
     save()
-    client = Client(notebook, save, cutting, timeout=request.cell_timeout_s, kernel_name="python3")
+    client = Client(notebook, save, cutting, timeout=request.cell_timeout_s, kernel_name=WARM)
     ending = await client.perform(
         env=kernel_environment(request),
         cwd=Path.cwd(),

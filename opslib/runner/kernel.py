@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from opslib.kernels import spec
 from opslib.runner.imports import quick
 
 with quick():
     from jupyter_client.asynchronous import AsyncKernelClient
+    from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from traitlets import Type
 
@@ -83,6 +85,13 @@ class QuickManager(AsyncKernelManager):  # type: ignore[misc]
 
     client_class = "opslib.runner.kernel.QuickClient"
     client_factory = Type(QuickClient, klass="jupyter_client.KernelClient")
+
+    @property
+    def kernel_spec(self) -> Any:
+        """The spec `opslib` is known without being installed; nobody else's of that name is taken for it."""
+        if self.kernel_name != spec.NAME:
+            return super().kernel_spec
+        return KernelSpec(**spec.document(), resource_dir="")
 
     async def _async_wait(self, pollinterval: float = _LOOK_S) -> None:
         await super()._async_wait(min(pollinterval, _LOOK_S))
