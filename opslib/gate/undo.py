@@ -47,7 +47,6 @@ def reverse(plan: Plan, changes: Changes, *, minutes: float, by: Mapping[str, An
         targets=tuple(ways),
         risk=plan.draft.risk,
         blast="what was there before the change comes back",
-        numbers={"targets": len(ways)},
         not_undoable=tuple(f"{name} stays as it is: nothing brings it back" for name in fixed),
         undo=(f"plan it again: {plan.draft.title}",),
         settings=plan.draft.settings,
