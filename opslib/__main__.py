@@ -6,9 +6,7 @@ import errno
 import json
 import os
 import sys
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -107,22 +105,9 @@ def _system_error(words: Sequence[str], error: OSError) -> int:
 
 def _crashed(words: Sequence[str], error: BaseException) -> int:
     """Keep the traceback where its owner can read it, and name the file in one line."""
-    what = f"opslib itself broke: {type(error).__name__}"
-    try:
-        path = _keep(traceback.format_exception(error))
-    except OSError:
-        return _tell(words, "Crash", what, "its log could not be written", EXIT_UNKNOWN)
-    return _tell(words, "Crash", what, f"what happened is in {path}", EXIT_UNKNOWN)
+    from opslib.runner import crash
 
-
-def _keep(lines: Sequence[str]) -> Path:
-    from opslib import home, ids, masking
-
-    text = masking.Masker(masking.registered()).mask("".join(lines))
-    path = home.private("log") / f"crash-{ids.now():%Y%m%dT%H%M%S}-{os.getpid()}.log"
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
-    return path
+    return _tell(words, "Crash", *crash.told(error), EXIT_UNKNOWN)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from opslib.cli.app import cli
 from opslib.kernels import client
 from opslib.kernels.client import Cold
 from opslib.runner import execute
+from opslib.runner.request import Request
 from tests import small, warmth
 from tests.warmth import FORKED, PARENT, PLAIN, descriptors, gone, run, running, side_by_side, within
 
@@ -309,6 +311,60 @@ def run_killed(zygote: int) -> warmth.Done:
     return asyncio.run(
         running("import os, time\nprint(os.getpid())", f"os.kill({zygote}, 9)\ntime.sleep(60)")
     )
+
+
+WAITS = """
+import os, pathlib, time
+begun = pathlib.Path({here!r}) / {name!r}
+again = begun.exists()
+with begun.open("a") as said: said.write("begun ")
+if {name!r} == "killer" and not again:
+    while len(list(begun.parent.iterdir())) < 3: time.sleep(0.01)
+    os.kill({zygote}, 9)
+while not again and {name!r} != "later": time.sleep(0.01)
+print("parent", os.getppid())
+"""
+
+
+def _suite(tmp_path: Path, zygote: int, *names: str) -> list[Request]:
+    """Return runs that wait for the end of the zygote, which the one called killer brings about."""
+    (tmp_path / "marks").mkdir()
+    found = []
+    for name in names:
+        cell = WAITS.format(here=str(tmp_path / "marks"), name=name, zygote=zygote)
+        verdict = small.verdict("critical" if name == "killer" else "ok", "found" * (name == "killer"))
+        found.append(small.request(tmp_path / name, cell, verdict))
+    return found
+
+
+def test_a_suite_whose_zygote_is_killed_ends_on_plain_kernels(own: Path, tmp_path: Path) -> None:
+    """Runs that only look begin once more, from the start; those that had not begun do not notice."""
+    zygote = client.warm()["pid"]
+    names = ("first", "killer", "second", "later")
+    outcomes = execute.run_many(_suite(tmp_path, zygote, *names), jobs=3)
+    assert [outcome.document["verdict"] for outcome in outcomes] == ["ok", "critical", "ok", "ok"]
+    assert outcomes[1].document["cause"]["id"] == "found"
+    for name, outcome in zip(names, outcomes, strict=True):
+        record = json.loads((outcome.record / "run.ipynb").read_text())
+        said = [o["text"] for cell in record["cells"] for o in cell.get("outputs", []) if "text" in o]
+        assert said == [f"parent {os.getpid()}\n"], name
+        assert record["metadata"]["papermill"].get("attempt", 1) == (1 if name == "later" else 2)
+        assert (tmp_path / "marks" / name).read_text().split() == ["begun"] * (1 if name == "later" else 2)
+
+
+def test_a_run_that_changes_something_is_not_begun_again_when_the_zygote_is_killed(
+    own: Path, tmp_path: Path
+) -> None:
+    """Nobody knows how far it came: it is unknown, and applied again it finds out."""
+    zygote = client.warm()["pid"]
+    one, killer, other = _suite(tmp_path, zygote, "change", "killer", "other")
+    applies = replace(one.procedure, changes=True)
+    suite = [replace(one, procedure=applies, parameters={"dry_run": False}), killer, other]
+    changed, *looked = execute.run_many(suite, jobs=3)
+    assert (changed.document["verdict"], changed.document["cause"]["id"]) == ("unknown", "kernel-died")
+    assert "forked from" in changed.document["cause"]["text"]
+    assert (tmp_path / "marks" / "change").read_text().split() == ["begun"]
+    assert [outcome.document["verdict"] for outcome in looked] == ["critical", "ok"]
 
 
 def test_a_zygote_that_hangs_is_done_without(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,9 +61,14 @@ class ForkProvisioner(LocalProvisioner):  # type: ignore[misc]
     async def poll(self) -> int | None:
         """Return the exit code of the kernel; None while it lives."""
         code: int | None = await super().poll()
-        if isinstance(self.process, Forked) and self.process.orphaned:
+        if self.orphaned:
             client.distrust("the zygote was killed")
         return code
+
+    @property
+    def orphaned(self) -> bool:
+        """Say whether the kernel ended because the zygote was killed."""
+        return isinstance(self.process, Forked) and self.process.orphaned
 
     async def wait(self) -> int | None:
         """Wait for the end of the kernel and return its exit code."""

@@ -71,6 +71,8 @@ class Client(NotebookClient):  # type: ignore[misc]
         self._budget = Budget(masker)
         self._said = b""
         self._listener: asyncio.Task[None] | None = None
+        # The manager forgets it when the kernel does not come up.
+        self._provisioner: Any = None
 
     async def perform(
         self,
@@ -115,6 +117,7 @@ class Client(NotebookClient):  # type: ignore[misc]
         sink = await self._listen()
         try:
             await self.async_start_new_kernel(cwd=str(cwd), env=dict(env), stdout=sink, stderr=sink)
+            self._provisioner = self.km.provisioner
             os.close(sink)
             sink = -1
             await self.async_start_new_kernel_client()
@@ -209,8 +212,10 @@ class Client(NotebookClient):  # type: ignore[misc]
         """Return how a kernel ended that ended by itself, with the last line that it wrote."""
         if self._listener:
             await asyncio.wait([self._listener], timeout=_LAST_WORDS_SECONDS)
+        bereft = bool(getattr(self._provisioner, "orphaned", False))
+        what += ", with the process that it was forked from" if bereft else ""
         last = self._said.decode("utf-8", "replace").strip().splitlines()[-1:]
-        return Ending("kernel-died", ": ".join([what, *last]), error="DeadKernelError")
+        return Ending("kernel-died", ": ".join([what, *last]), error="DeadKernelError", bereft=bereft)
 
     async def _stop(self) -> None:
         if self._listener:

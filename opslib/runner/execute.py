@@ -19,7 +19,7 @@ from opslib import config, ids
 from opslib.archive import record, store
 from opslib.errors import ArchiveError, ProcedureError, SecretError
 from opslib.masking import Masker, registered
-from opslib.runner import notebooks, origin, results, seal
+from opslib.runner import notebooks, origin, permission, results, seal
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.spool import Spool, opened
 
@@ -115,6 +115,8 @@ async def _one(request: Request) -> Outcome:
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
         ending = await _execute(request, spool, notebook, Masker(secrets), masker)
+        if ending.bereft and not permission.changing(request):
+            ending = await _again(request, spool, notebook, Masker(secrets), masker)
         shown = notebooks.masked(notebook, masker)
         ending = _masked(ending, masker)
         try:
@@ -125,6 +127,19 @@ async def _one(request: Request) -> Outcome:
     if ending.cause == "interrupted":
         raise asyncio.CancelledError
     return outcome
+
+
+async def _again(request: Request, spool: Spool, notebook: Any, saving: Masker, cutting: Masker) -> Ending:
+    """Execute a notebook from its start, as what killed its kernel was no fault of its own.
+
+    The zygote is distrusted by then, so this kernel is a plain one. Never for a run that changes
+    something: nobody knows what it has done, and applied again it finds out.
+    """
+    if request.progress:
+        _said(request)("the process that kernels are forked from was killed; once more, on a plain kernel")
+    notebooks.unexecuted(notebook)
+    notebook.metadata["papermill"]["attempt"] = 2
+    return await _execute(request, spool, notebook, saving, cutting)
 
 
 def _unsealed(spool: Spool, notebook: Any, ending: Ending, error: ArchiveError) -> ArchiveError:

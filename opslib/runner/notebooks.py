@@ -38,12 +38,8 @@ def prepared(path: Path, given: Mapping[str, Any]) -> Notebook:
     except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ProcedureError(f"{path}: the notebook cannot be read: {why}", hint=_MEND) from error
-    notebook.cells = [cell for cell in notebook.cells if ERROR_TAG not in cell.metadata.get("tags", ())]
     notebook.metadata["papermill"] = {}
-    for cell in notebook.cells:
-        _clear(cell)
-        cell.metadata["papermill"] = _times(None, None, "pending")
-        cell.metadata.setdefault("tags", [])
+    unexecuted(notebook)
     notebook = parameterize_notebook(notebook, dict(given), kernel_name="python3", language="python")
     begun = datetime.now(UTC).isoformat()
     notebook.metadata["papermill"].update(
@@ -57,6 +53,15 @@ def prepared(path: Path, given: Mapping[str, Any]) -> Notebook:
         exception=None,
     )
     return notebook
+
+
+def unexecuted(notebook: Notebook) -> None:
+    """Take out of a notebook what an execution has left in it."""
+    notebook.cells = [cell for cell in notebook.cells if ERROR_TAG not in cell.metadata.get("tags", ())]
+    for cell in notebook.cells:
+        _clear(cell)
+        cell.metadata["papermill"] = _times(None, None, "pending")
+        cell.metadata.setdefault("tags", [])
 
 
 def empty() -> dict[str, Any]:

@@ -22,7 +22,7 @@ def check(request: Request, env: Environment) -> None:
         Refused: it may not change anything; the message says why.
         UnknownName: there is no such plan.
     """
-    if not request.procedure.changes or request.parameters.get("dry_run", True):
+    if not changing(request):
         return
     approval = str(request.parameters.get("approval", ""))
     if not approval:
@@ -39,6 +39,11 @@ def check(request: Request, env: Environment) -> None:
         raise Refused(f"plan {plan.short} is of {plan.procedure}, not of {request.procedure.id}")
     own(plan, request.procedure)
     authority.allow(plan, env, changes, ids.now())
+
+
+def changing(request: Request) -> bool:
+    """Say whether a run is to change something, and not only to plan it."""
+    return request.procedure.changes and not request.parameters.get("dry_run", True)
 
 
 def own(plan: Plan, procedure: Procedure) -> dict[str, Any]:

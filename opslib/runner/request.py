@@ -85,9 +85,11 @@ class Ending:
         text: what happened, in a sentence.
         cell: number of the code cell, counted from 1, where it happened.
         error: name of the exception.
+        bereft: the kernel died only because the process that it was forked from was killed.
     """
 
     cause: str = ""
     text: str = ""
     cell: int | None = None
     error: str = ""
+    bereft: bool = False

@@ -52,6 +52,11 @@ def seal(
     return Outcome(document["run_id"], Status(document["verdict"]), document, folder)
 
 
+def unkept(intent: Mapping[str, Any], ending: Ending) -> dict[str, Any]:
+    """Return the document of a run of which there is no record."""
+    return _document(intent, {}, ending, ids.now())
+
+
 def taken_over(intent: Mapping[str, Any]) -> bool:
     """Say whether the record of a run is in the archive already, and see that the index knows it.
 

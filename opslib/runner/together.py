@@ -1,0 +1,137 @@
+"""Many runs in one event loop: so many at a time, each for itself, and all of them stopped as one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from opslib.runner.request import Outcome, Request
+
+# A run has one connection to its database, and `doctor --sql` gives our role three: the third is for a
+# person, or for the connection that the server has not seen end yet.
+DATABASE_RUNS = 2
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+Run = Callable[[Request], Awaitable[Outcome]]
+Told = Callable[[Request, Outcome | BaseException], None]
+
+
+def cores() -> int:
+    """Return how many runs go at the same time when nobody says: the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 2
+
+
+class Together:
+    """Runs that go side by side.
+
+    A run is begun only when there is room for it, so that the cost of many is that of a few at a time.
+    What one raises is told as its result, and the others go on.
+
+    Args:
+        requests: what to run; begun in this order, save that a run waits while its database has enough.
+        run: performs one; when cancelled, it keeps its record and ends.
+        jobs: the most at the same time.
+        told: gets each result as it comes; what it raises is raised when all runs have ended.
+    """
+
+    def __init__(self, requests: Sequence[Request], run: Run, jobs: int, told: Told) -> None:
+        self._waiting = list(requests)
+        self._running: dict[asyncio.Future[Outcome], Request] = {}
+        self._run = run
+        self._jobs = jobs
+        self._told = told
+        self._fault: Exception | None = None
+        self._stopped: BaseException | None = None
+
+    async def all(self) -> BaseException | None:
+        """Run them all.
+
+        Returns:
+            What stopped them before their end, once the kernels are gone and the records are kept; None
+            when all came to their end. It is for the caller to raise, outside of the loop.
+        """
+        with self._signals():
+            while self._waiting or self._running:
+                self._begin()
+                try:
+                    await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+                except asyncio.CancelledError as error:
+                    self._stop(error)
+                self._collect()
+        return self._stopped or self._fault
+
+    def _begin(self) -> None:
+        """Start what there is room for."""
+        for request in list(self._waiting):
+            if len(self._running) >= self._jobs:
+                return
+            if not self._crowded(request):
+                self._waiting.remove(request)
+                self._running[asyncio.ensure_future(self._run(request))] = request
+
+    def _crowded(self, request: Request) -> bool:
+        """Whether as many runs as a small database bears are at this one."""
+        if not request.procedure.needs.database:
+            return False
+        there = [
+            r for r in self._running.values() if r.procedure.needs.database and _where(r) == _where(request)
+        ]
+        return len(there) >= DATABASE_RUNS
+
+    def _collect(self) -> None:
+        for task in [task for task in self._running if task.done()]:
+            request = self._running.pop(task)
+            if not (task.cancelled() and self._stopped):
+                self._tell(request, _result(task))
+
+    def _tell(self, request: Request, result: Outcome | BaseException) -> None:
+        """Pass a result on; a reader that has left must not take the other runs with it."""
+        try:
+            self._told(request, result)
+        except Exception as error:  # noqa: BLE001 - raised again when the runs have ended
+            self._fault = self._fault or error
+
+    def _stop(self, why: BaseException) -> None:
+        """Begin no more, and have those that run keep what they have; a second time changes nothing."""
+        if self._stopped is None:
+            self._stopped = why
+            self._waiting.clear()
+            for task in self._running:
+                task.cancel()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C, SIGTERM and a lost terminal stop the runs, also where Python would break off anywhere."""
+        loop = asyncio.get_running_loop()
+        held: list[signal.Signals] = []
+        for name in _SIGNALS:
+            number = getattr(signal, name, None)
+            # `nohup` asks for a lost terminal to be ignored, and so it is.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                with suppress(NotImplementedError, RuntimeError, ValueError):
+                    loop.add_signal_handler(number, self._stop, _meaning(number))
+                    held.append(number)
+        try:
+            yield
+        finally:
+            for number in held:
+                loop.remove_signal_handler(number)
+
+
+def _meaning(number: signal.Signals) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else asyncio.CancelledError()
+
+
+def _where(request: Request) -> tuple[str, str]:
+    return request.system, request.environment
+
+
+def _result(task: asyncio.Future[Outcome]) -> Outcome | BaseException:
+    if task.cancelled():
+        return asyncio.CancelledError()
+    return task.exception() or task.result()
