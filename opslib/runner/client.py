@@ -222,8 +222,11 @@ class Client(NotebookClient):  # type: ignore[misc]
             self._listener.cancel()
         if self.km is None:
             return
-        with suppress(CellControlSignal):
-            await asyncio.shield(self._async_cleanup_kernel())
+        cleaning = asyncio.ensure_future(self._async_cleanup_kernel())
+        while not cleaning.done():
+            # Whoever stops us now must wait for the kernel's end; what the run came to stays what it was.
+            with suppress(asyncio.CancelledError, CellControlSignal):
+                await asyncio.shield(cleaning)
 
 
 @contextmanager

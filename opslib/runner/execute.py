@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from opslib import config, ids
 from opslib.archive import record, store
 from opslib.errors import ArchiveError, ProcedureError, SecretError
 from opslib.masking import Masker, registered
-from opslib.runner import notebooks, origin, permission, results, seal
+from opslib.runner import lost, notebooks, origin, permission, recover, results, seal
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.spool import Spool, opened
+from opslib.runner.together import Together, Told, cores
 
 __all__ = ["Outcome", "Request", "run", "run_many"]
 
@@ -35,7 +35,12 @@ def run(request: Request) -> Outcome:
         ProcedureError: the notebook's file is gone.
         KeyboardInterrupt: the run was interrupted; its record is kept.
     """
-    return run_many([request], jobs=1)[0]
+    ended: list[Outcome | BaseException] = []
+    _together([request], 1, lambda request, result: ended.append(result))
+    (result,) = ended
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def run_many(
@@ -43,60 +48,40 @@ def run_many(
 ) -> list[Outcome]:
     """Run procedures side by side and return their outcomes in the order of the requests.
 
+    What would end a run alone with an error is here the outcome of that run: unknown, with the reason, and
+    no record. The others go on.
+
     Args:
         requests: what to run.
         jobs: how many at the same time; None for the number of cores.
         on_done: told each outcome as it comes.
 
     Raises:
-        as `run`; an interrupt stops all kernels, keeps all records, and is raised then.
+        ArchiveError: an archive is no folder that can be used; nothing was started.
+        KeyboardInterrupt: the runs were interrupted; all kernels are gone and all records kept.
+        Exception: what `on_done` raised, when all runs have ended.
     """
-    for request in requests:
-        store.check(request.archive)
-    return asyncio.run(_all(requests, jobs or os.cpu_count() or 2, on_done))
+    outcomes: dict[str, Outcome] = {}
 
-
-async def _all(
-    requests: Sequence[Request], jobs: int, on_done: Callable[[Outcome], None] | None
-) -> list[Outcome]:
-    gate = asyncio.Semaphore(jobs)
-
-    async def one(request: Request) -> Outcome:
-        async with gate:
-            outcome = await _one(request)
+    def told(request: Request, result: Outcome | BaseException) -> None:
+        outcome = result if isinstance(result, Outcome) else lost.outcome(request, result)
+        outcomes[request.run_id] = outcome
         if on_done:
             on_done(outcome)
-        return outcome
 
-    with _stopped_like_interrupted():
-        tasks = [asyncio.create_task(one(request)) for request in requests]
-        try:
-            return list(await asyncio.gather(*tasks))
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
+    _together(requests, jobs or cores(), told)
+    return [outcomes[request.run_id] for request in requests]
 
 
-@contextmanager
-def _stopped_like_interrupted() -> Iterator[None]:
-    """SIGTERM and a lost terminal stop runs as Ctrl-C does: kernels gone, records kept."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    held: list[signal.Signals] = []
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # `nohup` asks for a lost terminal to be ignored, and so it is.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, task.cancel)
-                held.append(number)
-    try:
-        yield
-    finally:
-        for number in held:
-            loop.remove_signal_handler(number)
+def _together(requests: Sequence[Request], jobs: int, told: Told) -> None:
+    for archive in {request.archive for request in requests}:
+        store.check(archive)
+    ended = asyncio.run(Together(requests, _one, jobs, told).all())
+    if ended is None:
+        return
+    for archive in {request.archive for request in requests}:
+        recover.sweep(archive)  # of a run that was stopped where it could not seal, its spool is left
+    raise ended
 
 
 async def _one(request: Request) -> Outcome:
