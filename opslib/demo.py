@@ -82,8 +82,9 @@ def play(archive: Path) -> list[Row]:
 def routine(archive: Path) -> list[Row]:
     """Run the healthy system's daily routine."""
     from opslib.runner.routine import run_routine
+    from opslib.runner.watch import Lines
 
-    done = run_routine(HEALTHY, "sandbox", "daily", archive=archive, progress=say)
+    done = run_routine(HEALTHY, "sandbox", "daily", archive=archive, watch=Lines(say))
     return [
         Row(
             HEALTHY,

@@ -10,6 +10,8 @@ import click
 from opslib.errors import UsageError
 from opslib.home import archive_folder, default_archive, default_environment
 
+MOST_JOBS = 64  # a kernel needs 40 MB, and a dozen of the files that this process may open
+
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 system = click.option("--system", "-s", metavar="NAME", help="A system: a file in parameters/systems.")
 environment = click.option(
@@ -24,6 +26,15 @@ archive = click.option(
     metavar="DIR",
     help="Where records are kept (default: OPSLIB_ARCHIVE, else the project's archive).",
 )
+
+jobs = click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, MOST_JOBS),
+    metavar="N",
+    help="How many at the same time (default: the number of cores).",
+)
+quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 
 
 def chosen_environment(name: str | None) -> str:

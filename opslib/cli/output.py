@@ -90,6 +90,13 @@ def status(value: str | Status) -> Any:
     return Text(f"{SIGN[known]} {HEADLINE[known]}", style=STYLE[known])
 
 
+def plain(text: str) -> Any:
+    """Return a text of ours or of somebody else's as one line, of which rich interprets nothing."""
+    from rich.text import Text
+
+    return Text(plainly.line(text), no_wrap=True, overflow="ellipsis")
+
+
 def command(procedure: str, parameters: Mapping[str, Any]) -> str:
     """Return the command that runs a procedure with these parameters, quoted for a shell."""
     given = dict(parameters)

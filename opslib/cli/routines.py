@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli import options, output, verdicts
+from opslib.cli import board, options, output, verdicts
 from opslib.verdict import Status
 
 if TYPE_CHECKING:
@@ -19,17 +19,26 @@ if TYPE_CHECKING:
 @options.system
 @options.environment
 @options.archive
+@options.jobs
 @options.as_json
+@options.quiet
 def routine_command(
-    name: str, system: str | None, environment: str | None, archive: str | None, as_json: bool
+    name: str,
+    system: str | None,
+    environment: str | None,
+    archive: str | None,
+    jobs: int | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Run a system's daily, weekly, monthly or quarterly list.
 
-    Procedures run side by side; what only a person can do is shown as open. The exit code is
-    the worst verdict.
+    Procedures run side by side, as many at a time as --jobs says, at most two at one database;
+    what only a person can do is shown as open. The exit code is the worst verdict.
 
     \b
     opslib routine daily --system klutr
+    opslib routine weekly --system klutr --jobs 4 --json | jq .items[].verdict
     """
     from opslib.runner import attempt
 
@@ -38,9 +47,8 @@ def routine_command(
     folder = options.opened_archive(archive)
     from opslib.runner.routine import run_routine
 
-    line = output.progress(not as_json)
-    done = run_routine(target.system.name, target.name, name, archive=folder, progress=line)
-    line("")
+    with board.opened(not (as_json or quiet)) as shown:
+        done = run_routine(target.system.name, target.name, name, archive=folder, jobs=jobs, watch=shown)
     output.emit(done.to_dict()) if as_json else _print(done)
     return done.status.exit_code
 

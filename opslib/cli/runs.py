@@ -1,7 +1,9 @@
-"""`opslib run`: run one procedure."""
+"""`opslib run`: run one procedure, or several side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,9 +13,11 @@ from opslib.errors import UsageError
 
 if TYPE_CHECKING:
     from opslib.catalog import Procedure
+    from opslib.config import Environment
+    from opslib.runner.request import Request
 
 _OPTIONS = {"system": "--system", "environment": "--env"}
-_HELP = """Run a procedure and keep the record.
+_HELP = """Run procedures and keep the records.
 
     The exit code is the verdict: 0 ok, 1 warning, 2 critical, 3 unknown. Wrong words end with
     64 before anything is started. `opslib run PROCEDURE --help` lists its parameters.
@@ -22,21 +26,32 @@ _HELP = """Run a procedure and keep the record.
     opslib run database-connections --system kulti
     opslib run health-check --system klutr --env production -p samples=10
     opslib run site-down --system klutr --json | jq .cause
+
+    Several go side by side, as many at a time as --jobs says, at most two at one database. A
+    parameter goes to each procedure that has it. Results come in the order given, a table last, and
+    the exit code is the worst verdict; with --json they are `runs` of one object. One that hangs or
+    breaks does not hold the others.
+
+    \b
+    opslib run site-down health-check vendor-status --system klutr
+    opslib run database-health health-check --system kulti --jobs 4 --json | jq .runs[].verdict
     """
 
 
-def _print_help(procedure: str | None) -> int:
-    """Print the help, with the parameters of the procedure that is named."""
+def _print_help(procedures: tuple[str, ...]) -> int:
+    """Print the help, with the parameters of the procedures that are named."""
     click.echo(click.get_current_context().get_help())
-    if procedure:
+    if procedures:
         from opslib import catalog
 
-        click.echo(_parameters(catalog.load().get(procedure)))
+        known = catalog.load()
+        for name in procedures:
+            click.echo(_parameters(known.get(name)))
     return 0
 
 
 @click.command("run", help=_HELP, add_help_option=False)
-@click.argument("procedure", required=False)
+@click.argument("procedures", metavar="PROCEDURE...", nargs=-1)
 @options.system
 @options.environment
 @click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
@@ -47,48 +62,74 @@ def _print_help(procedure: str | None) -> int:
 @click.option(
     "--run-timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Longest time for the run."
 )
+@options.jobs
 @options.as_json
+@options.quiet
 @click.option("-h", "--help", "helping", is_flag=True, help="Show this page.")
 def run_command(
-    procedure: str | None,
+    procedures: tuple[str, ...],
     system: str | None,
     environment: str | None,
     given: tuple[str, ...],
     archive: str | None,
     cell_timeout: float | None,
     run_timeout: float | None,
+    jobs: int | None,
     as_json: bool,
+    quiet: bool,
     helping: bool,
 ) -> int:
-    """Run a procedure and keep the record."""
+    """Run procedures and keep the records."""
     if helping:
-        return _print_help(procedure)
-    if not procedure:
+        return _print_help(procedures)
+    if not procedures:
         raise UsageError("which procedure?", hint="see `opslib list`")
     from opslib import catalog
     from opslib.runner import attempt
 
-    chosen = catalog.load().get(procedure)
+    known = catalog.load()
+    chosen = [known.get(name) for name in procedures]
     target = attempt.target(options.needed_system(system), options.chosen_environment(environment))
-    parameters = chosen.parse(given_words(given))
+    asked = _parsed(chosen, given_words(given))
     folder = options.opened_archive(archive)
     from opslib.runner.request import Request
 
-    line = output.progress(not as_json)
-    request = Request(
-        procedure=chosen,
-        system=target.system.name,
-        environment=target.name,
-        parameters=parameters,
-        archive=folder,
-        trigger="manual",
-        progress=line,
-        **_timeouts(cell_timeout, run_timeout),
-    )
-    document = attempt.attempt(request, target)
+    requests = [
+        Request(
+            procedure=procedure,
+            system=target.system.name,
+            environment=target.name,
+            parameters=parameters,
+            archive=folder,
+            trigger="manual",
+            **_timeouts(cell_timeout, run_timeout),
+        )
+        for procedure, parameters in zip(chosen, asked, strict=True)
+    ]
+    if len(requests) == 1:
+        return _one(requests[0], target, as_json, quiet)
+    from opslib.cli import several
+
+    return several.run(requests, target, jobs=jobs, as_json=as_json, quiet=quiet)
+
+
+def _one(request: Request, target: Environment, as_json: bool, quiet: bool) -> int:
+    from opslib.runner import attempt
+
+    line = output.progress(not (as_json or quiet))
+    document = attempt.attempt(replace(request, progress=line), target)
     line("")
     output.emit(document) if as_json else verdicts.show(document)
     return verdicts.code(document)
+
+
+def _parsed(chosen: Sequence[Procedure], given: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return what was given as each procedure's parameters; one alone takes all, or says what is wrong."""
+    if len(chosen) == 1:
+        return [chosen[0].parse(given)]
+    from opslib.cli import several
+
+    return several.shared(chosen, given)
 
 
 def given_words(words: tuple[str, ...]) -> dict[str, str]:

@@ -6,18 +6,19 @@ add to the system's file. In environment `sandbox` the sandbox is up before the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from opslib import ids
-from opslib.errors import UnknownName
+from opslib.errors import OpsError, Refused, UnknownName
 from opslib.runner import permission
+from opslib.runner.watch import Watch
 from opslib.verdict import Finding, Status
 
 if TYPE_CHECKING:
     from opslib.config import Environment
-    from opslib.runner.request import Request
+    from opslib.runner.request import Outcome, Request
 
 SANDBOX = "sandbox"
 NEEDS = "needs"  # the check of which a procedure that cannot look here has one finding a reason
@@ -79,13 +80,65 @@ def attempt(request: Request, environment: Environment) -> dict[str, Any]:
         permission.check(request, now)
         reasons = request.procedure.missing(now)
         if reasons:
-            return skip(request, now, reasons)
+            return skip(request, now, reasons).document
         from opslib.runner import execute
 
         return execute.run(request).document
 
 
-def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -> dict[str, Any]:
+def attempt_many(
+    requests: Sequence[Request],
+    environment: Environment,
+    *,
+    jobs: int | None = None,
+    watch: Watch | None = None,
+) -> list[Outcome]:
+    """Run several procedures in one environment side by side; skip with the reason those that cannot look.
+
+    Args:
+        requests: what to run.
+        environment: where all of them look, as `target` returned it.
+        jobs: how many at the same time; None for the number of cores.
+        watch: told how far they are.
+
+    Returns:
+        Their outcomes in the order of the requests; see `execute.run_many` for those that failed.
+
+    Raises:
+        Refused: one is to change something; nothing was started.
+        OpsError: as `execute.run_many`, and the sandbox could not be started.
+    """
+    if any(permission.changing(request) for request in requests):
+        raise Refused("several procedures together change nothing", hint="see `opslib plan --help`")
+    from opslib.runner import execute
+
+    watch = watch or Watch()
+    watch.expect(len(requests))
+    with sandbox_for(environment, watch.say):
+        now = target(environment.system.name, environment.name)
+        skipped = {request.run_id: _skipped(request, now) for request in requests}
+        for outcome in filter(None, skipped.values()):
+            watch.done(outcome)
+        able = [watch.over(request) for request in requests if not skipped[request.run_id]]
+        ran = execute.run_many(able, jobs=jobs, on_done=watch.done)
+    outcomes = {outcome.run_id: outcome for outcome in ran}
+    return [skipped[request.run_id] or outcomes[request.run_id] for request in requests]
+
+
+def _skipped(request: Request, environment: Environment) -> Outcome | None:
+    """Return the outcome of a procedure that cannot look here; None for one that can."""
+    reasons = request.procedure.missing(environment)
+    if not reasons:
+        return None
+    from opslib.runner import lost
+
+    try:
+        return skip(request, environment, reasons)
+    except OpsError as error:
+        return lost.outcome(request, error)
+
+
+def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -> Outcome:
     """Keep a record of a run that was not started: verdict unknown, one finding a reason."""
     from opslib.runner import origin, results, seal
     from opslib.runner.request import Ending
@@ -103,7 +156,7 @@ def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -
         "origin": origin.of(request, sorted(secret.name for secret in environment.secrets())),
     }
     notebook = _page(procedure.title, reasons, {results.RUN_MIME: result})
-    return seal.seal(notebook, intent, Ending(), {}).document
+    return seal.seal(notebook, intent, Ending(), {})
 
 
 def _page(title: str, reasons: tuple[str, ...], result: dict[str, Any]) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def _line(item: RoutineItem, document: Mapping[str, Any]) -> Line:
         cause.get("text", "") or _worst(document.get("findings", [])),
         str(document.get("record") or ""),
         document.get("finished_at", ""),
-        document.get("state", "ran"),
+        document.get("state", "ran" if document.get("record") else "failed"),
     )
 
 

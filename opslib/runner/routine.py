@@ -7,14 +7,9 @@ enough and runs the rest, so the notebook alone (in JupyterLab, under stock pape
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +17,7 @@ from opslib import catalog, ids
 from opslib.errors import UnknownName
 from opslib.runner import attempt
 from opslib.runner.lines import CHECKLIST, COLUMNS, Documents, Job, Line, answered
+from opslib.runner.watch import Watch
 from opslib.verdict import Status, combine
 
 if TYPE_CHECKING:
@@ -30,8 +26,7 @@ if TYPE_CHECKING:
     from opslib.config import Environment
     from opslib.runner.request import Request
 
-JOBS = 2
-MOST_SECONDS = 900  # for one procedure that `collect` starts itself
+_EARLIER_RUNS = 50  # of one procedure, among which one with the same parameters is looked for
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,8 @@ def run_routine(
     trigger: str = "routine",
     actor: str = "",
     scheduled_for: str | None = None,
-    progress: Callable[[str], None] | None = None,
+    jobs: int | None = None,
+    watch: Watch | None = None,
 ) -> Routine:
     """Run a routine and keep it as one record of the procedure `checklist`.
 
@@ -91,7 +87,8 @@ def run_routine(
         trigger: what started it.
         actor: who started it; for a schedule, the slot.
         scheduled_for: the moment of the schedule, RFC 3339.
-        progress: told a short line when something is done.
+        jobs: how many procedures at the same time; None for the number of cores.
+        watch: told how far they are.
 
     Raises:
         UnknownName: there is no such system, environment or routine.
@@ -99,13 +96,12 @@ def run_routine(
     """
     target = attempt.target(system, environment)
     items = target.system.routine(name).items
-    asked = _Asked(
-        system, environment, archive, trigger, actor, scheduled_for, progress or (lambda text: None)
-    )
+    watch = watch or Watch()
+    asked = _Asked(system, environment, archive, trigger, actor, scheduled_for, jobs, watch)
     started = ids.now()
-    with attempt.sandbox_for(target, progress):
+    with attempt.sandbox_for(target, watch.say):
         target = attempt.target(system, environment)
-        lines = answered(items, target, lambda jobs: _together(jobs, asked))
+        lines = answered(items, target, lambda wanted: _together(wanted, asked))
         minutes = int((ids.now() - started) / timedelta(minutes=1)) + 5
         document = _kept(name, minutes, asked)
     return Routine(name, system, environment, lines, document)
@@ -135,14 +131,8 @@ def collect(system: str, environment: str, routine: str, max_age_minutes: int, a
     except UnknownName as error:
         return frames.unavailable(COLUMNS, error.message)
 
-    def answer(jobs: Sequence[Job]) -> Documents:
-        def one(job: Job) -> Mapping[str, Any]:
-            return _fresh(job, target, max_age_minutes, archive) or _apart(job, target, archive)
-
-        with ThreadPoolExecutor(JOBS) as pool:
-            return dict(zip([job.key for job in jobs], pool.map(one, jobs), strict=True))
-
-    lines = answered(items, target, answer)
+    oldest = ids.now() - timedelta(minutes=max_age_minutes)
+    lines = answered(items, target, lambda wanted: _fresh_or_run(wanted, target, oldest, archive))
     return pd.DataFrame([astuple(line) for line in lines], columns=list(COLUMNS))
 
 
@@ -159,7 +149,8 @@ class _Asked:
     trigger: str
     actor: str
     scheduled_for: str | None
-    progress: Callable[[str], None]
+    jobs: int | None
+    watch: Watch
 
     def request(self, job: Job, *, scheduled: bool = False) -> Request:
         from opslib.runner.request import Request
@@ -180,13 +171,9 @@ def _together(jobs: Sequence[Job], asked: _Asked) -> Documents:
     """Run jobs side by side in this process."""
     from opslib.runner import execute
 
-    done: list[str] = []
-
-    def told(outcome: execute.Outcome) -> None:
-        done.append(outcome.document["procedure"])
-        asked.progress(f"{len(done)}/{len(jobs)} {done[-1]}: {outcome.status}")
-
-    outcomes = execute.run_many([asked.request(job) for job in jobs], jobs=JOBS, on_done=told)
+    requests = [asked.watch.over(asked.request(job)) for job in jobs]
+    asked.watch.expect(len(requests))
+    outcomes = execute.run_many(requests, jobs=asked.jobs, on_done=asked.watch.done)
     return {job.key: outcome.document for job, outcome in zip(jobs, outcomes, strict=True)}
 
 
@@ -197,43 +184,41 @@ def _kept(name: str, minutes: int, asked: _Asked) -> Mapping[str, Any] | None:
     known = catalog.load()
     if CHECKLIST not in known.ids:
         return None
-    asked.progress(f"keeping the {name} checklist")
+    asked.watch.say(f"keeping the {name} checklist")
     procedure = known.get(CHECKLIST)
     parameters = procedure.parse({"routine": name, "max_age_minutes": max(minutes, 30)})
-    return execute.run(asked.request(Job(procedure, parameters), scheduled=True)).document
+    request = asked.watch.over(asked.request(Job(procedure, parameters), scheduled=True))
+    return execute.run_many([request])[0].document
 
 
-def _fresh(job: Job, target: Environment, max_age_minutes: int, archive: Path) -> dict[str, Any] | None:
-    """Return the newest record of a job, if it is young enough and was given the same parameters."""
+def _fresh_or_run(jobs: Sequence[Job], target: Environment, oldest: datetime, archive: Path) -> Documents:
+    """Return what is kept of jobs since a moment, and run the others."""
+    from opslib.runner import apart
+
+    fresh = _since(oldest, jobs, target, archive)
+    begun = ids.now()
+    missing = [job for job in jobs if job.key not in fresh]
+    ran = apart.run(missing, target, archive)
+    # Of a process that was cut off no answer came; the records of the runs that had ended are there.
+    failed = [job for job in missing if "error" in ran[job.key]]
+    ended = _since(begun, failed, target, archive)
+    return {
+        **{key: {**document, "state": "fresh"} for key, document in fresh.items()},
+        **ran,
+        **ended,
+    }
+
+
+def _since(oldest: datetime, jobs: Sequence[Job], target: Environment, archive: Path) -> Documents:
+    """Return the newest record of each job that was given the same parameters and is young enough."""
+    found = {job.key: _newest(job, target, archive) for job in jobs}
+    moment = ids.stamp(oldest)
+    return {key: row for key, row in found.items() if row and row["finished_at"] >= moment}
+
+
+def _newest(job: Job, target: Environment, archive: Path) -> dict[str, Any] | None:
     from opslib.archive.index import Index
 
-    rows = Index(archive).find(
-        procedure=job.procedure.id, system=target.system.name, environment=target.name, limit=5
-    )
-    oldest = ids.stamp(ids.now() - timedelta(minutes=max_age_minutes))
-    for row in rows:
-        if row["finished_at"] >= oldest and row["parameters"] == dict(job.parameters):
-            return {**row, "state": "fresh"}
-    return None
-
-
-def _apart(job: Job, target: Environment, archive: Path) -> dict[str, Any]:
-    """Run a job in a process of its own: the kernel that asks is busy with its own notebook."""
-    words = [sys.executable, "-m", "opslib", "run", job.procedure.id, "--json", "--archive", str(archive)]
-    words += ["--system", target.system.name, "--env", target.name]
-    words += [word for name, value in job.parameters.items() for word in ("-p", f"{name}={_text(value)}")]
-    own = {key: value for key, value in os.environ.items() if key != "OPSLIB_RUN_ID"}
-    try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, env=own, timeout=MOST_SECONDS, stdin=subprocess.DEVNULL
-        )
-        document = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        return {"error": f"no verdict within {MOST_SECONDS} s"}
-    except ValueError:
-        return {"error": f"ended with exit code {done.returncode} and without a verdict"}
-    return {"error": document["error"]["message"]} if "error" in document else dict(document)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, list | bool) else str(value)
+    names = {"procedure": job.procedure.id, "system": target.system.name, "environment": target.name}
+    rows = Index(archive).find(limit=_EARLIER_RUNS, **names)
+    return next((row for row in rows if row["parameters"] == dict(job.parameters)), None)
