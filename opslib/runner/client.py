@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib.masking import Masker
-from opslib.runner.imports import quick
+from opslib.runner.imports import lighten, quick
 from opslib.runner.kernel import QuickManager
 from opslib.runner.limits import Budget, shortened
 from opslib.runner.request import Ending
@@ -66,6 +66,7 @@ class Client(NotebookClient):  # type: ignore[misc]
             record_timing=False,
             **options,
         )
+        lighten()
         self._save = save
         self._masker = masker
         self._budget = Budget(masker)

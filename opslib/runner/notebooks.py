@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opslib.errors import ProcedureError
 from opslib.masking import Masker
-from opslib.runner.imports import quick
+from opslib.runner import source
 from opslib.runner.request import ERROR_TAG, Ending
 
 _ANCHOR = "papermill-error-cell"
-_MEND = "open it in JupyterLab, or take its last version from git"
 
 Notebook = Any
 
@@ -29,22 +27,13 @@ def prepared(path: Path, given: Mapping[str, Any]) -> Notebook:
     Raises:
         ProcedureError: the file is not a notebook.
     """
-    with quick():
-        import nbformat
-        from papermill.parameterize import parameterize_notebook
-
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ProcedureError(f"{path}: the notebook cannot be read: {why}", hint=_MEND) from error
+    notebook = source.read(path)
     notebook.metadata["papermill"] = {}
     unexecuted(notebook)
-    notebook = parameterize_notebook(notebook, dict(given), kernel_name="python3", language="python")
+    source.inject(notebook, given)
     begun = datetime.now(UTC).isoformat()
     notebook.metadata["papermill"].update(
         input_path=path.name,
-        parameters=dict(given),
         environment_variables={},
         version=_papermill_version(),
         start_time=begun,

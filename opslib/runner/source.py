@@ -1,0 +1,67 @@
+"""Read a procedure's notebook and put its parameters in, as nbformat and papermill do, and quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opslib.errors import ProcedureError
+from opslib.runner.imports import bare, quick
+
+_MEND = "open it in JupyterLab, or take its last version from git"
+_FORMAT = (4, 5)
+
+Notebook = Any
+
+
+def read(path: Path) -> Notebook:
+    """Return a notebook in the format that runs are kept in.
+
+    Raises:
+        ProcedureError: the file is not a notebook.
+    """
+    with quick():
+        import nbformat
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = nbformat.reader.reads(text)
+        return found if _whole(found) else nbformat.v4.upgrade(nbformat.reads(text, as_version=4))
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ProcedureError(f"{path}: the notebook cannot be read: {why}", hint=_MEND) from error
+
+
+def _whole(notebook: Notebook) -> bool:
+    """Say whether there is nothing to mend: to check a whole notebook takes longer than to run a cell."""
+    names = [cell.get("id") for cell in notebook.cells]
+    known = (notebook.nbformat, notebook.nbformat_minor) == _FORMAT
+    return known and None not in names and len(set(names)) == len(names)
+
+
+def inject(notebook: Notebook, given: Mapping[str, Any]) -> None:
+    """Put values into a cell of their own, where papermill would, in its words.
+
+    Args:
+        notebook: changed in place.
+        given: name -> typed value.
+    """
+    with quick():
+        from nbformat import from_dict
+        from nbformat.corpus.words import generate_corpus_id
+    with bare("papermill"):
+        from papermill.translators import translate_parameters
+    tags = [cell.metadata.get("tags", ()) for cell in notebook.cells]
+    old = next((at for at, found in enumerate(tags) if "injected-parameters" in found), None)
+    declared = next((at for at, found in enumerate(tags) if "parameters" in found), -1)
+    cell = {
+        "cell_type": "code",
+        "id": generate_corpus_id(),
+        "metadata": {"tags": ["injected-parameters"]},
+        "source": translate_parameters("python3", "python", dict(given)),
+        "outputs": [],
+        "execution_count": None,
+    }
+    at = declared + 1 if old is None else old
+    notebook.cells[at : at if old is None else at + 1] = [from_dict(cell)]
+    notebook.metadata["papermill"]["parameters"] = dict(given)

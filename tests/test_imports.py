@@ -1,0 +1,139 @@
+"""What a command imports, and that leaving parts out changes nothing of what it does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opslib.runner import source
+
+PROJECT = Path(__file__).parents[1]
+VALUES: tuple[dict[str, Any], ...] = (
+    {"system": "klutr", "environment": "sandbox"},
+    {"text": "a 'quote', \"another\", a \\ and a\nnew line, ünïcode"},
+    {"number": -3, "share": 0.25, "none": None, "yes": True, "no": False},
+    {"far": float("inf"), "names": ["a", "b"], "deep": {"a": [1, {"b": None}]}},
+    {},
+)
+
+
+def _papermills(path: Path, given: Mapping[str, Any]) -> Any:
+    """Return the notebook as papermill itself parameterizes it."""
+    import nbformat
+    from papermill.parameterize import parameterize_notebook
+
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["papermill"] = {}
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])
+    return parameterize_notebook(notebook, dict(given), kernel_name="python3", language="python")
+
+
+def _ours(path: Path, given: Mapping[str, Any]) -> Any:
+    notebook = source.read(path)
+    notebook.metadata["papermill"] = {}
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])
+    source.inject(notebook, given)
+    return notebook
+
+
+def _without_new_ids(notebook: Any, known: set[str]) -> Any:
+    found = json.loads(json.dumps(notebook))
+    for cell in found["cells"]:
+        if cell["id"] not in known:
+            cell["id"] = "new"
+    return found
+
+
+def _said(code: str) -> list[str]:
+    """Run some code in a process of its own, and return the lines that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def _file(folder: Path, *tags: str, minor: int = 5) -> Path:
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "markdown", "id": "title", "metadata": {}, "source": ["# A\n", "and b"]},
+        *(
+            {
+                "cell_type": "code",
+                "id": f"code-{number}",
+                "metadata": {"tags": [tag]},
+                "source": f"x = {number}",
+                "outputs": [],
+                "execution_count": None,
+            }
+            for number, tag in enumerate(tags)
+        ),
+    ]
+    if minor < 5:
+        cells = [{key: value for key, value in cell.items() if key != "id"} for cell in cells]
+    path = folder / "small.ipynb"
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": minor}))
+    return path
+
+
+@pytest.mark.parametrize("given", VALUES, ids=range(len(VALUES)))
+@pytest.mark.parametrize(
+    "tags", [("parameters",), ("x", "parameters", "x"), (), ("parameters", "injected-parameters")]
+)
+def test_parameters_stand_where_and_as_papermill_puts_them(
+    given: dict[str, Any], tags: tuple[str, ...], tmp_path: Path
+) -> None:
+    """papermill itself is not imported for it, so its own result is what ours is held against."""
+    path = _file(tmp_path, *tags)
+    known = {cell["id"] for cell in json.loads(path.read_text())["cells"]}
+    assert _without_new_ids(_ours(path, given), known) == _without_new_ids(_papermills(path, given), known)
+
+
+def test_an_older_notebook_is_brought_up_to_date(tmp_path: Path) -> None:
+    """As papermill does it."""
+    path = _file(tmp_path, "parameters", minor=4)
+    ours, theirs = _ours(path, {"a": 1}), _papermills(path, {"a": 1})
+    assert _without_new_ids(ours, set()) == _without_new_ids(theirs, set())
+    assert all(cell["id"] for cell in ours.cells)
+
+
+def test_cells_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+    """The record would not be a valid notebook otherwise."""
+    path = _file(tmp_path, "parameters", "x")
+    path.write_text(path.read_text().replace("code-1", "code-0"))
+    names = [cell["id"] for cell in source.read(path).cells]
+    assert len(set(names)) == len(names) == 3
+
+
+def test_papermill_is_whole_for_whoever_imports_it_later(tmp_path: Path) -> None:
+    """A run takes one of its modules and leaves the rest alone."""
+    path = _file(tmp_path, "parameters")
+    code = (
+        "import json, sys; from pathlib import Path; from opslib.runner import notebooks\n"
+        f"notebooks.prepared(Path({str(path)!r}), {{'a': 1}})\n"
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'papermill']\n"
+        "import papermill; assert papermill.execute_notebook and papermill.translators"
+    )
+    assert _said(code) == []
+
+
+def test_what_was_hidden_for_an_import_can_be_imported_after_it() -> None:
+    """JupyterLab in the same process has its checks."""
+    code = (
+        "from opslib.runner.imports import quick\n"
+        "with quick():\n"
+        "    import jsonschema, nbformat\n"
+        "    try:\n"
+        "        import isoduration\n"
+        "    except ImportError:\n"
+        "        print('hidden')\n"
+        "import isoduration, webcolors; print('there')"
+    )
+    assert _said(code) == ["hidden", "there"]
