@@ -10,7 +10,7 @@ import click
 from opslib.errors import UsageError
 from opslib.home import archive_folder, default_archive, default_environment
 
-MOST_JOBS = 64  # a kernel needs 40 MB, and a dozen of the files that this process may open
+MOST_JOBS = 64  # each has a kernel of 40 MB
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 system = click.option("--system", "-s", metavar="NAME", help="A system: a file in parameters/systems.")

@@ -21,7 +21,7 @@ from opslib.masking import Masker, registered
 from opslib.runner import lost, notebooks, origin, permission, recover, results, seal
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.spool import Spool, opened
-from opslib.runner.together import Together, Told, cores
+from opslib.runner.together import Together, Told, bounded, cores
 
 __all__ = ["Outcome", "Request", "run", "run_many"]
 
@@ -53,7 +53,7 @@ def run_many(
 
     Args:
         requests: what to run.
-        jobs: how many at the same time; None for the number of cores.
+        jobs: how many at the same time, as far as files can be open; None for the number of cores.
         on_done: told each outcome as it comes.
 
     Raises:
@@ -69,7 +69,7 @@ def run_many(
         if on_done:
             on_done(outcome)
 
-    _together(requests, jobs or cores(), told)
+    _together(requests, bounded(jobs or cores()), told)
     return [outcomes[request.run_id] for request in requests]
 
 

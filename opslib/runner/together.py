@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from opslib.runner.request import Outcome, Request
 # A run has one connection to its database, and `doctor --sql` gives our role three: the third is for a
 # person, or for the connection that the server has not seen end yet.
 DATABASE_RUNS = 2
+# What a run has open here: sockets to its kernel, its output, its lock; and what this process has besides.
+_FILES, _OTHER_FILES = 20, 64
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 Run = Callable[[Request], Awaitable[Outcome]]
@@ -24,6 +27,14 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 2
+
+
+def bounded(jobs: int) -> int:
+    """Return how many of that many runs can have their files open at the same time; at least one."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return jobs
+    return max(1, min(jobs, (most - _OTHER_FILES) // _FILES))
 
 
 class Together:
