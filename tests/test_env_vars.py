@@ -28,7 +28,7 @@ from opslib.config import Environment
 from opslib.errors import ParameterError, Refused, SourceError
 from opslib.gate.plan import Draft
 from opslib.sandbox import control
-from opslib.vendors import doppler_acts, vercel_variable_acts
+from opslib.vendors import doppler_acts, vercel_acts, vercel_variable_acts
 from opslib.vendors.vercel_notes import back_to, mark_in, noted
 from opslib.vendors.vercel_variables import BUILT_WITH, VARIABLES
 from opslib.verdict import Cause, Finding, Status
@@ -363,6 +363,8 @@ def desk(sandbox: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     made = Desk(env())
     known = _names(made)
     yield made
+    if control.status()["broken"]:
+        control.heal()
     vercel, doppler = _names(made)
     for name in vercel - known[0]:
         made.do(vercel_variable_acts.delete(made.project, str(made.row(name)["id"]), team=""))
@@ -371,6 +373,8 @@ def desk(sandbox: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         made.do(doppler_acts.delete("klutr", "production", name), before=value)
     if made.client(VERCEL).project().iloc[0]["last_request"] == "rollback":
         _promote(made)
+    if _live(made).status is not Status.OK:
+        _deploy(made)
 
 
 def _names(desk: Desk) -> tuple[set[str], set[str]]:
@@ -635,12 +639,23 @@ def test_a_change_that_is_not_live_is_deployed_without_a_name(terminal: Terminal
 
 def _promote(desk: Desk) -> None:
     """Let new deployments serve again, which an instant rollback has ended; the oldest is sound."""
-    from opslib.vendors import vercel_acts
-
     frame = desk.client(VERCEL).deployments(limit=100)
     other = frame[~frame["current"].astype(bool)].iloc[-1]
     desk.do(vercel_acts.promote(desk.project, str(other["id"])))
     _until(lambda: desk.client(VERCEL).project().iloc[0]["last_request_state"] == "succeeded")
+
+
+def _live(desk: Desk) -> Finding:
+    """Say whether what serves has every value."""
+    seen = desk.seen()
+    return variables.live(desk.env, seen.vercel, seen.deployment)
+
+
+def _deploy(desk: Desk) -> None:
+    """Deploy again what serves, so that the next test finds a system that is well."""
+    serving = desk.seen().deployment.iloc[0]
+    desk.do(vercel_acts.redeploy(desk.project, str(serving["id"])))
+    _until(lambda: _live(desk).status is Status.OK)
 
 
 def _until(holds: Callable[[], bool]) -> None:
