@@ -527,7 +527,7 @@ class Terminal:
                     self.seen += path.read_bytes().decode(errors="replace")
                 except OSError:
                     continue  # it has ended
-            time.sleep(0.05)
+            time.sleep(0.25)
 
 
 @pytest.fixture
