@@ -36,14 +36,14 @@ lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(BIN)/opslib lab
 
 lint: $(STAMP) ## ruff, mypy --strict, import layers, sizes
-	@$(BIN)/ruff check opslib tests
-	@$(BIN)/ruff format --check -q opslib tests
+	@$(BIN)/ruff check opslib tests bench
+	@$(BIN)/ruff format --check -q opslib tests bench
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m pytest tests/test_layout.py -n 0
 
 format: $(STAMP) ## let ruff put the code in order
-	@$(BIN)/ruff check -q --fix opslib tests
-	@$(BIN)/ruff format -q opslib tests
+	@$(BIN)/ruff check -q --fix opslib tests bench
+	@$(BIN)/ruff format -q opslib tests bench
 
 bench: $(STAMP) ## speed against plain papermill, measured in the same run
 	@$(BIN)/python -m bench

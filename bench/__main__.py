@@ -1,59 +1,46 @@
-"""Measure opslib against plain papermill in the same run, alternating, and print ratios.
-
-`make bench` starts the sandbox, then runs health-check of klutr both ways.
-"""
+"""`python -m bench`: measure, print the tables, keep them in `bench/RESULTS.md`."""
 
 from __future__ import annotations
 
-import os
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
+from dataclasses import replace
 from pathlib import Path
 
-from opslib.sandbox import control
+import click
+from rich.console import Console
 
-ROOT = Path(__file__).parents[1]
-ROUNDS = 5
+from bench import machine, measure, report, targets
+from bench.outputs import Different
+from bench.process import Failed
 
-
-def timed(command: list[str]) -> float:
-    """Return the seconds that a command takes, start of Python included."""
-    begun = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1, 2):
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
-    return time.perf_counter() - begun
+WIDTH = 120  # where no terminal says how wide it is
+RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
-def main() -> None:
-    """Run all ways in turn and print a table."""
-    with tempfile.TemporaryDirectory() as folder, control.ensure("klutr"):
-        os.environ["OPSLIB_ARCHIVE"] = f"{folder}/archive"
-        notebook = str(ROOT / "notebooks" / "monitor" / "health-check.ipynb")
-        tools = Path(sys.executable).parent
-        ways = {
-            "papermill": [f"{tools}/papermill", notebook, f"{folder}/out.ipynb", "-p", "system", "klutr"],
-            "opslib run": [f"{tools}/opslib", "run", "health-check", "--system", "klutr", "--json"],
-            "opslib --help": [f"{tools}/opslib", "--help"],
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(ROUNDS):
-            for name, command in ways.items():
-                seconds[name].append(timed(command))
-    report(seconds)
+@click.command()
+@click.option("--rounds", type=click.IntRange(min=1), help="Rounds of the suite (default: 3).")
+@click.option("--quick", is_flag=True, help="One round of four runbooks; nothing is written without --out.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: bench/RESULTS.md.")
+def main(rounds: int | None, quick: bool, out: Path | None) -> None:
+    """Measure opslib against stock papermill in the same run.
 
-
-def report(seconds: dict[str, list[float]]) -> None:
-    """Print median, spread and ratio to papermill."""
-    base = statistics.median(seconds["papermill"])
-    sys.stdout.write(f"{'way':16}{'median s':>10}{'min':>8}{'max':>8}{'papermill / it':>16}\n")
-    for name, taken in seconds.items():
-        middle = statistics.median(taken)
-        row = f"{name:16}{middle:10.2f}{min(taken):8.2f}{max(taken):8.2f}{base / middle:16.1f}\n"
-        sys.stdout.write(row)
+    Ends with 1, and writes nothing, when a way shows anything else than stock papermill does.
+    """
+    plan = measure.QUICK if quick else measure.Plan()
+    if rounds:
+        plan = replace(plan, rounds=rounds)
+    command = " ".join(["python -m bench", *sys.argv[1:]])
+    facts = machine.facts(command)
+    try:
+        measured = measure.everything(plan)
+    except (Different, Failed) as error:
+        sys.exit(f"bench: {error}")
+    shown = report.tables(measured, targets.judged(measured))
+    report.show(Console(width=None if sys.stdout.isatty() else WIDTH), shown)
+    kept = out or (None if quick else RESULTS)
+    if kept:
+        kept.write_text(report.document(facts, shown, report.words(measured)), encoding="utf-8")
+        measure.say(f"written: {kept}")
 
 
 if __name__ == "__main__":
