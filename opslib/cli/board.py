@@ -14,6 +14,7 @@ from opslib.runner.watch import Lines, Watch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.live import Live
 
     from opslib.runner.request import Outcome
 
@@ -40,21 +41,12 @@ class Screen(Board):
     """A line for each running notebook, and for as many of those that have ended as there is room for."""
 
     def __init__(self) -> None:
-        from rich.live import Live
-
         self._console = output.console(sys.stderr)
         self._expected = 0
         self._said = ""
         self._running: dict[str, tuple[float, str]] = {}
         self._ended: list[tuple[Any, ...]] = []
-        self._live = Live(
-            get_renderable=self._picture,
-            console=self._console,
-            transient=True,
-            refresh_per_second=_PER_SECOND,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live = self._picture()
 
     def expect(self, runs: int) -> None:
         """Hear how many runs there will be."""
@@ -66,6 +58,7 @@ class Screen(Board):
 
     def step(self, run_id: str, text: str) -> None:
         """Show how far one run is."""
+        self._said = ""
         begun, _ = self._running.get(run_id, (time.monotonic(), ""))
         self._running[run_id] = begun, text
 
@@ -85,19 +78,33 @@ class Screen(Board):
         try:
             yield
         finally:
-            self._live.start(refresh=True)
+            # A new one: the old would wipe out as many lines as it had had, and now they are the block's.
+            self._live = self._picture()
+            self._live.start()
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Show the picture while the block lasts."""
-        self._live.start(refresh=True)
+        self._live.start()
         try:
             yield
         finally:
             with suppress(OSError):  # the terminal may be gone
                 self._live.stop()
 
-    def _picture(self) -> RenderableType:
+    def _picture(self) -> Live:
+        from rich.live import Live
+
+        return Live(
+            get_renderable=self._lines,
+            console=self._console,
+            transient=True,
+            refresh_per_second=_PER_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def _lines(self) -> RenderableType:
         from rich.console import Group
         from rich.table import Table
 
@@ -111,7 +118,9 @@ class Screen(Board):
     def _summary(self) -> str:
         left = self._expected - len(self._ended) - len(self._running)
         waiting = f", {left} waiting" if left > 0 else ""
-        return self._said or f"{len(self._ended)} of {self._expected} ended{waiting}"
+        if self._said or not self._expected:
+            return self._said
+        return f"{len(self._ended)} of {self._expected} ended{waiting}"
 
 
 @contextmanager

@@ -72,11 +72,14 @@ class _Ordered(Watch):
         """Print what can be printed now."""
         self._shown.done(outcome)
         self._held[outcome.run_id] = outcome.document
-        while self._left and self._left[0] in self._held:
-            document = self._held.pop(self._left.popleft())
+        if self._left[0] == outcome.run_id:
             with self._shown.hidden():
-                verdicts.show(document)
-                output.say("")
+                self._print()
+
+    def _print(self) -> None:
+        while self._left and self._left[0] in self._held:
+            verdicts.show(self._held.pop(self._left.popleft()))
+            output.say("")
 
 
 def _known(given: Mapping[str, str], names: Sequence[str]) -> None:
