@@ -124,7 +124,7 @@ def test_5_a_file_written_while_it_was_loaded_counts_as_changed(
     assert fingerprint.changed({str(module): known[str(module)]}) == ""
     module.write_text("x = 2")
     assert fingerprint.changed({str(module): known[str(module)]}) == str(module)
-    monkeypatch.delitem(sys.modules, "young")
+    del sys.modules["young"]
 
 
 def test_5_a_package_that_is_installed_counts_as_a_change(
@@ -139,6 +139,30 @@ def test_5_a_package_that_is_installed_counts_as_a_change(
     assert fingerprint.changed(known) == ""
     (folder / "new.dist-info").mkdir()
     assert fingerprint.changed(known) == str(folder)
+
+
+def test_5_what_would_be_found_first_counts_as_a_change_and_a_cache_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of the search path, and in a package, where `acts/` comes before `acts.py`."""
+    (tmp_path / "young").mkdir()
+    (tmp_path / "young" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module("young")
+    for folder in (tmp_path, tmp_path / "young"):
+        known = {str(folder): fingerprint.taken(time.time_ns())[str(folder)]}
+        (folder / "__pycache__").mkdir(exist_ok=True)
+        (folder / "notes.txt").touch()
+        os.utime(folder, (2, 2))
+        assert fingerprint.changed(known) == ""
+        (folder / "httpx.py").touch()
+        os.utime(folder, (3, 3))
+        assert fingerprint.changed(known) == str(folder)
+        known = {str(folder): fingerprint.stamp(str(folder))}
+        (folder / "pandas").mkdir()
+        os.utime(folder, (4, 4))
+        assert fingerprint.changed(known) == str(folder)
+    del sys.modules["young"]
 
 
 def test_6_what_an_interpreter_reads_at_its_start_is_given_by_a_plain_start(
@@ -164,8 +188,29 @@ def test_6_neither_secrets_nor_other_variables_are_compared_or_kept() -> None:
         "PYTHONUTF8", "LD_PRELOAD", "OPENBLAS_NUM_THREADS", "PYDEVD_DISABLE_FILE_VALIDATION",
     }  # fmt: skip
     latin = {"LANG": "de_DE.ISO-8859-1"}
-    assert environ.differing(environ.fixed(latin), environ.fixed({"LANG": "de_DE.UTF-8"})) == ["charset"]
-    assert environ.differing(environ.fixed({}), environ.fixed({"LANG": "C", "TZ": "UTC"})) == []
+    assert differing(latin, {"LANG": "de_DE.UTF-8"}) == ["charset"]
+    assert differing({}, {"LANG": "C", "TZ": "UTC"}) == []
+
+
+def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    """Return in what two environments differ for an interpreter that has started."""
+    return environ.differing(environ.fixed(one, "/"), environ.fixed(other, "/"))
+
+
+@pytest.mark.parametrize("given", ["lib", os.pathsep + "/nowhere"])
+def test_6_a_search_path_that_depends_on_the_directory_is_that_of_whoever_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """`PYTHONPATH=$PYTHONPATH:/own` begins with an empty part, which is where the interpreter starts."""
+    own = warmth.prepare(monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", given)
+    (tmp_path / "lib").mkdir()
+    look = "import json, sys\nprint(json.dumps(sys.path))"
+    found = [run(look, kernel=kernel, cwd=tmp_path).value for kernel in (FORKED, PLAIN)]
+    warmth.end(own)
+    shutil.rmtree(own)
+    assert found[0] == found[1]
+    assert {str(tmp_path), str(tmp_path / "lib")} & set(found[0])
 
 
 def test_7_what_lies_in_the_directory_is_imported_as_by_a_plain_kernel(tmp_path: Path) -> None:

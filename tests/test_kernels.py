@@ -12,16 +12,17 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cycler
 import pytest
 from click.testing import CliRunner
 
 from opslib.cli.app import cli
-from opslib.kernels import client
+from opslib.kernels import client, place
 from opslib.kernels.client import Cold
 from opslib.runner import execute
 from opslib.runner.request import Request
@@ -208,6 +209,11 @@ DEATHS = {
     "an abort": "import os\nos.abort()",
     "children that stay": "import os, subprocess\n"
     "[subprocess.Popen(['sleep', '600']) for _ in range(40)]\nos._exit(1)",
+    "as many children as it may have": "import os, resource, time\n"
+    "resource.setrlimit(resource.RLIMIT_NPROC, (60, 60))\n"
+    "if os.getuid() == 0: os.setuid(61234)  # no such limit holds root\n"
+    "for _ in range(200):\n"
+    "    if os.fork() == 0: time.sleep(600)",
     "no memory": "import resource\n"
     "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\nx = bytearray(1 << 34)",
     "no descriptors": "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
@@ -400,11 +406,101 @@ def test_another_user_is_refused_even_where_the_socket_is_open_to_all(own: Path,
     """Modes can be changed by mistake; who speaks is known from the system."""
     client.warm()
     path = client.socket_path()
-    for place, mode in ((path, 0o666), (path.parent, 0o711), (path.parent.parent, 0o711)):
-        place.chmod(mode)
+    for opened, mode in ((path, 0o666), (path.parent, 0o711), (path.parent.parent, 0o711)):
+        opened.chmod(mode)
     told = subprocess.run(["/usr/bin/env", "python3", "-c", STRANGER, path], capture_output=True, text=True)
     assert told.stdout.strip() == "b''", told.stderr
+    path.parent.chmod(0o700)
     assert run(PARENT).value == client.status()["pid"]
+
+
+INSIDE = [["unshare", "--mount"], ["unshare", "--pid", "--fork"], ["unshare", "--net"]]
+
+
+@pytest.mark.parametrize("words", INSIDE, ids=" ".join)
+def test_the_same_user_in_another_container_is_refused(words: list[str], zygote: int) -> None:
+    """A home that two containers share has sockets of both; a fork for the other would leave its own."""
+    if subprocess.run([*words, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine makes no namespaces for us")
+    speak = [sys.executable, "-c", STRANGER.replace("os.set", "0 and os.set"), str(client.socket_path())]
+    told = [subprocess.run([*one, *speak], capture_output=True, text=True) for one in (words, [])]
+    assert told[0].stdout.strip() == "b''", told[0].stderr
+    assert "pid" in told[1].stdout, "the same words from here are answered"
+
+
+LISTENER = """
+import json, os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print("there", flush=True)
+connection, _ = listener.accept()
+try:
+    connection.sendall(json.dumps({"pid": 0, "fixed": {}}).encode() + b"\\n")
+    print(connection.recv(1000))
+except (BrokenPipeError, ConnectionResetError): print(b"")
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make another container")
+def test_nothing_is_asked_of_a_listener_in_another_container(own: Path) -> None:
+    """It would be given the secrets of the run."""
+    words = ["unshare", "--pid", "--fork", sys.executable, "-c", LISTENER, str(client.socket_path())]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "there\n"
+        with pytest.raises(Cold, match="another container"):
+            client.warm()
+        assert other.stdout.readline().strip() == "b''"
+
+
+def test_a_folder_that_others_could_replace_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write where it lies could put another one there; then kernels are plain."""
+    monkeypatch.setenv("OPSLIB_KERNELS_HOME", str(tmp_path / "open" / "warm"))
+    (tmp_path / "open").mkdir()
+    assert client.usable() == ""
+    (tmp_path / "open").chmod(0o777)
+    assert "all may write in" in client.usable()
+    assert run(PARENT).value == os.getpid()
+    (tmp_path / "open").chmod(0o1777)
+    assert client.usable() == ""
+
+
+def _linked(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to(folder.with_name("elsewhere"))
+
+
+FOREIGN: dict[str, Callable[[Path], Any]] = {
+    "open to others": lambda folder: folder.chmod(0o755),
+    "a link": _linked,
+    "a file": lambda folder: folder.rename(folder.with_name("elsewhere")).with_name(folder.name).touch(),
+    "somebody else's": lambda folder: os.chown(folder, 65534, 65534),
+}
+
+
+@pytest.mark.parametrize("how", FOREIGN)
+@pytest.mark.parametrize("which", ["given", "in the home", "the short one"])
+def test_a_folder_that_is_not_ours_alone_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, which: str
+) -> None:
+    """Who made it first, as anybody can in /tmp, would own the socket; the run goes on, plainly."""
+    if how == "somebody else's" and os.getuid() != 0:
+        pytest.skip("only root can give a folder away")
+    homes = {"given": "home", "in the home": ".", "the short one": "long" * 30}
+    monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / homes[which]))
+    monkeypatch.setattr(place, "_SHORT", tmp_path)
+    if which == "given":
+        monkeypatch.setenv("OPSLIB_KERNELS_HOME", str(tmp_path / "run"))
+    assert client.usable() == ""
+    folder = client.socket_path().parent
+    assert folder == tmp_path / (f"opslib-{os.getuid()}" if which == "the short one" else "run")
+    FOREIGN[how](folder)
+    assert "not a private folder" in client.usable() or "exists" in client.usable()
+    assert run(PARENT).value == os.getpid()
+    assert list(tmp_path.rglob("*.sock")) == []
 
 
 def test_what_a_run_is_given_does_not_stay_in_the_zygote(
@@ -506,6 +602,35 @@ def test_an_edited_module_is_used_by_the_next_run(own: Path, monkeypatch: pytest
     before, after, slow = (done.text.split() for done in asyncio.run(both()))
     assert (before[0], after[0], slow) == ("False", "True", ["to", "the", "end"])
     assert before[1] != after[1] != str(os.getpid())
+
+
+def test_what_is_new_upgraded_or_gone_is_as_for_a_plain_kernel(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is found before a package, another version of it, its end; and settings that are new."""
+    for folder in ("code", "settings"):
+        (own / folder).mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(own / "code"))
+    monkeypatch.setenv("MPLCONFIGDIR", str(own / "settings"))
+    look = "import cycler, json, matplotlib, os\nwidth = matplotlib.rcParams['lines.linewidth']\n"
+    look += f"print(json.dumps([getattr(cycler, 'OWN', 0), width, os.getppid() == {os.getpid()}]))"
+
+    def now() -> list[Any]:
+        found: list[Any] = run(look, cwd=own).value
+        return found
+
+    source = Path(cycler.__file__).read_text()
+    mine = own / "code" / "cycler.py"
+    assert now() == [0, 1.5, False]
+    mine.write_text(f"{source}\nOWN = 1\n")
+    assert now() == [1, 1.5, False]
+    newer = mine.with_suffix(".tmp")
+    newer.write_text(f"{source}\nOWN = 2\n")
+    newer.replace(mine)
+    assert now() == [2, 1.5, False]
+    mine.unlink()
+    (own / "settings" / "matplotlibrc").write_text("lines.linewidth: 7\n")
+    assert now() == [0, 7.0, False]
 
 
 def test_a_zygote_that_cannot_start_costs_nothing_but_time(

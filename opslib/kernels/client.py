@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from opslib.kernels import environ, wire
-from opslib.kernels.place import Place, here
+from opslib.kernels.place import Place, here, neighbour
 
 PLAIN = "plain"  # value of OPSLIB_KERNELS with which nothing is forked
 START_S = 20.0
@@ -58,13 +58,17 @@ class Connection:
             raise
 
     def _greeted(self) -> wire.Message:
-        pid, user = wire.peer(self.socket)
+        pid = neighbour(self.socket)
+        if not pid:
+            raise Cold("who listens there is another user, or in another container")
         try:
             greeting = self.lines.next()
         except TimeoutError as error:
-            raise Cold(f"process {pid} does not answer") from error
-        if user != os.getuid() or greeting["pid"] != pid:
-            raise Cold(f"process {pid} of user {user} is not our zygote")
+            reason = f"process {pid} does not answer"
+            distrust(reason)
+            raise Cold(reason) from error
+        if greeting["pid"] != pid:
+            raise Cold(f"process {pid} is not our zygote")
         return greeting
 
     def ask(self, command: bytes) -> wire.Message:

@@ -7,12 +7,14 @@ because it lives longer than the run whose secrets they may hold.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 _READ_AT_START = re.compile(
     r"(PYTHON|LD_|MALLOC_|GLIBC_|OPENBLAS_|OMP_|MKL_|NUMPY_|NPY_|PANDAS_|PSYCOPG_|MPLCONFIGDIR$|MATPLOTLIBRC$"
-    r"|XDG_CONFIG_HOME$|XDG_CACHE_HOME$|HOME$)"
+    r"|OPENSSL_|XDG_CONFIG_HOME$|XDG_CACHE_HOME$|HOME$)"
 )
 _LOOKS_SECRET = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|AUTH|DSN")
 # Wanted by the zygote itself; a fork may differ in them.
@@ -27,9 +29,13 @@ def for_zygote(caller: Mapping[str, str]) -> dict[str, str]:
     return {**plain, **_OWN, **_fixed(caller)}
 
 
-def fixed(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what is fixed once an interpreter with this environment has started."""
+def fixed(environment: Mapping[str, str], cwd: str) -> dict[str, str]:
+    """Return what is fixed once an interpreter with this environment has started in this directory."""
     own = {name: value for name, value in _fixed(environment).items() if _OWN.get(name) != value}
+    if "PYTHONPATH" in own:
+        # An empty part, as in `$PYTHONPATH:/own`, is the directory of the start.
+        parts = own["PYTHONPATH"].split(os.pathsep)
+        own["PYTHONPATH"] = os.pathsep.join(str(Path(cwd, part)) for part in parts)
     return {**own, "charset": _charset(environment)}
 
 

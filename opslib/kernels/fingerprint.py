@@ -1,35 +1,42 @@
 """What was loaded, to notice that it has changed on the disk since.
 
 A plain kernel imports what is there now. So before each fork all files that the zygote has loaded are
-looked at, which takes some milliseconds; so are the places where packages come and go.
+looked at, which takes some milliseconds; so are the folders in which they were found, where a new file
+or package would be found first, and where packages come and go.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import stat as modes
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
+from importlib.machinery import all_suffixes
 from pathlib import Path
 
 # A file of this age when the loading began may have been written after it was read: clocks tick in steps.
 _TICK_NS = 10_000_000
+_TELLING = (*all_suffixes(), ".pth")
 
 Stamp = tuple[int, int] | None
 
 
 def taken(since_ns: int) -> dict[str, Stamp]:
-    """Return time and size of every loaded file, by path.
+    """Return the stamp of every loaded file, and of the folders where modules are looked for, by path.
 
     Args:
         since_ns: when the loading began, as `time.time_ns` tells. A file that was written after that is
             stamped None, which never equals what is found later: it may have been loaded before.
     """
-    return {path: _sure(stamp(path), since_ns) for path in sorted(set(_files()))}
+    files = {path: _sure(stamp(path), since_ns) for path in sorted(set(_files()))}
+    return {**files, **{path: stamp(path) for path in sorted(set(_folders()))}}
 
 
 def changed(stamps: Mapping[str, Stamp]) -> str:
-    """Return the first file that is no longer as it was when it was loaded; "" when all are."""
-    return next((path for path, known in stamps.items() if known is None or stamp(path) != known), "")
+    """Return the first path that is no longer as it was when it was loaded; "" when all are."""
+    return next((path for path, known in stamps.items() if not _same(path, known)), "")
 
 
 def digest(stamps: Mapping[str, Stamp]) -> str:
@@ -38,12 +45,11 @@ def digest(stamps: Mapping[str, Stamp]) -> str:
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """Return time and size of a file; zeros when it is not there."""
-    try:
-        found = Path(path).stat()
-    except OSError:
+    """Return time and size of a file, time and names of a folder; zeros when nothing is there."""
+    found = _stat(path)
+    if found is None:
         return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+    return (found.st_mtime_ns, _names(path) if modes.S_ISDIR(found.st_mode) else found.st_size)
 
 
 def inode(path: Path) -> int:
@@ -52,6 +58,37 @@ def inode(path: Path) -> int:
         return path.stat().st_ino
     except OSError:
         return 0
+
+
+def _same(path: str, known: Stamp) -> bool:
+    found = _stat(path)
+    if known is None or found is None:
+        return known == (0, 0) and found is None
+    if not modes.S_ISDIR(found.st_mode):
+        return (found.st_mtime_ns, found.st_size) == known
+    # Caches are written into folders all the time: the names decide, and are only read when they may differ.
+    return found.st_mtime_ns == known[0] or _names(path) == known[1]
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116 - of a thousand files before each fork, and a Path takes longer
+    except OSError:
+        return None
+
+
+def _names(folder: str) -> int:
+    """Return a number for what can be imported from a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if _tells(entry))
+    except OSError:
+        return 0
+    return zlib.crc32("/".join(names).encode("utf-8", "surrogateescape"))
+
+
+def _tells(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(_TELLING) or (entry.name != "__pycache__" and entry.is_dir())
 
 
 def _sure(found: tuple[int, int], since_ns: int) -> Stamp:
@@ -66,6 +103,21 @@ def _files() -> Iterator[str]:
     yield sys.executable
     yield str(Path(sys.prefix) / "pyvenv.cfg")
     for entry in sys.path:
-        if Path(entry).name in ("site-packages", "dist-packages"):
-            yield entry
-            yield from map(str, Path(entry).glob("*.pth"))
+        yield from map(str, Path(entry).glob("*.pth"))
+    yield from _settings()
+
+
+def _settings() -> Iterator[str]:
+    """Yield the settings that matplotlib read as it was imported, and would have read had they been there."""
+    matplotlib = sys.modules.get("matplotlib")
+    if matplotlib:
+        yield str(matplotlib.matplotlib_fname())
+        yield str(Path(matplotlib.get_configdir()) / "matplotlibrc")
+
+
+def _folders() -> Iterator[str]:
+    yield from sys.path
+    for module in list(sys.modules.values()):
+        # Some modules answer to any name.
+        places = getattr(module, "__dict__", {}).get("__path__") or ()
+        yield from (place for place in places if isinstance(place, str))

@@ -16,7 +16,9 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +121,26 @@ def _unshadowed() -> None:
         Refused: what is loaded already is another one.
     """
     loaded = {name: module for name, module in list(sys.modules.items()) if "." not in name}
-    for found in os.scandir():
-        name = found.name.partition(".")[0]
-        mine = Path(found.name) / "__init__.py" if found.is_dir() else Path(found.name)
-        if name not in loaded or mine.suffix not in (".py", ".so") or not mine.exists():
+    for mine in _importable():
+        name = (mine.parent.name or mine.name).partition(".")[0]
+        if name not in loaded or name == "__main__":
             continue
         theirs = getattr(loaded[name], "__file__", None)
-        if name != "__main__" and (not theirs or not mine.samefile(theirs)):
+        if not theirs or not mine.samefile(theirs):
             raise Refused(f"the working directory has {mine}, and another {name} is loaded")
     if Path("matplotlibrc").exists():
         raise Refused("the working directory has a matplotlibrc")
+
+
+def _importable() -> Iterator[Path]:
+    """Yield the files of the working directory that an import would find."""
+    endings = tuple(all_suffixes())
+    for found in os.scandir():
+        if found.is_dir():
+            first = (Path(found.name) / f"__init__{ending}" for ending in endings)
+            yield from (path for path in first if path.exists())
+        elif found.name.endswith(endings):
+            yield Path(found.name)
 
 
 def _refresh() -> None:

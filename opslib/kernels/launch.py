@@ -95,7 +95,7 @@ class Launch:
             raise
 
     def _comparable(self, fixed: Mapping[str, str]) -> None:
-        others = environ.differing(fixed, environ.fixed(self._request["env"]))
+        others = environ.differing(fixed, environ.fixed(self._request["env"], self._request["cwd"]))
         if others:
             raise Cold(f"{', '.join(others)} cannot be given to an interpreter that has started")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import stat
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib.home import private
+from opslib.kernels import wire
 
 _SOCKET_PATH_MOST = 100
 _SPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
@@ -78,15 +80,32 @@ def surroundings() -> dict[str, Any]:
     return {
         "python": [sys.executable, sys.prefix, sys.version],
         "user": [os.getuid(), os.getgid(), sorted(os.getgroups())],
-        "spaces": [str(Path(f"/proc/self/ns/{name}").readlink()) for name in _SPACES],
+        "spaces": _spaces("self"),
         "bounds": sorted(_bounds()),
     }
+
+
+def neighbour(connection: socket.socket) -> int:
+    """Return the process on the other side of a connection; 0 unless it is where and whose we are.
+
+    A folder can be shared with a container, and so its sockets: there the same user may be another one.
+    """
+    pid, user = wire.peer(connection)
+    try:
+        near = user == os.getuid() and pid != 0 and _spaces(str(pid)) == _spaces("self")
+    except OSError:  # it is gone, or cannot be looked at
+        return 0
+    return pid if near else 0
+
+
+def _spaces(process: str) -> list[str]:
+    return [str(Path(f"/proc/{process}/ns/{name}").readlink()) for name in _SPACES]
 
 
 def _folder() -> Path:
     """Return `OPSLIB_KERNELS_HOME`, which many homes may share, else a folder in the home."""
     given = os.environ.get("OPSLIB_KERNELS_HOME")
-    return _own(Path(given).absolute()) if given else private("run")
+    return _own(Path(given).absolute() if given else private("run"))
 
 
 def _bounds() -> Iterator[str]:
@@ -122,5 +141,9 @@ def _own(folder: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700:
-        raise PermissionError(f"{folder} is not a private folder of this user")
+        raise PermissionError(f"{folder} is not a private folder of this user; its mode must be 0700")
+    for above in folder.parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise PermissionError(f"{folder} can be replaced by anybody: all may write in {above}")
     return folder

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opslib.kernels import environ, fingerprint, wire
+from opslib.kernels import environ, fingerprint, place, wire
 
 _LOOK_MS = 1000
 _BREATH_S = 0.01
@@ -77,7 +77,7 @@ class Zygote:
         self._own = path.stat().st_ino
         self._begun = self._used = time.monotonic()
         self._forks = 0
-        self._greeting = {"pid": os.getpid(), "fixed": environ.fixed(os.environ)}
+        self._greeting = {"pid": os.getpid(), "fixed": environ.fixed(os.environ, str(Path.cwd()))}
 
     def serve(self) -> socket.socket | None:
         """Serve until there is nothing to live for.
@@ -114,7 +114,7 @@ class Zygote:
         except OSError:  # out of descriptors, or the client is gone again
             time.sleep(_BREATH_S)
             return
-        if wire.peer(connection)[1] != os.getuid():
+        if not place.neighbour(connection):
             connection.close()
             return
         self._waiting[connection.fileno()] = connection
