@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,18 +86,18 @@ def _together(requests: Sequence[Request], jobs: int, told: Told) -> None:
 
 
 async def _one(request: Request) -> Outcome:
+    begun = ids.stamp(ids.now())
     environment = config.load_system(request.system).environment(request.environment)
     secrets = secret_values(environment)
     names = sorted(secret.name for secret in environment.secrets())
-    intent = Masker(secrets).mask_json(_intent(request, names))
+    # git answers while the notebook is read.
+    asked = asyncio.get_running_loop().run_in_executor(None, origin.of, request, names)
     # Apart from the one for saves: its counts are those of the record, not of every save before it.
     masker = Masker(secrets)
-    try:
-        notebook = notebooks.prepared(request.procedure.path, request.given)
-    except ProcedureError as error:
-        # Also one that cannot even be read is a procedure that broke; others beside it go on.
-        broke = _masked(Ending("procedure-broke", error.message), masker)
-        return seal.seal(notebooks.empty(), intent, broke, masker.counts)
+    notebook, broke = _prepared(request, masker)
+    intent = Masker(secrets).mask_json(_intent(request, begun, await asked))
+    if broke:
+        return seal.seal(notebook, intent, broke, masker.counts)
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
         ending = await _execute(request, spool, notebook, Masker(secrets), masker)
@@ -112,6 +113,14 @@ async def _one(request: Request) -> Outcome:
     if ending.cause == "interrupted":
         raise asyncio.CancelledError
     return outcome
+
+
+def _prepared(request: Request, masker: Masker) -> tuple[Any, Ending | None]:
+    """Return the notebook, and how the run has ended where it cannot even be read; others go on."""
+    try:
+        return notebooks.prepared(request.procedure.path, request.given), None
+    except ProcedureError as error:
+        return notebooks.empty(), _masked(Ending("procedure-broke", error.message), masker)
 
 
 async def _again(request: Request, spool: Spool, notebook: Any, saving: Masker, cutting: Masker) -> Ending:
@@ -152,7 +161,7 @@ async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masker
         cwd=Path.cwd(),
         run_timeout_s=request.run_timeout_s,
         sockets=spool.folder / "kernel",
-        progress=request.progress and _said(request),
+        progress=_said(request),
     )
     notebooks.close(notebook, ending)
     return ending
@@ -178,15 +187,15 @@ def kernel_environment(request: Request) -> dict[str, str]:
     return {**os.environ, **own, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
-def _intent(request: Request, secrets: list[str]) -> dict[str, Any]:
+def _intent(request: Request, begun: str, whence: dict[str, Any]) -> dict[str, Any]:
     return {
         "run_id": request.run_id,
         "procedure": request.procedure.id,
         "system": request.system,
         "environment": request.environment,
         "archive": str(request.archive),
-        "started_at": ids.stamp(ids.now()),
-        "origin": json.loads(json.dumps(origin.of(request, secrets), default=str)),
+        "started_at": begun,
+        "origin": json.loads(json.dumps(whence, default=str)),
     }
 
 
@@ -194,8 +203,15 @@ def _masked(ending: Ending, masker: Masker) -> Ending:
     return Ending(ending.cause, masker.mask(ending.text), ending.cell, masker.mask(ending.error))
 
 
+@cache
+def _meanwhile() -> None:
+    """Have the first page's means made ready in a thread: the kernel is at work, and we would wait."""
+    asyncio.get_running_loop().run_in_executor(None, seal.prepare)
+
+
 def _said(request: Request) -> Callable[[str], None]:
     def said(text: str) -> None:
+        _meanwhile()
         if request.progress:
             request.progress(f"{request.procedure.id} on {request.system}: {text}")
 

@@ -16,6 +16,8 @@ from opslib.runner.request import Request
 
 _PACKAGES = ("opslib", "papermill", "nbclient", "ipykernel", "pandas", "psycopg", "httpx")
 _GIT_SECONDS = 10
+_AT = "# branch.oid "
+_NONE_YET = "(initial)"
 
 
 def of(request: Request, secrets: list[str]) -> dict[str, Any]:
@@ -29,6 +31,7 @@ def of(request: Request, secrets: list[str]) -> dict[str, Any]:
         ProcedureError: the notebook's file is gone.
     """
     notebook = request.procedure.path
+    at, dirty = checkout(notebook)
     person = request.trigger == "manual"
     return {
         "parameters": dict(request.parameters),
@@ -42,8 +45,8 @@ def of(request: Request, secrets: list[str]) -> dict[str, Any]:
         "source": {
             "name": f"{request.procedure.folder}/{notebook.name}",
             "sha256": _digest(notebook),
-            "commit": commit(notebook.parent),
-            "dirty": changed(notebook),
+            "commit": at,
+            "dirty": dirty,
         },
     }
 
@@ -75,22 +78,25 @@ def versions() -> dict[str, str]:
     return found
 
 
-@cache
-def commit(folder: Path) -> str | None:
-    """Return the commit that a folder's checkout is at; None outside of git."""
-    return _git(folder, "rev-parse", "HEAD")
+def checkout(path: Path) -> tuple[str | None, bool | None]:
+    """Return the commit that a file's checkout is at, and whether the file differs from it.
 
-
-def changed(path: Path) -> bool | None:
-    """Say whether a file differs from its commit; None outside of git."""
-    said = _git(path.parent, "status", "--porcelain", "--", path.name)
-    return None if said is None else bool(said)
+    Both are None outside of git, and the commit where there is none yet.
+    """
+    words = ("status", "--porcelain=v2", "--branch", "--untracked-files=all", "--", path.name)
+    said = _git(path.parent, *words)
+    if said is None:
+        return None, None
+    lines = said.splitlines()
+    commit = next((line.removeprefix(_AT) for line in lines if line.startswith(_AT)), _NONE_YET)
+    return (None if commit == _NONE_YET else commit), any(not line.startswith("#") for line in lines)
 
 
 def _git(folder: Path, *words: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *words],
+            # A look must not hold the lock that somebody at work in the checkout needs.
+            ["git", "--no-optional-locks", "-C", str(folder), *words],
             capture_output=True,
             text=True,
             timeout=_GIT_SECONDS,

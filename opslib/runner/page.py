@@ -45,6 +45,11 @@ def render(notebook: Json, statement: Json, history: Sequence[Json]) -> str:
     return _document(f"{SIGN[Status(stated['verdict'])]} {title}", "\n".join(body))
 
 
+def prepare() -> None:
+    """Do what the first page of a process would wait for: the grammar of Python is made when it is used."""
+    outputs.notebook({"cells": [{"cell_type": "code", "source": "pass"}]})
+
+
 def strip(history: Sequence[Json]) -> str:
     """Return the last runs as bars: height is duration, sign and colour the verdict.
 

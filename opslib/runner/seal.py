@@ -12,7 +12,7 @@ from opslib import ids
 from opslib.archive import record, store
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError
-from opslib.runner import page, results
+from opslib.runner import results
 from opslib.runner.request import Ending, Outcome
 from opslib.verdict import Cause, Finding, Status
 
@@ -35,6 +35,8 @@ def seal(
     Raises:
         ArchiveError, DiskFull: the record could not be written.
     """
+    from opslib.runner import page
+
     result, fault = results.read(notebook)
     if fault and not ending.cause:
         ending = Ending("procedure-broke", fault)
@@ -50,6 +52,13 @@ def seal(
     document["record"] = str(folder)
     Index(archive).add(record.document(json.loads(whole), folder), folder)
     return Outcome(document["run_id"], Status(document["verdict"]), document, folder)
+
+
+def prepare() -> None:
+    """Do ahead, once a process, what the first seal would spend most of its time on."""
+    from opslib.runner import page
+
+    page.prepare()
 
 
 def unkept(intent: Mapping[str, Any], ending: Ending) -> dict[str, Any]:
