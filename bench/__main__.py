@@ -30,7 +30,7 @@ def main(rounds: int | None, quick: bool, out: Path | None) -> None:
     if rounds:
         plan = replace(plan, rounds=rounds)
     command = " ".join(["python -m bench", *sys.argv[1:]])
-    facts = machine.facts(command)
+    facts = machine.facts(command, machine.load())
     try:
         measured = measure.everything(plan)
     except (Different, Failed) as error:

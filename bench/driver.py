@@ -22,16 +22,16 @@ ENVIRONMENT = "sandbox"
 def main() -> None:
     """Run what stdin asks for; every check that a run on the command line makes is made."""
     asked = json.load(sys.stdin)
-    targets = {row["system"]: attempt.target(row["system"], ENVIRONMENT) for row in asked["entries"]}
+    systems = dict.fromkeys(row["system"] for row in asked["entries"])
     with ExitStack() as held:
-        for target in targets.values():
-            held.enter_context(attempt.sandbox_for(target))
+        for name in systems:
+            held.enter_context(attempt.sandbox_for(attempt.target(name, ENVIRONMENT)))
+        targets = {name: attempt.target(name, ENVIRONMENT) for name in systems}
         known = catalog.load()
         requests = [_request(row, known, Path(asked["archive"])) for row in asked["entries"]]
         for request in requests:
-            now = attempt.target(request.system, request.environment)
-            permission.check(request, now)
-            if reasons := request.procedure.missing(now):
+            permission.check(request, targets[request.system])
+            if reasons := request.procedure.missing(targets[request.system]):
                 sys.exit(f"{request.procedure.id} on {request.system} cannot be run: {reasons}")
         from opslib.runner import execute
 

@@ -125,7 +125,7 @@ def _measured(plan: Plan, entries: tuple[Entry, ...], cold: str) -> Measured:
     forks = not cold
     one = [entry for entry in entries if entry.procedure == single.PROCEDURE][:1]
     commands = [way for way in single.commands() if forks or not way.forks]
-    _accustom(commands, one)
+    _accustom(one)
     taken, wanted = alternating([way for way in ways.ways() if forks or not way.forks], entries, plan.rounds)
     lone, _ = alternating(commands, one, plan.singles)
     say("memory of kernels, and the notebooks' own work")
@@ -136,9 +136,11 @@ def _measured(plan: Plan, entries: tuple[Entry, ...], cold: str) -> Measured:
     return Measured(entries, taken, lone, growth, forked, plain, own, cold)
 
 
-def _accustom(commands: Sequence[Way], entries: Sequence[Entry]) -> None:
-    """Run everything once: the first to read a file from the disk would pay for all that follow."""
-    for way in commands:
+def _accustom(entries: Sequence[Entry]) -> None:
+    """Run both once: the first to read a file from the disk would pay for all that follow."""
+    for way in single.commands():
+        if way.name not in (single.STOCK, single.PLAIN):
+            continue
         with tempfile.TemporaryDirectory(prefix="opsbench-") as folder:
             way.run(entries, Path(folder))
 

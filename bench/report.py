@@ -122,9 +122,11 @@ def _single(measured: Measured) -> Table:
         for name, rounds in measured.single.items()
     ]
     columns = ("command", "seconds", "range", "CPU s", "times as quick", "range ")
-    return Table(
-        f"One command ({single.PROCEDURE})", columns, tuple(rows), f"{_rounds(measured.single)} rounds."
+    note = (
+        f"The median of {_rounds(measured.single)}. The processor time of a command that starts the "
+        "zygote is not known, because that outlives it."
     )
+    return Table(f"One command ({single.PROCEDURE})", columns, tuple(rows), note)
 
 
 def _growth(measured: Measured) -> Table:
