@@ -34,7 +34,8 @@ def _commit(notebook: Path) -> str:
 
 def test_a_committed_notebook_has_its_commit_and_is_clean(notebook: Path) -> None:
     """Files beside it do not count."""
-    assert origin.checkout(notebook) == (_commit(notebook), False)
+    commit = _commit(notebook)
+    assert origin.checkout(notebook) == (commit, False)
 
 
 def test_a_notebook_that_was_edited_is_dirty(notebook: Path) -> None:
