@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -42,6 +43,7 @@ def _guarded(words: list[str]) -> int:
         hint = _hint(error)
         return _tell(words, "UsageError", error.format_message(), hint, EXIT_USAGE)
     except (KeyboardInterrupt, click.Abort):
+        _deaf()
         return _tell(words, "Interrupted", "interrupted", "", EXIT_INTERRUPTED)
     except BrokenPipeError:
         return _quiet()
@@ -54,8 +56,16 @@ def _guarded(words: list[str]) -> int:
         return _quiet()
     except BaseException as error:
         if _cancelled(error):
+            _deaf()
             return _tell(words, "Interrupted", "stopped from outside", "", EXIT_INTERRUPTED)
         raise
+
+
+def _deaf() -> None:
+    """We are about to end: who presses Ctrl-C again must not get a traceback, or another exit code."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _cancelled(error: BaseException) -> bool:

@@ -77,12 +77,19 @@ def run_many(
 def _together(requests: Sequence[Request], jobs: int, told: Told) -> None:
     for archive in {request.archive for request in requests}:
         store.check(archive)
-    ended = asyncio.run(Together(requests, _one, jobs, told).all())
-    if ended is None:
-        return
-    for archive in {request.archive for request in requests}:
-        recover.sweep(archive)  # of a run that was stopped where it could not seal, its spool is left
-    raise ended
+    ended = asyncio.run(_all(requests, jobs, told))
+    if ended:
+        raise ended
+
+
+async def _all(requests: Sequence[Request], jobs: int, told: Told) -> BaseException | None:
+    side_by_side = Together(requests, _one, jobs, told)
+    with side_by_side.signals():
+        ended = await side_by_side.all()
+        # Of a run that was stopped where it could not seal, the spool is left.
+        for archive in {request.archive for request in requests} if ended else ():
+            recover.sweep(archive)
+    return ended
 
 
 async def _one(request: Request) -> Outcome:

@@ -8,6 +8,7 @@ import resource
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from opslib.runner.request import Outcome, Request
 
@@ -16,6 +17,7 @@ from opslib.runner.request import Outcome, Request
 DATABASE_RUNS = 2
 # What a run has open here: sockets to its kernel, its output, its lock; and what this process has besides.
 _FILES, _OTHER_FILES = 20, 64
+_DATABASE = b"ops.pg."
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 Run = Callable[[Request], Awaitable[Outcome]]
@@ -56,7 +58,8 @@ class Together:
         self._run = run
         self._jobs = jobs
         self._told = told
-        self._fault: Exception | None = None
+        self._databases = _databases(requests)
+        self._fault: BaseException | None = None
         self._stopped: BaseException | None = None
 
     async def all(self) -> BaseException | None:
@@ -66,58 +69,18 @@ class Together:
             What stopped them before their end, once the kernels are gone and the records are kept; None
             when all came to their end. It is for the caller to raise, outside of the loop.
         """
-        with self._signals():
-            while self._waiting or self._running:
-                self._begin()
-                try:
-                    await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-                except asyncio.CancelledError as error:
-                    self._stop(error)
-                self._collect()
+        while self._waiting or self._running:
+            self._begin()
+            try:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError as error:
+                self._stop(error)
+            self._collect()
         return self._stopped or self._fault
 
-    def _begin(self) -> None:
-        """Start what there is room for."""
-        for request in list(self._waiting):
-            if len(self._running) >= self._jobs:
-                return
-            if not self._crowded(request):
-                self._waiting.remove(request)
-                self._running[asyncio.ensure_future(self._run(request))] = request
-
-    def _crowded(self, request: Request) -> bool:
-        """Whether as many runs as a small database bears are at this one."""
-        if not request.procedure.needs.database:
-            return False
-        there = [
-            r for r in self._running.values() if r.procedure.needs.database and _where(r) == _where(request)
-        ]
-        return len(there) >= DATABASE_RUNS
-
-    def _collect(self) -> None:
-        for task in [task for task in self._running if task.done()]:
-            request = self._running.pop(task)
-            if not (task.cancelled() and self._stopped):
-                self._tell(request, _result(task))
-
-    def _tell(self, request: Request, result: Outcome | BaseException) -> None:
-        """Pass a result on; a reader that has left must not take the other runs with it."""
-        try:
-            self._told(request, result)
-        except Exception as error:  # noqa: BLE001 - raised again when the runs have ended
-            self._fault = self._fault or error
-
-    def _stop(self, why: BaseException) -> None:
-        """Begin no more, and have those that run keep what they have; a second time changes nothing."""
-        if self._stopped is None:
-            self._stopped = why
-            self._waiting.clear()
-            for task in self._running:
-                task.cancel()
-
     @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C, SIGTERM and a lost terminal stop the runs, also where Python would break off anywhere."""
+    def signals(self) -> Iterator[None]:
+        """While the block lasts, Ctrl-C, SIGTERM and a lost terminal stop the runs, and break nothing off."""
         loop = asyncio.get_running_loop()
         held: list[signal.Signals] = []
         for name in _SIGNALS:
@@ -133,13 +96,64 @@ class Together:
             for number in held:
                 loop.remove_signal_handler(number)
 
+    def _begin(self) -> None:
+        """Start what there is room for."""
+        for request in list(self._waiting):
+            if len(self._running) >= self._jobs:
+                return
+            if not self._crowded(request):
+                self._waiting.remove(request)
+                self._running[asyncio.ensure_future(self._run(request))] = request
+
+    def _crowded(self, request: Request) -> bool:
+        """Whether as many runs as a small database bears are at this one."""
+        there = [self._databases.get(other.run_id) for other in self._running.values()]
+        mine = self._databases.get(request.run_id)
+        return mine is not None and there.count(mine) >= DATABASE_RUNS
+
+    def _collect(self) -> None:
+        for task in [task for task in self._running if task.done()]:
+            request = self._running.pop(task)
+            if not (task.cancelled() and self._stopped):
+                self._tell(request, _result(task))
+
+    def _tell(self, request: Request, result: Outcome | BaseException) -> None:
+        """Pass a result on; a reader that has left must not take the other runs with it."""
+        try:
+            self._told(request, result)
+        # What is caught is raised when the runs have ended; rich exits when nobody reads any more.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            self._fault = self._fault or error
+
+    def _stop(self, why: BaseException) -> None:
+        """Begin no more, and have those that run keep what they have; a second time changes nothing."""
+        if self._stopped is None:
+            self._stopped = why
+            self._waiting.clear()
+            for task in self._running:
+                task.cancel()
+
 
 def _meaning(number: signal.Signals) -> BaseException:
     return KeyboardInterrupt() if number == signal.SIGINT else asyncio.CancelledError()
 
 
-def _where(request: Request) -> tuple[str, str]:
-    return request.system, request.environment
+def _databases(requests: Sequence[Request]) -> dict[str, tuple[str, str]]:
+    """Return by run which database it asks; a run that asks none is not in it."""
+    asking = {path: _asks(path) for path in {request.procedure.path for request in requests}}
+    return {
+        request.run_id: (request.system, request.environment)
+        for request in requests
+        if request.procedure.needs.database or asking[request.procedure.path]
+    }
+
+
+def _asks(notebook: Path) -> bool:
+    """Whether a notebook asks the database also where it does not need one, for more evidence."""
+    try:
+        return _DATABASE in notebook.read_bytes()
+    except OSError:
+        return False  # what is wrong with it, its run will say
 
 
 def _result(task: asyncio.Future[Outcome]) -> Outcome | BaseException:
