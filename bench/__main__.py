@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -26,11 +27,13 @@ def main(rounds: int | None, quick: bool, out: Path | None) -> None:
 
     Ends with 1, and writes nothing, when a way shows anything else than stock papermill does.
     """
+    # As with Ctrl-C, nothing is left: no sandbox, no folder.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = measure.QUICK if quick else measure.Plan()
     if rounds:
         plan = replace(plan, rounds=rounds)
     command = " ".join(["python -m bench", *sys.argv[1:]])
-    facts = machine.facts(command, machine.load())
+    facts = machine.facts(command)
     try:
         measured = measure.everything(plan)
     except (Different, Failed) as error:

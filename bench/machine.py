@@ -17,24 +17,14 @@ _PACKAGES = ("papermill", "nbclient", "jupyter_client", "ipykernel", "jupyterlab
 _GIB = 1 << 30
 
 
-def load() -> float:
-    """Return how many processes wanted a core in the last minute, on average."""
-    return os.getloadavg()[0]
-
-
-def facts(command: str, before: float) -> dict[str, str]:
-    """Return what a reader needs to compare the figures with others.
-
-    Args:
-        command: how they were taken.
-        before: the load before the start, when nothing of ours ran yet.
-    """
+def facts(command: str) -> dict[str, str]:
+    """Return what a reader needs to compare the figures with others; asked for before anything runs."""
     memory = psutil.virtual_memory().total / _GIB
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "command": command,
         "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}",
-        "load": f"{before:.1f} before the start (a quiet machine has nearly 0)",
+        "load": f"{os.getloadavg()[0]:.1f} before the start (a quiet machine has nearly 0)",
         "opslib": f"{version('opslib')}, {_commit()}",
         "Python": platform.python_version(),
         "packages": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
