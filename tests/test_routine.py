@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +15,9 @@ import pandas as pd
 import pytest
 
 from opslib import frames
+from opslib.archive.index import Index
 from opslib.checks import checklist
-from opslib.runner import routine
+from opslib.runner import apart, routine
 from opslib.runner.lines import COLUMNS
 from opslib.verdict import Finding, Status, conclude
 from tests import shop
@@ -158,3 +164,118 @@ def test_the_cause_of_an_item_is_the_cause_of_the_list() -> None:
     cause = conclude(found).cause
     assert cause and (cause.id, cause.text) == ("fan", "the fan stands still")
     assert found[0].next == "too-warm"
+
+
+DIES = "import os; os._exit(7)\n"
+HANGS = "import os, pathlib, time\npathlib.Path({!r}).write_text(str(os.getpid()))\ntime.sleep(600)\n"
+COLLECT = "import sys\nfrom pathlib import Path\nfrom opslib.runner import routine\n" \
+    "routine.collect('shop', 'production', 'daily', 30, Path(sys.argv[1]))"  # fmt: skip
+
+
+def add(project: Project, name: str, first: str) -> None:
+    """Write a procedure that does something else before it looks."""
+    path = project.notebooks / "monitor" / f"{name}.ipynb"
+    shop.write_notebook(path)
+    source = json.loads(path.read_text(encoding="utf-8"))
+    source["cells"][4]["source"] = first + source["cells"][4]["source"]
+    path.write_text(json.dumps(source), encoding="utf-8")
+
+
+def test_a_procedure_that_breaks_is_its_items_verdict_and_the_routine_is_kept(project: Project) -> None:
+    """A dead kernel, a record that cannot be kept: the item after them is looked at, and the whole kept."""
+    runs, mark = project.archive / "runs", project.root / "was-full"
+    once = f"import pathlib, shutil\nruns, mark = pathlib.Path({str(runs)!r}), pathlib.Path({str(mark)!r})\n"
+    block = f"{once}if not mark.exists(): mark.touch(); shutil.rmtree(runs); runs.touch()\n"
+    heal = f"{once}if runs.is_file(): runs.unlink()\n"
+    add(project, "dead", DIES)
+    add(project, "full", block)
+    add(project, "healing", heal)
+    items(
+        project,
+        "      - {id: a, title: Does it live?, procedure: dead}\n"
+        "      - {id: b, title: Is there room?, procedure: full}\n"
+        "      - {id: c, title: Is it well again?, procedure: healing}\n",
+    )
+    done = routine.run_routine("shop", "production", "daily", archive=project.archive, jobs=1)
+    assert [(line.verdict, line.cause, line.state) for line in done.lines] == [
+        ("unknown", "kernel-died", "ran"),
+        ("unknown", "not-kept", "failed"),
+        ("ok", "", "ran"),
+    ]
+    assert done.status is Status.UNKNOWN
+    assert done.document and Path(done.document["record"], "run.json").is_file()
+
+
+def test_the_checklist_alone_runs_all_that_it_misses_with_the_parameters_of_each(project: Project) -> None:
+    """One process for all of them; what breaks in it is the verdict of one item."""
+    add(project, "dead", DIES)
+    items(
+        project,
+        "      - {id: a, title: Is it warm?, procedure: too-warm}\n"
+        "      - {id: b, title: Is it hot?, procedure: too-warm, parameters: {degrees: 45}}\n"
+        "      - {id: c, title: Does it live?, procedure: dead}\n",
+    )
+    found = routine.collect("shop", "production", "daily", 30, project.archive)
+    assert list(found["verdict"]) == ["ok", "critical", "unknown"]
+    assert list(found["cause"]) == ["", "", "kernel-died"]
+    assert list(routine.collect("shop", "production", "daily", 30, project.archive)["state"]) == ["fresh"] * 3
+
+
+def test_of_a_process_that_was_killed_the_records_count(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had ended is known; what had not is unknown."""
+    mark = project.root / "killer"
+    add(
+        project,
+        "killer",
+        "import os, pathlib, time\nfrom opslib.archive.index import Index\n"
+        f"while not Index(pathlib.Path({str(project.archive)!r})).find(): time.sleep(0.01)\n"
+        f"os.kill(int(pathlib.Path({str(mark)!r}).read_text()), 9)\n",
+    )
+    program = (
+        "import os, pathlib\nfrom opslib.runner import apart\n"
+        f"pathlib.Path({str(mark)!r}).write_text(str(os.getpid()))\napart.main()\n"
+    )
+    items(
+        project,
+        "      - {id: a, title: Is it warm?, procedure: too-warm}\n"
+        "      - {id: b, title: Who is there?, procedure: killer}\n",
+    )
+    monkeypatch.setattr(apart, "PROGRAM", ["-c", program])
+    found = routine.collect("shop", "production", "daily", 30, project.archive)
+    assert list(found["verdict"]) == ["ok", "unknown"]
+    assert list(found["cause"]) == ["", "interrupted"]
+
+
+def test_what_the_checklist_has_started_ends_with_it_and_keeps_its_records(project: Project) -> None:
+    """Its kernel is killed in the middle: no run goes on for nobody."""
+    mark = project.root / "hangs"
+    add(project, "hanging", HANGS.format(str(mark)))
+    items(project, "      - {id: a, title: Is it warm?, procedure: hanging}\n")
+    asking = subprocess.Popen([sys.executable, "-c", COLLECT, str(project.archive)], cwd=project.root)
+    wait(lambda: mark.exists() and mark.read_text())
+    asking.kill()
+    asking.wait()
+    wait(lambda: Index(project.archive).find())
+    assert [(run["procedure"], run["cause"]["id"]) for run in history(project)] == [
+        ("hanging", "interrupted")
+    ]
+    wait(lambda: not alive(mark))
+
+
+def wait(true: Callable[[], Any], seconds: float = 60) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.02)
+
+
+def alive(mark: Path) -> bool:
+    """Say whether the kernel that left its process id in a file still runs."""
+    try:
+        os.kill(int(mark.read_text()), 0)
+    except ProcessLookupError:
+        return False
+    return True

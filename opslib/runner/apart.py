@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # The cell that asks has a bound of its own, and must still be there to say what did not answer.
 RUN_TIMEOUT_S = 0.8 * CELL_TIMEOUT_S
 ALL_TIMEOUT_S = 900.0
+PROGRAM = ("-m", __name__)
 _STOPPING_S = 30.0
 
 
@@ -53,7 +54,7 @@ def run(jobs: Sequence[Job], target: Environment, archive: Path) -> Documents:
 def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Ask the process, and have it end with us: the pipe that it watches closes when we do."""
     watched, held = os.pipe()
-    words = [sys.executable, "-m", __name__, str(watched)]
+    words = [sys.executable, *PROGRAM, str(watched)]
     own = {key: value for key, value in os.environ.items() if key != "OPSLIB_RUN_ID"}
     # A session of its own: when the kernel's group is killed, it must live to keep its records.
     process = subprocess.Popen(

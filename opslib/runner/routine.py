@@ -193,14 +193,15 @@ def _kept(name: str, minutes: int, asked: _Asked) -> Mapping[str, Any] | None:
 
 def _fresh_or_run(jobs: Sequence[Job], target: Environment, oldest: datetime, archive: Path) -> Documents:
     """Return what is kept of jobs since a moment, and run the others."""
-    from opslib.runner import apart
+    from opslib.runner import apart, recover
 
     fresh = _since(oldest, jobs, target, archive)
     begun = ids.now()
     missing = [job for job in jobs if job.key not in fresh]
     ran = apart.run(missing, target, archive)
-    # Of a process that was cut off no answer came; the records of the runs that had ended are there.
     failed = [job for job in missing if "error" in ran[job.key]]
+    if failed:  # of a process that was cut off no answer came, but what its runs came to is there
+        recover.sweep(archive)
     ended = _since(begun, failed, target, archive)
     return {
         **{key: {**document, "state": "fresh"} for key, document in fresh.items()},
