@@ -240,9 +240,12 @@ def test_8_each_fork_has_chance_of_its_own() -> None:
 
 
 def test_9_no_thread_of_a_fork_watches_its_parent() -> None:
-    """It was read at import whom to watch; the zygote's end and the connection's do that."""
-    look = "import json, threading\nprint(json.dumps([type(t).__name__ for t in threading.enumerate()]))"
-    assert "ParentPollerUnix" not in run(look).value
+    """That is the zygote, not who is named in the environment; its end and the connection's do that."""
+    look = "import json, threading\nprint(json.dumps([[type(t).__name__ for t in threading.enumerate()],"
+    look += "get_ipython().kernel.parent.parent_handle]))"
+    threads, watched = run(look).value
+    assert "ParentPollerUnix" not in threads
+    assert watched == 1, "the parent is taken for the system's first process, which never ends"
 
 
 INTERRUPTED = """
@@ -279,6 +282,44 @@ def test_10_signals_processes_and_exits_are_those_of_a_plain_kernel() -> None:
     for how, forked, plain in zip(SAME, found[::2], found[1::2], strict=True):
         assert (forked.text, forked.ending, forked.stderr) == (plain.text, plain.ending, plain.stderr), how
     assert found[0].text == "interrupted\n"
+
+
+DEAF = """
+import signal, sys
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1): signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+from opslib.kernels import client
+print(client.warm()["pid"])
+"""
+
+
+USUAL = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tests.warmth import run
+for cell in sys.argv[1:]: print(run(cell, timeout=30).text, end="")
+"""
+SEEN = """
+import json, os, signal
+handled = [int(signal.getsignal(number)) for number in (signal.SIGHUP, signal.SIGUSR1)]
+print(json.dumps([os.getppid(), handled, sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))]))
+"""
+
+
+def test_10_signals_are_those_of_whoever_asks_wherever_the_zygote_was_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`nohup opslib run` in the background starts one that ignores interrupts; later runs must not."""
+    own, root = warmth.prepare(monkeypatch), Path(__file__).parents[1]
+    deaf = subprocess.run([sys.executable, "-c", DEAF], cwd=root, capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", USUAL, SEEN, INTERRUPTED]
+    told = subprocess.run(words, cwd=root, capture_output=True, text=True)
+    warmth.end(own)
+    shutil.rmtree(own)
+    seen, _, interrupted = told.stdout.partition("\n")
+    assert json.loads(seen) == [int(deaf.stdout), [0, 0], []], told.stderr
+    assert interrupted == "interrupted\n"
 
 
 def test_11_a_kernel_is_announced_after_its_sockets_are_bound(tmp_path: Path) -> None:

@@ -312,6 +312,22 @@ def test_a_zygote_that_is_killed_takes_its_kernels_along_and_plain_ones_follow(o
     assert run(PARENT).value not in (zygote, os.getpid())
 
 
+def test_kernels_end_with_the_zygote_also_where_nobody_looks_after_them(own: Path, tmp_path: Path) -> None:
+    """The runner is stopped, and so cannot do it; a kernel that nobody holds would live for ever."""
+    zygote, said = client.warm()["pid"], tmp_path / "pids"
+    words = [sys.executable, "-c", HOLDER, str(said)]
+    runner = subprocess.Popen(words, cwd=Path(__file__).parents[1])
+    assert within(30, lambda: said.exists() and len(said.read_text().split()) == 2)
+    runner.send_signal(signal.SIGSTOP)
+    os.kill(zygote, signal.SIGKILL)
+    kernel, child = (int(pid) for pid in said.read_text().split())
+    assert gone(kernel)
+    runner.send_signal(signal.SIGCONT)
+    assert gone(child), "what it started ends as soon as the runner looks"
+    runner.kill()
+    runner.wait()
+
+
 def run_killed(zygote: int) -> warmth.Done:
     """Run a cell during which the zygote is killed."""
     return asyncio.run(
@@ -628,8 +644,9 @@ def test_what_is_new_upgraded_or_gone_is_as_for_a_plain_kernel(
     newer.write_text(f"{source}\nOWN = 2\n")
     newer.replace(mine)
     assert now() == [2, 1.5, False]
-    mine.unlink()
     (own / "settings" / "matplotlibrc").write_text("lines.linewidth: 7\n")
+    assert now() == [2, 7.0, False]
+    mine.unlink()
     assert now() == [0, 7.0, False]
 
 
