@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cycler
 import pytest
@@ -530,6 +530,16 @@ def test_what_a_run_is_given_does_not_stay_in_the_zygote(
     assert "OPSLIB" not in environ and "JUPYTER" not in environ
 
 
+def test_nothing_that_a_run_says_is_written_where_the_zygote_lives(home: Path, zygote: int) -> None:
+    """Neither what it prints past its streams, nor how it dies; its log is for the zygote's own words."""
+    tell = "import ctypes, os\nsaid = os.environ['OF_A_RUN'].encode()\nos.write(1, said); os.write(2, said)"
+    dead = asyncio.run(running(tell, "ctypes.string_at(0)", env={**os.environ, "OF_A_RUN": CANARY}))
+    assert dead.ending.cause == "kernel-died" and CANARY in dead.stderr
+    assert client.socket_path().with_suffix(".log").is_file()
+    kept = [path for path in home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    assert kept == []
+
+
 def _memory(pid: int) -> bytes:
     """Return all that a process has written in its memory."""
     found = bytearray()
@@ -751,6 +761,23 @@ def test_status_and_stop_are_told_on_the_command_line(own: Path) -> None:
     assert told("stop")["pid"] == pid
     assert gone(pid)
     assert "nothing to stop" in said.invoke(cli, ["kernels", "stop"]).output
+
+
+@pytest.mark.parametrize("words, said", [("status", "forked on Linux only"), ("stop", "nothing to stop")])
+def test_where_nothing_can_be_forked_the_command_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    """As on macOS, which has no /proc either: that is no error."""
+
+    def nowhere() -> NoReturn:
+        raise FileNotFoundError("/proc/self/ns/cgroup")
+
+    monkeypatch.setattr("opslib.kernels.client.sys.platform", "darwin")
+    monkeypatch.setattr(client, "here", nowhere)
+    told = CliRunner().invoke(cli, ["kernels", words])
+    assert said in told.output and told.exit_code == 0
+    found = json.loads(CliRunner().invoke(cli, ["kernels", words, "--json"]).output)
+    assert found["running"] is False and "Linux" in found["usable"]
 
 
 def test_stop_waits_for_kernels_and_stop_now_does_not(own: Path) -> None:
