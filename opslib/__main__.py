@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
-
-import click
+from typing import TYPE_CHECKING, NoReturn
 
 from opslib.errors import EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE, DiskFull, OpsError
+
+if TYPE_CHECKING:
+    import click
 
 EXIT_BROKEN_PIPE = 141
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -24,14 +25,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (default: that of the process) and exit with its code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _guarded(words)
+        elsewhere = _elsewhere(words) if arguments is None else None
+        code = _guarded(words) if elsewhere is None else elsewhere
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = _tell(words, "Interrupted", "interrupted", "", EXIT_INTERRUPTED)
     except BrokenPipeError:
         code = _quiet()
     sys.exit(code)
 
 
+def _elsewhere(words: list[str]) -> int | None:
+    """Have a run done by a process that has imported what it needs; None where there is none."""
+    if words[:1] != ["run"]:
+        return None
+    from opslib.kernels import errand
+
+    return errand.done(words)
+
+
 def _guarded(words: list[str]) -> int:
+    import click
+
     from opslib.cli.app import cli
 
     try:

@@ -14,8 +14,6 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from opslib.kernels import environ, wire
 from opslib.kernels.place import Place, here, neighbour
 
@@ -206,6 +204,8 @@ def _trusted() -> None:
 @contextmanager
 def _turn(place: Place, until: float, unwanted: Callable[[], bool]) -> Iterator[None]:
     """Hold the lock under which zygotes are started, so that two do not race."""
+    from filelock import FileLock, Timeout
+
     lock = FileLock(place.starting)
     while True:
         with suppress(Timeout):

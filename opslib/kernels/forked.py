@@ -6,6 +6,8 @@ Whatever cannot be made so is refused before a socket is bound, and the client s
 from __future__ import annotations
 
 import ctypes
+import importlib
+import io
 import locale
 import logging
 import os
@@ -15,11 +17,12 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.machinery import all_suffixes
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 from opslib.kernels import preload, wire
 
@@ -27,6 +30,9 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _CONNECTION = 3
 _DESCRIPTORS = 1 << 20
+_MAIN = "opslib.__main__"
+_FOR_COMMANDS = {"jsonschema", "nbformat", "nbclient"}
+_BROKE = 3  # unknown: what would be 1 to Python is a verdict here
 _INLINE = "module://matplotlib_inline.backend_inline"
 # No thread that watches the parent: that is the zygote, and its end ends us at once.
 _NO_POLLER = "--IPKernelApp.parent_handle=1"
@@ -51,6 +57,8 @@ def become(connection: socket.socket, parent: int) -> None:
         return
     try:
         _stand(request, streams)
+        if request["errand"]:
+            _command(request, connection)
         app = _kernel(request)
     except (Refused, OSError, ValueError) as error:
         connection.sendall(wire.line({"refused": f"{type(error).__name__}: {error}"}))
@@ -169,8 +177,47 @@ def _processes(module: Any) -> None:
     module.current_process().authkey = os.urandom(32)
 
 
+def _command(request: wire.Message, connection: socket.socket) -> NoReturn:
+    """Do a command of opslib as its own process would, and end with its exit code."""
+    libc = ctypes.CDLL(None)
+    # A command goes on where the zygote is killed: it can do without.
+    libc.prctl(_PR_SET_PDEATHSIG, 0)
+    libc.prctl(_PR_SET_NAME, b"opslib")
+    sys.argv = [request["command"][0], *request["argv"]]
+    sys.orig_argv = [*request["command"]]
+    logging.getLogger().handlers.clear()
+    cast(io.TextIOWrapper, sys.stdout).reconfigure(line_buffering=os.isatty(1))
+    connection.sendall(wire.line({"ready": True}))
+    code = _ended(request["argv"])
+    with suppress(OSError):
+        # The zygote would tell it too, unless it was killed meanwhile.
+        connection.sendall(wire.line({"exit": code}))
+    os._exit(code)
+
+
+def _ended(words: list[str]) -> int:
+    code = _BROKE
+    try:
+        importlib.import_module(_MAIN).main(words)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else _BROKE
+    except BaseException:  # noqa: BLE001 - nothing is above us that could tell
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    return code
+
+
+def _forget() -> None:
+    """Let a notebook import anew what is here for commands, and lacks what they do not need."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in _FOR_COMMANDS]:
+        del sys.modules[name]
+
+
 def _kernel(request: wire.Message) -> Any:
     """Return ipykernel's application with its sockets bound."""
+    _forget()
     from ipykernel.kernelapp import IPKernelApp
 
     words = request["argv"]

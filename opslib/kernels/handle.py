@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import select
 import signal
@@ -60,6 +59,8 @@ class Forked:
 
     async def ended(self) -> int:
         """Wait for the end without blocking, and return the exit code."""
+        import asyncio  # 40 ms that who waits for a command has no use for
+
         loop = asyncio.get_running_loop()
         while self.poll() is None:
             # Each waiter watches a descriptor of its own: a loop has one reader for each.

@@ -31,6 +31,7 @@ class Launch:
         cwd: its working directory.
         env: its environment.
         streams: descriptors for its stdout and stderr.
+        errand: a command of opslib is wanted, whose words `argv` are, and no kernel.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class Launch:
         cwd: str,
         env: Mapping[str, str],
         streams: tuple[int, int],
+        errand: bool = False,
     ) -> None:
         self._request = {
+            "errand": errand,
             "command": list(command),
             "argv": list(argv),
             "cwd": cwd,
@@ -62,7 +65,7 @@ class Launch:
         for _ in range(_RENEWALS):
             connection = client.connected(time.monotonic() + client.START_S, lambda: self._abandoned)
             self._connection = connection
-            forked = self._forked(connection)
+            forked = self.forked(connection)
             if forked:
                 return forked
         raise Cold("what is loaded changes all the time")
@@ -74,8 +77,12 @@ class Launch:
             with suppress(OSError):
                 self._connection.socket.shutdown(socket.SHUT_RDWR)
 
-    def _forked(self, connection: Connection) -> Forked | None:
-        """Return a kernel; None when the zygote is out of date and has made way for another."""
+    def forked(self, connection: Connection) -> Forked | None:
+        """Return a kernel; None when the zygote is out of date and has made way for another.
+
+        Raises:
+            Cold: there is none, and no trace of one is left.
+        """
         pid = 0
         try:
             self._comparable(connection.greeting["fixed"])

@@ -25,6 +25,12 @@ _KERNEL = (
     "concurrent.futures.thread", "encodings.idna", "ctypes",
 )  # fmt: skip
 _LIBRARIES = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "httpx", "psycopg")
+# Of commands; first the one that leaves out of the notebook stack what it does not need.
+_COMMANDS = (
+    "opslib.runner.client", "opslib.runner.execute", "opslib.runner.page", "opslib.kernels.provisioner",
+    "opslib.cli.app", "opslib.cli.runs", "opslib.cli.verdicts", "opslib.sandbox.data", "filelock",
+    "rich.console", "rich.table", "rich.text",
+)  # fmt: skip
 _OURS = ("opslib.run", "opslib.sandbox.control")
 _PACKAGES = (
     "archive", "changes", "checks", "config", "dns", "gate", "http", "keys", "pg", "run", "show", "vendors",
@@ -50,7 +56,7 @@ def everything() -> None:
         Unfit: afterwards this process must not fork.
     """
     before, environment = _descriptors(), dict(os.environ)
-    for name in (*_KERNEL, *_LIBRARIES, *_OURS, *_own()):
+    for name in (*_KERNEL, *_COMMANDS, *_LIBRARIES, *_OURS, *_own()):
         _import(name)
     _warm()
     added.update({name: value for name, value in os.environ.items() if name not in environment})
