@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from opslib.runner import source
+from tests import small
 
 PROJECT = Path(__file__).parents[1]
 VALUES: tuple[dict[str, Any], ...] = (
@@ -52,11 +54,10 @@ def _without_new_ids(notebook: Any, known: set[str]) -> Any:
     return found
 
 
-def _said(code: str) -> list[str]:
+def _said(code: str, **environment: str) -> list[str]:
     """Run some code in a process of its own, and return the lines that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=False
-    )
+    words, own = [sys.executable, "-c", code], {**os.environ, **environment}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=PROJECT, check=False, env=own)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -137,3 +138,56 @@ def test_what_was_hidden_for_an_import_can_be_imported_after_it() -> None:
         "import isoduration, webcolors; print('there')"
     )
     assert _said(code) == ["hidden", "there"]
+
+
+HEAVY = (
+    "IPython", "aiohttp", "httpx", "ipykernel.kernelapp", "isoduration", "jupyter_server", "matplotlib",
+    "nbconvert", "numpy", "pandas", "papermill", "psycopg", "requests", "rfc3987_syntax",
+)  # fmt: skip
+RUN = ("nbclient", "nbformat", "pydantic", "pygments", "zmq")
+
+
+def loaded(words: list[str], *more: str, **environment: str) -> set[str]:
+    """Run a command in a process of its own, and return what of the heavy modules it has then."""
+    code = (
+        "import contextlib, io, sys; from opslib.__main__ import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    main({words!r})\n"
+        f"print(*[name for name in {(*HEAVY, *more)!r} if name in sys.modules])"
+    )
+    return set(_said(code, **environment)[-1].split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["list"], ["list", "too many clients"], ["run", "--help"], ["run", "nope", "-s", "a"]],
+)
+def test_a_command_that_runs_nothing_imports_nothing_for_it(words: list[str]) -> None:
+    """They answer at once, on any machine."""
+    assert not loaded(words, "nbclient", "nbformat", "zmq")
+
+
+def test_help_imports_no_more_than_its_words_need() -> None:
+    """Not even what reads the systems' files."""
+    assert not loaded(["--help"], *RUN, "asyncio", "rich", "yaml")
+
+
+def test_a_run_imports_what_drives_the_kernel_and_not_what_works_in_it(tmp_path: Path) -> None:
+    """pandas and matplotlib are the kernel's; papermill has its own command."""
+    small.procedure(tmp_path / "notebooks", "print(1)", small.verdict("ok"))
+    given = {
+        "OPSLIB_NOTEBOOKS": str(tmp_path / "notebooks"),
+        "OPSLIB_HOME": str(tmp_path / "home"),
+        "OPSLIB_ARCHIVE": str(tmp_path / "archive"),
+    }
+    assert loaded(["run", "small", "-s", "klutr", "-e", "production"], *RUN, **given) == set(RUN)
+    assert len(list((tmp_path / "archive").glob("runs/*/*/*/*/run.html"))) == 1
+
+
+def test_who_has_a_run_done_elsewhere_imports_next_to_nothing() -> None:
+    """What a fork has already, its caller would load in vain."""
+    code = (
+        "import sys; from opslib.kernels import errand; import opslib.__main__\n"
+        "print(*[name for name in ('asyncio', 'click', 'pydantic', 'rich', 'zmq') if name in sys.modules])"
+    )
+    assert _said(code) == [""]
