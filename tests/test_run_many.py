@@ -23,9 +23,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from opslib import masking
 from opslib.archive.index import Index
-from opslib.errors import ArchiveError
-from opslib.runner import recover, routine, together
+from opslib.errors import ArchiveError, ProcedureError
+from opslib.runner import lost, recover, routine, together
 from opslib.runner.execute import run_many
 from opslib.runner.request import Outcome, Request
 from opslib.runner.together import DATABASE_RUNS, Together
@@ -35,7 +36,11 @@ from tests import shop, small
 from tests.conftest import ROOT, Rehearsal
 from tests.shop import Project
 
-UNTIL = "import pathlib, time\nwhile not pathlib.Path({!r}).exists(): time.sleep(0.01)\n"
+UNTIL_ANOTHER_IS_KEPT = """
+import pathlib, time
+from opslib.archive.index import Index
+while not Index(pathlib.Path({!r})).find(): time.sleep(0.01)
+"""
 HANG = "import os, pathlib, time\npathlib.Path({!r}).write_text(str(os.getpid()))\ntime.sleep(600)\n"
 
 
@@ -90,9 +95,8 @@ def causes(archive: Path) -> list[str]:
 
 def test_results_come_in_the_order_asked_with_a_table_last_and_the_worst_verdict(project: Project) -> None:
     """The first ends last here, and is printed first all the same."""
-    mark = project.root / "second-has-begun"
-    add(project, "patient", UNTIL.format(str(mark)))
-    add(project, "hasty", f"import pathlib\npathlib.Path({str(mark)!r}).touch()\ndegrees = 45\n")
+    add(project, "patient", UNTIL_ANOTHER_IS_KEPT.format(str(project.archive)))
+    add(project, "hasty", "degrees = 45\n")
     done = project.opslib("run", "patient", "hasty", "too-warm", "--system", "shop", "--jobs", "2")
     lines = done.stdout.splitlines()
     assert done.returncode == 2, done.stderr
@@ -234,15 +238,23 @@ def _screen(written: str) -> list[str]:
 
 
 def test_one_that_hangs_holds_no_other(folder: Path) -> None:
-    """The others are kept and told while it hangs; its own time-out ends it."""
-    hanging = small.request(folder / "a", HANG.format(str(folder / "hangs")), run_timeout_s=5)
+    """It only goes on when the three others are kept, which go one after the other beside it."""
+    hangs = f"{UNTIL_ANOTHER_IS_KEPT.format(str(folder / 'd' / 'archive'))}\n{small.verdict('warning')}"
+    hanging = small.request(folder / "a", hangs)
     quick = [small.request(folder / name, small.verdict("ok")) for name in "bcd"]
     told: list[str] = []
     outcomes = run_many([hanging, *quick], jobs=2, on_done=lambda outcome: told.append(outcome.run_id))
-    assert told[-1] == hanging.run_id
-    assert outcomes[0].document["cause"]["id"] == "timed-out"
-    assert [str(outcome.status) for outcome in outcomes[1:]] == ["ok"] * 3
+    assert told == [*(request.run_id for request in quick), hanging.run_id]
+    assert [str(outcome.status) for outcome in outcomes] == ["warning", "ok", "ok", "ok"]
     assert all(outcome.record.is_dir() for outcome in outcomes)
+
+
+def test_one_that_hangs_is_ended_by_its_own_time_out_and_makes_room(folder: Path) -> None:
+    """No longer than it was given, also where only one goes at a time."""
+    hanging = small.request(folder / "a", HANG.format(str(folder / "hangs")), run_timeout_s=3)
+    outcomes = run_many([hanging, small.request(folder / "b", small.verdict("ok"))], jobs=1)
+    assert [str(outcome.status) for outcome in outcomes] == ["unknown", "ok"]
+    assert outcomes[0].document["cause"]["id"] == "timed-out"
 
 
 def test_what_breaks_one_run_is_its_own_verdict(folder: Path) -> None:
@@ -287,6 +299,14 @@ class _Faulty:
         raise RuntimeError("cannot be written: Tr0ub4dor-and-3")
 
     __repr__ = __str__
+
+
+def test_what_stands_for_a_run_without_record_holds_no_secret(folder: Path) -> None:
+    """It is printed and handed on like any other."""
+    masking.register("token", "s3cr3t-t0ken-value")
+    found = lost.outcome(small.request(folder), ProcedureError("no answer for s3cr3t-t0ken-value"))
+    assert "[redacted:token]" in found.document["cause"]["text"]
+    assert "s3cr3t" not in json.dumps(found.document)
 
 
 def test_an_error_of_who_is_told_is_raised_when_all_runs_have_ended(folder: Path) -> None:
@@ -435,7 +455,7 @@ def _count(over: threading.Event, most: Counter[str]) -> None:
 # ---- stopped as one
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name)
 @pytest.mark.parametrize("warmth", ["fork", "plain"])
 def test_a_signal_stops_all_kernels_and_keeps_all_records_however_often_it_comes(
     project: Project, how: signal.Signals, warmth: str
@@ -452,8 +472,10 @@ def test_a_signal_stops_all_kernels_and_keeps_all_records_however_often_it_comes
         words, cwd=project.root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     wait(lambda: all(mark.exists() and mark.read_text() for mark in marks[:2]))
-    for _ in range(3):
-        running.send_signal(how)
+    running.send_signal(how)
+    if how == signal.SIGINT:
+        wait(lambda: not all(alive(mark) for mark in marks[:2]))
+        running.send_signal(how)  # while the records are being kept
     _, err = running.communicate()
     assert running.returncode == 130 and "Traceback" not in err
     assert causes(project.archive) == ["interrupted", "interrupted"]
