@@ -105,7 +105,12 @@ def _tell(words: Sequence[str], kind: str, message: str, hint: str, code: int) -
         error = {"type": kind, "message": message, "hint": hint, "exit_code": code}
         print(json.dumps({"error": error}, ensure_ascii=False))
     fresh = "\r\x1b[2K" if sys.stderr.isatty() else ""  # over a progress line that was cut short
-    print(f"{fresh}opslib: {message}" + (f"\n  → {hint}" if hint else ""), file=sys.stderr)
+    try:
+        print(f"{fresh}opslib: {message}" + (f"\n  → {hint}" if hint else ""), file=sys.stderr)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        _quiet()  # the terminal is gone; the exit code still says what happened
     return code
 
 

@@ -455,6 +455,25 @@ def _count(over: threading.Event, most: Counter[str]) -> None:
 # ---- stopped as one
 
 
+def test_a_terminal_that_is_lost_ends_with_130_and_keeps_the_records(project: Project) -> None:
+    """A connection breaks: what remains is the exit code, and 1 would be the verdict warning."""
+    pty = pytest.importorskip("pty")
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        pytest.skip("whoever started the tests ignores a lost terminal")
+    marks = [project.root / name for name in ("first", "second")]
+    for mark in marks:
+        add(project, mark.name, HANG.format(str(mark)))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        words = [sys.executable, "-m", "opslib", "run", "first", "second", "-s", "shop", "-j", "2"]
+        os.execve(sys.executable, words, {**os.environ, "TERM": "xterm"})
+    while not all(mark.exists() and mark.read_text() for mark in marks):
+        assert os.read(terminal, 65536)  # the picture changes all the time
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert causes(project.archive) == ["interrupted", "interrupted"]
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name)
 @pytest.mark.parametrize("warmth", ["fork", "plain"])
 def test_a_signal_stops_all_kernels_and_keeps_all_records_however_often_it_comes(
