@@ -105,7 +105,8 @@ def _suite(measured: Measured) -> Table:
     note = (
         f"The suite: {', '.join(f'{n} x {id}' for id, n in which.items())}, each on another system. Every "
         "notebook had the outputs, MIME types and verdict that stock papermill's had. Of the processor time "
-        f"of a run, {measured.own_cpu:.2f} s are the notebook's own work."
+        f"of a run, {measured.own_cpu:.2f} s are the notebook's own work. One `opslib run` looks at one "
+        "system; opslib's other rows are a process that is started, and imports, within the time."
     )
     return Table(f"A suite of {runs} runbooks", columns, tuple(rows), note)
 
