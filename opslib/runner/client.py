@@ -72,6 +72,7 @@ class Client(NotebookClient):  # type: ignore[misc]
         self._budget = Budget(masker)
         self._said = b""
         self._listener: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         # The manager forgets it when the kernel does not come up.
         self._provisioner: Any = None
 
@@ -218,9 +219,15 @@ class Client(NotebookClient):  # type: ignore[misc]
         last = self._said.decode("utf-8", "replace").strip().splitlines()[-1:]
         return Ending("kernel-died", ": ".join([what, *last]), error="DeadKernelError", bereft=bereft)
 
+    async def _async_poll_kernel_alive(self) -> None:
+        self._watcher = asyncio.current_task()
+        await super()._async_poll_kernel_alive()
+
     async def _stop(self) -> None:
-        if self._listener:
-            self._listener.cancel()
+        # The watcher of a cell that was broken off is left, and would complain when the kernel is gone.
+        for task in (self._listener, self._watcher):
+            if task:
+                task.cancel()
         if self.km is None:
             return
         cleaning = asyncio.ensure_future(self._async_cleanup_kernel())
