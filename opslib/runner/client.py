@@ -38,6 +38,9 @@ Cell = Any
 _NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 _SHOWS = {"stream", "display_data", "execute_result", "error"}
 _SOCKET_PATH_MOST = 90
+# What a cell has shown may still be on its way when the kernel says that it is done. nbclient waits 4 s,
+# and on a busy machine a flood, with the verdict at its end, takes longer.
+_LATE_S = 60
 _LAST_WORDS = 4000
 _LAST_WORDS_SECONDS = 1
 _SENTENCE_MOST = 2000
@@ -64,6 +67,7 @@ class Client(NotebookClient):  # type: ignore[misc]
             kernel_manager_class=QuickManager,
             shutdown_kernel="immediate",
             record_timing=False,
+            iopub_timeout=_LATE_S,
             **options,
         )
         lighten()
