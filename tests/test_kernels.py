@@ -711,12 +711,12 @@ def test_stock_papermill_runs_on_the_spec(tmp_path: Path, zygote: int) -> None:
     assert str(zygote) in (tmp_path / "out.ipynb").read_text()
 
 
-def test_a_jupyter_server_starts_interrupts_restarts_and_ends_it(zygote: int) -> None:
+def test_a_jupyter_server_starts_interrupts_restarts_and_ends_it(zygote: int, tmp_path: Path) -> None:
     """What JupyterLab does with a kernel, through the manager that it uses."""
     from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 
     async def session() -> list[Any]:
-        managers = AsyncMultiKernelManager()
+        managers = AsyncMultiKernelManager(connection_dir=str(tmp_path))
         name = await managers.start_kernel(
             kernel_name=FORKED, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
