@@ -318,14 +318,15 @@ def test_kernels_end_with_the_zygote_also_where_nobody_looks_after_them(own: Pat
     words = [sys.executable, "-c", HOLDER, str(said)]
     runner = subprocess.Popen(words, cwd=Path(__file__).parents[1])
     assert within(30, lambda: said.exists() and len(said.read_text().split()) == 2)
+    kernel, child = (int(pid) for pid in said.read_text().split())
     runner.send_signal(signal.SIGSTOP)
     os.kill(zygote, signal.SIGKILL)
-    kernel, child = (int(pid) for pid in said.read_text().split())
-    assert gone(kernel)
+    ended = gone(kernel)
     runner.send_signal(signal.SIGCONT)
-    assert gone(child), "what it started ends as soon as the runner looks"
+    followed = gone(child)
     runner.kill()
     runner.wait()
+    assert ended and followed, "what it started ends as soon as the runner looks"
 
 
 def run_killed(zygote: int) -> warmth.Done:
