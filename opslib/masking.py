@@ -28,6 +28,7 @@ _WORDS = """
     sandbox secret secrets staging supabase testing unknown username
 """
 COMMON = frozenset(_WORDS.split())
+_REMEMBERED_MOST = 8_000_000  # characters
 _BASE64_EDGE = r"[A-Za-z0-9+/_-]{0,2}"
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 
@@ -50,6 +51,10 @@ class Masker:
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self.counts: Counter[str] = Counter()
         self._patterns: dict[str, tuple[str, str]] = {}
+        self._shortest = 0
+        # Texts without a known value: a notebook is masked after each cell, and most of it is as before.
+        self._clean: set[str] = set()
+        self._remembered = 0
         self._markers: set[str] = set()
         for name, value in (values or {}).items():
             self.add(name, value)
@@ -62,6 +67,8 @@ class Masker:
         self._markers.add(_marker(label))
         for literal, pattern in _forms(value):
             self._patterns.setdefault(literal, (label, pattern))
+        self._shortest = min(map(len, self._patterns))
+        self._clean.clear()
 
     def mask(self, text: str) -> str:
         """Return the text with every known value replaced; text that was masked before stays as it is."""
@@ -109,9 +116,12 @@ class Masker:
 
     def _found(self, text: str) -> list[_Span]:
         """Return where known values stand in a text, and count them."""
+        if len(text) < self._shortest or text in self._clean:
+            return []
         # Searching each literal is far quicker than one large alternation over text that has none.
         present = [literal for literal in self._patterns if literal in text]
         if not present:
+            self._remember(text)
             return []
         present.sort(key=len, reverse=True)
         alternatives = [f"({self._patterns[literal][1]})" for literal in present]
@@ -121,6 +131,13 @@ class Masker:
         found = [(*match.span(), labels[match.lastindex - 1]) for match in matches if match.lastindex]
         self.counts.update(label for _, _, label in found)
         return found
+
+    def _remember(self, text: str) -> None:
+        self._remembered += len(text)
+        if self._remembered > _REMEMBERED_MOST:
+            self._clean.clear()
+            self._remembered = len(text)
+        self._clean.add(text)
 
 
 def maskable(value: str) -> bool:

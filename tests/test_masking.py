@@ -136,3 +136,21 @@ def test_two_values_under_one_name_are_both_registered(monkeypatch: pytest.Monke
     assert masking.registered() == {"DATABASE_URL": "first-value", "DATABASE_URL 2": "second-value"}
     masker = Masker(masking.registered())
     assert masker.mask("first-value second-value") == "[redacted:DATABASE_URL] [redacted:DATABASE_URL 2]"
+
+
+def test_a_value_that_becomes_known_later_is_found_in_a_text_that_was_clean_before() -> None:
+    """A text is remembered as clean of the values that were known then, and of no others."""
+    masker = Masker({"one": "correct-horse"})
+    text = "the battery-staple is here"
+    assert masker.mask(text) == masker.mask(text) == text
+    masker.add("two", "battery-staple")
+    assert masker.mask(text) == "the [redacted:two] is here"
+
+
+def test_what_is_remembered_as_clean_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that prints for an hour must not be kept in memory a second time."""
+    monkeypatch.setattr(masking, "_REMEMBERED_MOST", 100)
+    masker = Masker({"one": "correct-horse"})
+    for number in range(50):
+        masker.mask(f"nothing to see here, {number}")
+    assert sum(map(len, masker._clean)) <= 100

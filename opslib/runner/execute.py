@@ -159,7 +159,7 @@ async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masker
     from opslib.runner.client import Client
 
     def save() -> None:
-        spool.write_notebook(record.encode(notebooks.masked(notebook, saving)))
+        spool.write_notebook(record.quickly(notebooks.masked(notebook, saving)))
 
     save()
     client = Client(notebook, save, cutting, timeout=request.cell_timeout_s, kernel_name=WARM)

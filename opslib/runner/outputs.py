@@ -13,6 +13,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import nh3
@@ -175,10 +176,14 @@ def _cell(cell: Json, number: int) -> str:
 def _code(cell: Json, source: str, number: int) -> str:
     if not source.strip():
         return ""
-    body = highlight(
-        shortened(source, CODE_LIMIT), PythonLexer(), HtmlFormatter(nowrap=True, classprefix="py-")
-    )
+    body = _coloured(shortened(source, CODE_LIMIT))
     return f'<details class="code"><summary>{_label(cell, number)}</summary><pre>{body}</pre></details>'
+
+
+@lru_cache(maxsize=256)
+def _coloured(source: str) -> str:
+    """Return code as HTML; in a suite, one notebook comes again and again."""
+    return str(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True, classprefix="py-")))
 
 
 def _label(cell: Json, number: int) -> str:
