@@ -8,7 +8,7 @@ and only the gate makes openings.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,19 @@ def from_dict(found: Mapping[str, Any]) -> Act:
     if "statement" in found:
         return Statement(found["statement"], dict(found["params"]))
     return Request(found["source"], found["method"], found["path"], dict(found["params"]), found["body"])
+
+
+def secret_labels(act: Act) -> tuple[str, ...]:
+    """Return the labels of the secret values that an act needs."""
+    return tuple(_labels(getattr(act, "body", None)))
+
+
+def _labels(part: Any) -> Iterator[str]:
+    if isinstance(part, Mapping) and set(part) == {SECRET}:
+        yield str(part[SECRET])
+    elif isinstance(part, Mapping | list | tuple):
+        for value in part.values() if isinstance(part, Mapping) else part:
+            yield from _labels(value)
 
 
 class Opening:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 from opslib import config, ids, keys
 from opslib.acts import Opening, Request
 from opslib.archive.changes import Changes
-from opslib.changes import Means
+from opslib.changes import Kind, Means
 from opslib.gate import making, signing
 from opslib.gate.apply import Applying
 from opslib.gate.ledger import Ledger
@@ -60,8 +60,17 @@ class Shelf:
         self.answer(name)
         return pd.DataFrame({"ok": [True]})
 
+    def breaks(self, error: Exception, **values: str) -> None:
+        """From now on end every write with an error, and with these values there."""
 
-class ShelfKind:
+        def broken(name: str) -> None:
+            self.values.update(values)
+            raise error
+
+        self.answer = broken
+
+
+class ShelfKind(Kind):
     """Looks at a shelf."""
 
     LOCK: ClassVar[str] = "file"
@@ -82,14 +91,6 @@ class ShelfKind:
     def watch(self, target: Target) -> str:
         """Return what the test worries about."""
         return self.worry(target)
-
-    def secrets(self, target: Target) -> Mapping[str, str]:
-        """Return nothing: the shelf has no secrets."""
-        return {}
-
-    def keepsakes(self, target: Target) -> Mapping[str, str]:
-        """Return nothing: all that undo needs is in its act."""
-        return {}
 
 
 class ChainedKind(ShelfKind):

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from opslib import keys
+from opslib.gate import authority
 from opslib.kernels import client
 from opslib.sandbox import control, data
+from tests import warmth
+from tests.changing import Office
 
 ROOT = Path(__file__).parents[1]
 # Enough rows for every procedure, few enough to be there in two seconds.
@@ -67,6 +70,34 @@ def sandbox(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
     monkeypatch.setenv("OPSLIB_HOME", str(rehearsal.home))
     if control.status()["broken"]:
         control.heal()
+
+
+@pytest.fixture(scope="module")
+def kernels_home() -> Iterator[Path]:
+    """A home for a zygote of the module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = warmth.prepare(patch)
+        yield made
+        warmth.end(made)
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def zygote(kernels_home: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The process of the module's zygote, which every test finds well."""
+    monkeypatch.setattr(client, "_distrusted", {})
+    monkeypatch.setattr("opslib.kernels.provisioner._said", set())
+    return int(client.warm()["pid"])
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """Two people, a policy, and an archive; Ada works."""
+    monkeypatch.delenv(authority.TRIGGER, raising=False)
+    made = Office(tmp_path, monkeypatch)
+    monkeypatch.setenv("OPSLIB_ARCHIVE", str(made.changes.archive))
+    made.open()
+    return made
 
 
 @pytest.fixture

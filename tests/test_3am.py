@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,24 +16,10 @@ from opslib.gate.plan import Observed, Target
 from tests.changing import Office, Shelf, ShelfKind, draft, target
 
 
-@pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """Two people, a policy, and an archive; Ada works."""
-    monkeypatch.delenv(authority.TRIGGER, raising=False)
-    made = Office(tmp_path, monkeypatch)
-    made.open()
-    yield made
-
-
 def test_an_act_that_takes_hold_after_its_answer_was_lost_is_ours(office: Office) -> None:
     """The server was still at it: the act is not sent again, and not taken for somebody else's."""
     shelf = Shelf(a="1")
-
-    def falls_silent(name: str) -> None:
-        shelf.values[name] = "1"
-        raise Unreachable("no answer within 10 s", kind="timeout")
-
-    shelf.answer = falls_silent
+    shelf.breaks(Unreachable("no answer within 10 s", kind="timeout"), a="1")
     plan = office.plan(draft(target("a", "1", "2")))
     first = office.applying(plan, shelf)[0]
     assert (first.state, "run apply again" in first.text) == ("unclear", True)
@@ -53,22 +38,14 @@ def test_an_act_that_shows_only_at_the_second_look_is_done(office: Office) -> No
             shelf.values["a"] = "2" if len(looks) > 2 else "1"
             return super().observe(target)
 
-    def falls_silent(name: str) -> None:
-        raise Unreachable("no answer within 10 s", kind="timeout")
-
-    shelf.answer = falls_silent
+    shelf.breaks(Unreachable("no answer within 10 s", kind="timeout"))
     assert office.applying(office.plan(draft(target("a", "1", "2"))), shelf, Slow)[0].state == "done"
 
 
 def test_what_was_never_sent_has_failed_at_once(office: Office) -> None:
     """There is nothing to wait for, and nothing stays open."""
     shelf = Shelf(a="1")
-
-    def nobody_there(name: str) -> None:
-        shelf.values[name] = "1"
-        raise Unreachable("refuses connections", kind="refused")
-
-    shelf.answer = nobody_there
+    shelf.breaks(Unreachable("refuses connections", kind="refused"), a="1")
     plan = office.plan(draft(target("a", "1", "2")))
     assert office.applying(plan, shelf)[0].state == "failed"
     assert not Ledger(office.changes, plan.digest).open_entries(plan.draft.targets)
@@ -217,3 +194,20 @@ def test_a_key_for_former_values_is_there_whole_or_not_at_all(
     office.become("ada")
     vault.keep("sha256:1", "sha256:2", "before", "kanarienvogel-2")
     assert vault.get("sha256:1", "sha256:2", "before") == "kanarienvogel-2"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_cannot_be_looked_at_is_unclear_only_if_it_was_begun(office: Office, begun: bool) -> None:
+    """Before the act nothing can have taken place; after an intent nobody knows. There it ends."""
+    shelf = Shelf(a="1", b="1")
+
+    class Blind(ShelfKind):
+        def observe(self, target: Target) -> Observed:
+            raise Unreachable("no answer")
+
+    plan = office.plan(draft(target("a", "1", "2"), target("b", "1", "2")))
+    if begun:
+        Ledger(office.changes, plan.digest, "run-1").intent(plan.draft.targets[0], DO)
+    results = office.applying(plan, shelf, Blind)
+    assert [str(result.state) for result in results] == ["unclear" if begun else "not begun", "not reached"]
+    assert shelf.writes == []

@@ -9,27 +9,14 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from opslib import keys
-from opslib.gate import authority
 from opslib.gate.plan import Plan, Risk
 from tests.changing import Office, draft, target
 
 WORDS = ("approve", "--reason", "checkout hangs")
-
-
-@pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """Two people, a policy, and an archive; Ada works."""
-    monkeypatch.delenv(authority.TRIGGER, raising=False)
-    monkeypatch.setenv("OPSLIB_ARCHIVE", str(tmp_path / "archive"))
-    made = Office(tmp_path, monkeypatch)
-    made.open()
-    yield made
 
 
 def opslib(office: Office, *words: str) -> subprocess.CompletedProcess[str]:

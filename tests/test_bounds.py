@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,15 +27,6 @@ DOPPLER = {"where": "doppler", "project": "p", "config": "c", "name": "KEY"}
 HOOK = Request(
     "railway", "POST", "", {}, {**railway_acts.rollback("x").body, "query": "mutation { projectDelete }"}
 )
-
-
-@pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """Two people, a policy, and an archive; Ada works."""
-    monkeypatch.delenv(authority.TRIGGER, raising=False)
-    made = Office(tmp_path, monkeypatch)
-    made.open()
-    yield made
 
 
 def plan(office: Office, kind: str, identity: dict[str, Any], act: Act, undo: Act | None = None) -> Plan:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from opslib.vendors import doppler_acts, vercel_acts, vercel_variable_acts
 from opslib.vendors.vercel_notes import back_to, mark_in, noted
 from opslib.vendors.vercel_variables import BUILT_WITH, VARIABLES
 from opslib.verdict import Cause, Finding, Status
+from tests.waiting import wait
 
 ROOT = Path(__file__).parents[1]
 CANARY = "sk-kanarienvogel-a1b2c3"
@@ -642,7 +643,7 @@ def _promote(desk: Desk) -> None:
     frame = desk.client(VERCEL).deployments(limit=100)
     other = frame[~frame["current"].astype(bool)].iloc[-1]
     desk.do(vercel_acts.promote(desk.project, str(other["id"])))
-    _until(lambda: desk.client(VERCEL).project().iloc[0]["last_request_state"] == "succeeded")
+    wait(lambda: desk.client(VERCEL).project().iloc[0]["last_request_state"] == "succeeded")
 
 
 def _live(desk: Desk) -> Finding:
@@ -655,11 +656,4 @@ def _deploy(desk: Desk) -> None:
     """Deploy again what serves, so that the next test finds a system that is well."""
     serving = desk.seen().deployment.iloc[0]
     desk.do(vercel_acts.redeploy(desk.project, str(serving["id"])))
-    _until(lambda: _live(desk).status is Status.OK)
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait(lambda: _live(desk).status is Status.OK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,15 +21,6 @@ from opslib.gate.ledger import DO, DONE, Ledger
 from opslib.gate.plan import Plan, Risk
 from opslib.runner import permission
 from tests.changing import Office, Shelf, ShelfKind, draft, target
-
-
-@pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """Two people, a policy, and an archive; Ada works."""
-    monkeypatch.delenv(authority.TRIGGER, raising=False)
-    made = Office(tmp_path, monkeypatch)
-    made.open()
-    yield made
 
 
 def refusal(office: Office, plan: Plan) -> str:

@@ -24,15 +24,6 @@ from opslib.gate.plan import Plan, Risk
 from tests.changing import ChainedKind, Office, Shelf, ShelfKind, draft, target
 
 
-@pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """Two people, a policy, and an archive; Ada works."""
-    monkeypatch.delenv(authority.TRIGGER, raising=False)
-    made = Office(tmp_path, monkeypatch)
-    made.open()
-    yield made
-
-
 def states(results: Any) -> dict[str, str]:
     """Return what became of each target."""
     return {result.target: str(result.state) for result in results}
@@ -380,12 +371,7 @@ def test_applied_twice_is_done_once_and_says_when(office: Office) -> None:
 def test_a_refusal_of_the_vendor_ends_the_rest(office: Office) -> None:
     """Something is not as we thought; going on would be guessing."""
     shelf = Shelf(a="1", b="1")
-
-    def refuses(name: str) -> None:
-        shelf.values[name] = "1"
-        raise OpsError("payment required")
-
-    shelf.answer = refuses
+    shelf.breaks(OpsError("payment required"), a="1")
     plan = office.plan(draft(target("a", "1", "2"), target("b", "1", "2")))
     assert states(office.applying(plan, shelf)) == {"a": "failed", "b": "not reached"}
 
@@ -401,12 +387,7 @@ def test_a_left_out_target_ends_a_chain(office: Office) -> None:
 def test_no_answer_is_settled_by_looking(office: Office, arrived: bool) -> None:
     """A time-out says nothing about whether the act took place."""
     shelf = Shelf(a="1")
-
-    def falls_silent(name: str) -> None:
-        shelf.values[name] = "2" if arrived else "1"
-        raise Unreachable("no answer within 10 s")
-
-    shelf.answer = falls_silent
+    shelf.breaks(Unreachable("no answer within 10 s"), a="2" if arrived else "1")
     result = office.applying(office.plan(draft(target("a", "1", "2"))), shelf)[0]
     assert result.state == ("done" if arrived else "unclear")
     assert arrived or "nothing changed" in result.text
@@ -439,12 +420,7 @@ def test_a_conflict_that_the_vendor_sees_leaves_the_target_out(office: Office) -
     from opslib.errors import Malformed
 
     shelf = Shelf(a="1")
-
-    def conflicts(name: str) -> None:
-        shelf.values[name] = "9"
-        raise Malformed("answered 409", kind="conflict")
-
-    shelf.answer = conflicts
+    shelf.breaks(Malformed("answered 409", kind="conflict"), a="9")
     assert states(office.applying(office.plan(draft(target("a", "1", "2"))), shelf)) == {"a": "left out"}
 
 

@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,25 +24,10 @@ from opslib.kernels import client, environ, fingerprint, launch, place
 from tests import warmth
 from tests.warmth import FORKED, PARENT, PLAIN, descriptors, run, running, side_by_side, within
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """A home for the zygote of this module."""
-    with pytest.MonkeyPatch.context() as patch:
-        made = warmth.prepare(patch)
-        yield made
-        warmth.end(made)
-    shutil.rmtree(made)
-
-
-@pytest.fixture(autouse=True)
-def zygote(home: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The process of the zygote, which every test finds well."""
-    monkeypatch.setattr(client, "_distrusted", {})
-    monkeypatch.setattr("opslib.kernels.provisioner._said", set())
-    return int(client.warm()["pid"])
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only"),
+    pytest.mark.usefixtures("zygote"),
+]
 
 
 def refused(spoil: str) -> str:

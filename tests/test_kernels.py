@@ -29,25 +29,11 @@ from opslib.runner.request import Request
 from tests import small, warmth
 from tests.warmth import FORKED, PARENT, PLAIN, descriptors, gone, run, running, side_by_side, within
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only"),
+    pytest.mark.usefixtures("zygote"),
+]
 CANARY = "kanarienvogel-3f61d0"
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """A home for the zygote of this module."""
-    with pytest.MonkeyPatch.context() as patch:
-        made = warmth.prepare(patch)
-        yield made
-        warmth.end(made)
-    shutil.rmtree(made)
-
-
-@pytest.fixture(autouse=True)
-def zygote(home: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The process of the zygote, which every test finds well."""
-    monkeypatch.setattr(client, "_distrusted", {})
-    return int(client.warm()["pid"])
 
 
 @pytest.fixture
@@ -403,7 +389,7 @@ def test_a_zygote_that_hangs_is_done_without(own: Path, monkeypatch: pytest.Monk
     assert client.status()["forks"] == 0
 
 
-def test_only_its_user_can_reach_it(home: Path) -> None:
+def test_only_its_user_can_reach_it() -> None:
     """Folder and socket are private, whatever the umask was."""
     path = client.socket_path()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -531,13 +517,15 @@ def test_what_a_run_is_given_does_not_stay_in_the_zygote(
     assert "OPSLIB" not in environ and "JUPYTER" not in environ
 
 
-def test_nothing_that_a_run_says_is_written_where_the_zygote_lives(home: Path, zygote: int) -> None:
+def test_nothing_that_a_run_says_is_written_where_the_zygote_lives(kernels_home: Path, zygote: int) -> None:
     """Neither what it prints past its streams, nor how it dies; its log is for the zygote's own words."""
     tell = "import ctypes, os\nsaid = os.environ['OF_A_RUN'].encode()\nos.write(1, said); os.write(2, said)"
     dead = asyncio.run(running(tell, "ctypes.string_at(0)", env={**os.environ, "OF_A_RUN": CANARY}))
     assert dead.ending.cause == "kernel-died" and CANARY in dead.stderr
     assert client.socket_path().with_suffix(".log").is_file()
-    kept = [path for path in home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    kept = [
+        path for path in kernels_home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()
+    ]
     assert kept == []
 
 

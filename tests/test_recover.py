@@ -8,11 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,6 +19,7 @@ from opslib.errors import ArchiveError
 from opslib.runner import recover, spool
 from opslib.runner.execute import run
 from tests import small
+from tests.waiting import alive, wait
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,15 +29,6 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home of its own for every test."""
     monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPSLIB_PARAMETERS", str(ROOT / "parameters"))
-
-
-def alive(mark: Path) -> bool:
-    """Say whether the kernel that left its process id in a file still runs."""
-    try:
-        os.kill(int(mark.read_text()), 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 HANG = """
@@ -88,14 +77,6 @@ def start(tmp_path: Path) -> subprocess.Popen[str]:
     runner = subprocess.Popen(words, cwd=ROOT, text=True, stderr=subprocess.PIPE)
     wait(lambda: mark.exists() and mark.read_text())
     return runner
-
-
-def wait(true: Callable[[], Any], seconds: float = 30) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
 
 
 def test_a_killed_runner_leaves_a_record_and_no_kernel(tmp_path: Path) -> None:

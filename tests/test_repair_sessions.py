@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta
@@ -27,10 +26,10 @@ from opslib.runner.execute import Request, run
 from opslib.sandbox import control
 from opslib.sandbox.sessions import Busy
 from opslib.verdict import Cause
+from tests.waiting import wait
 
 ROOT = Path(__file__).parents[1]
 SYSTEM, TABLE = "kulti", "webhook_logs"
-PATIENCE_S = 20.0
 PCT = Limit(warning=80, critical=90, unit="%")
 LIMITS = {
     "lock_wait_seconds": Limit(warning=0.1, unit="s"),
@@ -139,14 +138,6 @@ def alive(connection: psycopg.Connection[Any]) -> bool:
         return False
 
 
-def until(done: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not done():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def frame(*given: dict[str, Any]) -> pd.DataFrame:
     """Return candidates; what a row does not name is as of an idle session of an app."""
     columns = [column.name for column in sql.load("session_candidates").returns]
@@ -222,12 +213,12 @@ def test_a_statement_is_cancelled_and_its_session_lives_on(stage: Stage) -> None
     """The next statement of the same session is not the one that was shown."""
     connection = stage.open("report")
     with closing(Busy(connection, "select pg_sleep(60)")):
-        until(lambda: stage.rows()["report"]["state"] == "active")
+        wait(lambda: stage.rows()["report"]["state"] == "active")
         target = stage.draft(sessions.LONG).targets[0]
         assert target.act.text.startswith("cancel_session")
         assert stage.look(target).fits(target.before)
         assert bool(stage.act(target)["signalled"].iloc[0])
-        until(lambda: stage.look(target).fits(target.after))
+        wait(lambda: stage.look(target).fits(target.after))
     assert stage.act(target).empty
 
 
@@ -235,12 +226,12 @@ def test_a_cancel_never_hits_the_next_statement(stage: Stage) -> None:
     """The same session, busy again: not the statement that was shown."""
     connection = stage.open("report")
     with closing(Busy(connection, "select pg_sleep(60)")):
-        until(lambda: stage.rows()["report"]["state"] == "active")
+        wait(lambda: stage.rows()["report"]["state"] == "active")
         target = stage.draft(sessions.LONG).targets[0]
         connection.cancel_safe()
     again = stage.open("report-again")
     with closing(Busy(again, "select pg_sleep(60)")):
-        until(lambda: stage.rows()["report-again"]["state"] == "active")
+        wait(lambda: stage.rows()["report-again"]["state"] == "active")
         row = stage.rows()["report-again"]
         moved = {"pid": row["pid"], "backend_start": row["backend_start"]}
         act = Statement("cancel_session", {**target.act.params, **moved})
@@ -253,7 +244,7 @@ def test_a_session_that_ignores_a_cancel_is_ended_instead(stage: Stage) -> None:
     forgotten, deaf = stage.open("forgotten"), stage.open("deaf")
     forgotten.execute("begin")
     deaf.pgconn.send_query(b"select repeat('x', 1000) from generate_series(1, 1000000)")
-    until(lambda: (stage.rows()["deaf"]["waits_for"] or "").startswith("Client:"))
+    wait(lambda: (stage.rows()["deaf"]["waits_for"] or "").startswith("Client:"))
     for connection in (forgotten, deaf):
         target = stage.only(connection.info.backend_pid)
         assert target.act.text.startswith("terminate_session")
@@ -283,7 +274,7 @@ def test_what_must_live_is_never_chosen_and_survives_the_end_of_all(
     held.execute(f"delete from {TABLE} where false".encode())
     building = stage.busy("indexer", f"create index concurrently slow_idx on {TABLE} (event_type)")
     ordinary = [stage.open("api"), stage.open("worker")]
-    until(lambda: stage.rows()["indexer"]["state"] == "active" and stage.rows()["indexer"]["waiting"] > 0)
+    wait(lambda: stage.rows()["indexer"]["state"] == "active" and stage.rows()["indexer"]["waiting"] > 0)
     made = stage.draft(repair="kill-all")
     assert made.risk is Risk.BREAK_GLASS
     ended = {target.name.split(" (")[0] for target in made.targets}
@@ -296,7 +287,7 @@ def test_what_must_live_is_never_chosen_and_survives_the_end_of_all(
     still = {row["application"] for row in stage.rows().values()}
     assert still >= set(kept)
     assert all(alive(connection) for name, connection in kept.items() if name != "replica")
-    until(lambda: building not in {row["pid"] for row in stage.rows().values() if row["state"] == "active"})
+    wait(lambda: building not in {row["pid"] for row in stage.rows().values() if row["state"] == "active"})
     with psycopg.connect(dsn("admin"), autocommit=True) as admin:
         valid = admin.execute("select indisvalid from pg_index where indexrelid = 'slow_idx'::regclass")
         assert valid.fetchone() == (True,)
@@ -357,17 +348,17 @@ def test_cancelling_the_ddl_alone_frees_those_behind_it(stage: Stage) -> None:
     root.execute("begin")
     root.execute(f"select count(*) from {TABLE}".encode())
     stage.busy("migration", f"alter table {TABLE} alter column event_type set not null")
-    until(lambda: stage.rows()["migration"]["queues"])
+    wait(lambda: stage.rows()["migration"]["queues"])
     reader = stage.busy("reader", f"select count(*) from {TABLE}")
-    until(lambda: stage.rows()["reader"]["waiting"] > 0.1)
+    wait(lambda: stage.rows()["reader"]["waiting"] > 0.1)
     made = stage.draft(sessions.STORM)
     done = [(target.name.split(" (")[0], target.act.text.split("(")[0]) for target in made.targets]
     assert done == [("migration", "cancel_session"), ("root-of-all", "terminate_session")]
     assert "nothing is lost" in made.targets[0].effect
     stage.act(made.targets[0])
-    until(lambda: stage.rows()["reader"]["state"] == "idle")
+    wait(lambda: stage.rows()["reader"]["state"] == "idle")
     assert stage.rows()["reader"]["pid"] == reader and alive(root)
-    until(lambda: stage.look(made.targets[0]).fits(made.targets[0].after))
+    wait(lambda: stage.look(made.targets[0]).fits(made.targets[0].after))
 
 
 def test_a_root_that_works_is_cancelled_and_one_that_must_live_is_only_named() -> None:

@@ -441,7 +441,7 @@ def test_a_vendor_that_is_out_leaves_everything_open(hosts: Hosts) -> None:
         result = hosts.apply(plan)
     finally:
         del vendor.outages["test"]
-    assert result.state is State.UNCLEAR and "could not be looked at" in result.text
+    assert result.state is State.NOT_BEGUN and "could not be looked at" in result.text
     assert hosts.writes("vercel") == before
     assert hosts.apply(plan).state is State.DONE
 

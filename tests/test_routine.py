@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from opslib.verdict import Finding, Status, conclude
 from tests import shop
 from tests.conftest import ROOT
 from tests.shop import Project
+from tests.waiting import alive, wait
 
 
 @pytest.fixture
@@ -262,20 +260,3 @@ def test_what_the_checklist_has_started_ends_with_it_and_keeps_its_records(proje
         ("hanging", "interrupted")
     ]
     wait(lambda: not alive(mark))
-
-
-def wait(true: Callable[[], Any], seconds: float = 60) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
-
-
-def alive(mark: Path) -> bool:
-    """Say whether the kernel that left its process id in a file still runs."""
-    try:
-        os.kill(int(mark.read_text()), 0)
-    except ProcessLookupError:
-        return False
-    return True

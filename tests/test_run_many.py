@@ -12,10 +12,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from opslib.verdict import Status
 from tests import shop, small
 from tests.conftest import ROOT, Rehearsal
 from tests.shop import Project
+from tests.waiting import alive, wait
 
 UNTIL_ANOTHER_IS_KEPT = """
 import pathlib, time
@@ -66,23 +65,6 @@ def add(project: Project, name: str, first: str = "", **changes: Any) -> None:
     source = json.loads(path.read_text(encoding="utf-8"))
     source["cells"][4]["source"] = first + source["cells"][4]["source"]
     path.write_text(json.dumps(source), encoding="utf-8")
-
-
-def wait(true: Callable[[], Any], seconds: float = 60) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
-
-
-def alive(mark: Path) -> bool:
-    """Say whether the kernel that left its process id in a file still runs."""
-    try:
-        os.kill(int(mark.read_text()), 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def causes(archive: Path) -> list[str]:

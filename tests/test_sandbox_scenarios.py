@@ -238,7 +238,7 @@ def test_a_scenario_breaks_only_the_systems_that_it_can(monkeypatch: pytest.Monk
     """Said by name, with the systems that it can break."""
     acts: list[str] = []
     only = Scenario(
-        "only-klutr", "breaks klutr", lambda w, s: acts.append(s), lambda w, s: acts.remove(s), {}, ("klutr",)
+        "only-klutr", "breaks klutr", lambda w, s: acts.append(s), {}, ("klutr",), lambda w, s: acts.remove(s)
     )
     monkeypatch.setattr(stage, "catalogue", lambda: (only,))
     world: Any = SimpleNamespace(databases=SimpleNamespace(systems=("klutr", "kulti")))

@@ -94,7 +94,7 @@ def test_healing_restores_exactly_what_was_there(web: Web, world: World, name: s
     before = picture(web, "klutr")
     scenario.make(world, "klutr")
     assert picture(web, "klutr") != before
-    scenario.heal(world, "klutr")
+    scenario.restore(world, "klutr")
     assert picture(web, "klutr") == before
 
 
@@ -104,7 +104,7 @@ def test_healing_takes_back_what_a_person_did_about_it_too(web: Web, world: Worl
     before, project = picture(web, "klutr"), web.project("klutr")
     scenario.make(world, "klutr")
     project.switch("rollback", before["current"][0])
-    scenario.heal(world, "klutr")
+    scenario.restore(world, "klutr")
     assert picture(web, "klutr") == before
 
 
@@ -117,7 +117,7 @@ def test_scenarios_compose_and_heal_in_any_order(web: Web, world: World) -> None
         for scenario in both:
             scenario.make(world, "klutr")
         for scenario in healing:
-            scenario.heal(world, "klutr")
+            scenario.restore(world, "klutr")
         assert picture(web, "klutr") == before
 
 
@@ -126,9 +126,9 @@ def test_a_vendor_stays_out_until_the_last_one_lets_go(web: Web, world: World) -
     outage = next(scenario for scenario in catalogue() if scenario.id == "vendor-outage")
     for system in ("klutr", "your-app"):
         outage.make(world, system)
-    outage.heal(world, "klutr")
+    outage.restore(world, "klutr")
     assert not web.vendor("supabase").up
-    outage.heal(world, "your-app")
+    outage.restore(world, "your-app")
     assert web.vendor("supabase").up
 
 
@@ -191,7 +191,7 @@ def test_a_missing_variable_is_named_without_any_value(web: Web, world: World) -
     try:
         status, text = get(web.apps["klutr"], "/")
     finally:
-        scenario.heal(world, "klutr")
+        scenario.restore(world, "klutr")
     assert status == 500 and "NEON_DATABASE_URL is not set" in text
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +14,6 @@ import pytest
 
 from opslib.cli import confirming, output
 from opslib.errors import Refused
-from opslib.gate import authority
 from opslib.gate.plan import Plan, Risk
 from opslib.run import namespace
 from opslib.run.gate import Gate
@@ -24,16 +22,6 @@ from opslib.show import plainly
 from tests.changing import Office, draft, target
 
 EVIL = "cup\x1b[2J\x1b[1;1H\r\n  2. harmless\u202egnp\x9b\u200b"
-
-
-@pytest.fixture
-def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """Two people, a policy, and an archive; Ada works."""
-    monkeypatch.delenv(authority.TRIGGER, raising=False)
-    monkeypatch.setenv("OPSLIB_ARCHIVE", str(tmp_path / "archive"))
-    made = Office(tmp_path, monkeypatch)
-    made.open()
-    yield made
 
 
 def evil(office: Office, env: str = "staging") -> Plan:

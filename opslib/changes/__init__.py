@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.errors import UnknownName
 
@@ -39,8 +40,11 @@ class Means:
     settings: Mapping[str, Any]
 
 
-class Kind(Protocol):
+class Kind(ABC):
     """How one kind of change looks at its targets.
+
+    Args:
+        means: what it may look with.
 
     Attributes:
         LOCK: `database` (an advisory lock in the system's database) or `file`.
@@ -53,8 +57,9 @@ class Kind(Protocol):
     PATIENCE_S: ClassVar[float]
 
     def __init__(self, means: Means) -> None:
-        """Take the means; nothing is asked yet."""
+        self._means = means
 
+    @abstractmethod
     def observe(self, target: Target) -> Observed:
         """Look at one target now.
 
@@ -63,16 +68,22 @@ class Kind(Protocol):
         """
 
     def watch(self, target: Target) -> str:
-        """Look at what the change did to users; return why it must be taken back, or nothing."""
+        """Look at what the change did to users; return why it must be taken back, or nothing.
+
+        Without one, the procedure's own probe after the change tells.
+        """
+        return ""
 
     def secrets(self, target: Target) -> Mapping[str, str]:
         """Return label -> value for the secret parts of the target's act that can be had now.
 
         A way back asks for what `keepsakes` kept only as far as it is not among these.
         """
+        return {}
 
     def keepsakes(self, target: Target) -> Mapping[str, str]:
         """Return label -> value of what undo needs and only can be read before the act."""
+        return {}
 
 
 @cache

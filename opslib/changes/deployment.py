@@ -7,12 +7,12 @@ starts an old image as a new deployment, so what serves is recognised by its cod
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib import ids
 from opslib.acts import Request
+from opslib.changes import Kind, Means
 from opslib.checks.rollback_choice import Choice, code, label
 from opslib.checks.rollback_seen import RAILWAY, VERCEL, Row, Seen, rows
 from opslib.gate.plan import Draft, Observed, Plan, Risk, Target
@@ -21,7 +21,6 @@ from opslib.vendors import railway_acts, vercel_acts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.changes import Means
     from opslib.config import Environment
 
 READY, GONE = "READY", "gone"
@@ -83,15 +82,19 @@ def notice(env: Environment, seen: Seen, change: Plan | None, changed: bool) -> 
     )
 
 
-class Deployments:
-    """The kind of change: looks at what serves production."""
+class Deployments(Kind):
+    """The kind of change: looks at what serves production.
+
+    Nothing is taken back by itself: the procedure's own probe tells what became of it, and one that came
+    out badly is not exchanged for a worse one.
+    """
 
     LOCK: ClassVar[str] = "file"
     CHAINED: ClassVar[bool] = True
     PATIENCE_S: ClassVar[float] = 180.0
 
     def __init__(self, means: Means) -> None:
-        self._means = means
+        super().__init__(means)
         self._looked = float("-inf")
 
     def observe(self, target: Target) -> Observed:
@@ -104,18 +107,6 @@ class Deployments:
         self._pause()
         at_vercel = target.identity["vendor"] == VERCEL
         return self._at_vercel(target) if at_vercel else self._at_railway(target)
-
-    def watch(self, target: Target) -> str:
-        """The procedure's own probe tells what became of it; a bad one is not taken back to a worse one."""
-        return ""
-
-    def secrets(self, target: Target) -> Mapping[str, str]:
-        """No act on a deployment holds a secret."""
-        return {}
-
-    def keepsakes(self, target: Target) -> Mapping[str, str]:
-        """The plan holds all that the way back needs."""
-        return {}
 
     @cached_property
     def _vercel(self) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib import site
 from opslib.acts import Act, Statement
-from opslib.changes import flag_choice
+from opslib.changes import Kind, flag_choice
 from opslib.changes.flag_choice import State, Wanted
 from opslib.checks import flags as checks
 from opslib.gate.plan import Draft, Observed, Risk, Target
@@ -25,7 +25,6 @@ from opslib.vendors import posthog_acts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.changes import Means
     from opslib.config import Environment
 
 TABLE = "public.feature_flags"
@@ -88,14 +87,11 @@ def draft(
     )
 
 
-class Watched:
+class Watched(Kind):
     """What flags of every store have in common: how a wider roll-out is watched."""
 
     CHAINED: ClassVar[bool] = True
     PATIENCE_S: ClassVar[float] = 10.0
-
-    def __init__(self, means: Means) -> None:
-        self._means = means
 
     def watch(self, target: Target) -> str:
         """Ask the site for as long as the plan says; return why the step must be taken back.
@@ -113,14 +109,6 @@ class Watched:
             if reason or left <= 0:
                 return reason
             time.sleep(min(_LOOK_AGAIN_S, left))
-
-    def secrets(self, target: Target) -> Mapping[str, str]:
-        """No flag holds a secret."""
-        return {}
-
-    def keepsakes(self, target: Target) -> Mapping[str, str]:
-        """What undo needs is in the plan."""
-        return {}
 
     def _look(self) -> str:
         settings = self._means.settings

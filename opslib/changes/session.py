@@ -7,12 +7,12 @@ Nothing of this can be undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib import frames
 from opslib.acts import Statement
-from opslib.changes import session_choice
+from opslib.changes import Kind, session_choice
 from opslib.changes.session_choice import Limits, Pick, Picks, Row, has_transaction, is_open
 from opslib.checks.sessions import span
 from opslib.gate.plan import Draft, Observed, Risk, Target
@@ -21,7 +21,6 @@ from opslib.verdict import Cause
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.changes import Means
 
 AUTO, NONE, KILL_ALL = "auto", "none", "kill-all"
 SHOWN = (
@@ -84,15 +83,12 @@ def draft(
     return _drafted(picks, Risk.BREAK_GLASS if repair == KILL_ALL else Risk.MEDIUM)
 
 
-class Sessions:
+class Sessions(Kind):
     """The kind of change: looks at one session again."""
 
     LOCK: ClassVar[str] = "database"
     CHAINED: ClassVar[bool] = False
     PATIENCE_S: ClassVar[float] = 10.0
-
-    def __init__(self, means: Means) -> None:
-        self._means = means
 
     def observe(self, target: Target) -> Observed:
         """Look at the session, and whether it still does what it did.
@@ -109,18 +105,6 @@ class Sessions:
             text = f"gone; pid {pid} is another session now" if rows else "gone"
             return Observed({"present": False, "running": False}, text=text)
         return Observed(_values(row, target.before.get("query_start")), text=_text(row))
-
-    def watch(self, target: Target) -> str:
-        """Nothing can be taken back, so there is nothing to watch for."""
-        return ""
-
-    def secrets(self, target: Target) -> Mapping[str, str]:
-        """No act on a session holds a secret."""
-        return {}
-
-    def keepsakes(self, target: Target) -> Mapping[str, str]:
-        """Nothing can be brought back, so nothing is kept."""
-        return {}
 
 
 KIND = Sessions

@@ -7,25 +7,21 @@ note in its comment, and by its value where Vercel gives that out.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
 from opslib import site
-from opslib.acts import SECRET, Request
-from opslib.changes import variable_plan
+from opslib.acts import secret_labels
+from opslib.changes import Kind, Means, variable_plan
 from opslib.changes.variable_wish import DOPPLER, Wish, same, wish
 from opslib.config import Secret
 from opslib.errors import Forbidden, Refused, SecretError, SourceError
 from opslib.gate.plan import Observed, Target
 from opslib.vendors.vercel_notes import back_to, mark_in
 from opslib.vendors.vercel_variable_acts import BEFORE, ID, VALUE
-
-if TYPE_CHECKING:
-    from opslib.changes import Means
 
 __all__ = ["KIND", "Seen", "Variables", "Wish", "draft", "wish"]
 
@@ -35,7 +31,7 @@ _BROKEN = ("ERROR", "CANCELED", "BLOCKED")
 _SWAP_S = 60.0  # so long may production take to change over to what is built
 
 
-class Variables:
+class Variables(Kind):
     """The kind of change: looks at a variable, or at the deployment that is built with it."""
 
     LOCK: ClassVar[str] = "file"
@@ -43,7 +39,7 @@ class Variables:
     PATIENCE_S: ClassVar[float] = 900.0
 
     def __init__(self, means: Means) -> None:
-        self._means = means
+        super().__init__(means)
         self._ready_since: float | None = None
 
     def observe(self, target: Target) -> Observed:
@@ -78,11 +74,11 @@ class Variables:
             Refused: the value is not the one that was planned, or cannot be had.
         """
         found: dict[str, str] = {}
-        if _asks(target.act, VALUE):
+        if VALUE in secret_labels(target.act):
             found[VALUE] = self._planned_value()
-        if _asks(target.act, ID):
+        if ID in secret_labels(target.act):
             found[ID] = str(self._row(target)["id"])
-        if _asks(target.act, BEFORE) and target.identity["where"] == DOPPLER:
+        if BEFORE in secret_labels(target.act) and target.identity["where"] == DOPPLER:
             found[BEFORE] = self._means.vendor(DOPPLER).secret_value(target.identity["name"]) or ""
         return found
 
@@ -92,7 +88,11 @@ class Variables:
         Raises:
             SourceError: Vercel does not give it out, so there would be no way back.
         """
-        if target.undo is None or not _asks(target.undo, BEFORE) or target.identity["where"] == DOPPLER:
+        if (
+            target.undo is None
+            or BEFORE not in secret_labels(target.undo)
+            or target.identity["where"] == DOPPLER
+        ):
             return {}
         value = self._means.vendor("vercel").variable_value(str(self._row(target)["id"]))
         if value is None:
@@ -202,7 +202,3 @@ class Variables:
 
 
 KIND = Variables
-
-
-def _asks(act: Any, label: str) -> bool:
-    return isinstance(act, Request) and json.dumps({SECRET: label}) in json.dumps(act.body)

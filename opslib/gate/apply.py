@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from opslib import ids
-from opslib.acts import SECRET, Opening, Statement
+from opslib.acts import Opening, Statement, secret_labels
 from opslib.changes import Kind, Means
 from opslib.errors import ArchiveError, OpsError, RateLimited, SourceError, Unreachable
 from opslib.gate import faults, vault
@@ -90,7 +89,7 @@ class Applying:
             done = result.state in (State.DONE, State.ALREADY_DONE)
             if done and self._unwatched(number, target, result) and (reason := self._watched(target)):
                 self._ledger.take_back(reason)
-            elif not done and (self._kind.CHAINED or result.state in (State.FAILED, State.UNCLEAR)):
+            elif not done and (self._kind.CHAINED or result.state is not State.LEFT_OUT):
                 return
 
     def _watched(self, target: Target) -> str:
@@ -140,8 +139,11 @@ class Applying:
         except Unclear as error:  # its intent stays open: the next application settles it
             return Result(target.name, State.UNCLEAR, text=str(error), act=way.act.text)
         except SourceError as error:
+            # Of what was never begun it is clear enough that it did not take place.
+            begun = entry.done or self._ledger.entry(target, act).open
+            state = State.UNCLEAR if begun else State.NOT_BEGUN
             text = f"it could not be looked at: {error.message}"
-            return Result(target.name, State.UNCLEAR, text=text, act=way.act.text)
+            return Result(target.name, state, text=text, act=way.act.text)
         except ArchiveError:
             raise
         except OpsError as error:  # a value that the act needs is missing, or another one
@@ -207,7 +209,7 @@ class Applying:
 
     def _secrets(self, target: Target, way: Target, act: str) -> Mapping[str, str]:
         """Return the secret parts of an act: those that can be looked up now, and for a way back the kept."""
-        labels = _labels(way.act)
+        labels = secret_labels(way.act)
         if not labels:
             return {}
         found = dict(self._kind.secrets(way))
@@ -260,22 +262,6 @@ class Applying:
         self._ledger.outcome(target, act, status, text)
         state = State.DONE if status == DONE else State.FAILED
         return Result(target.name, state, ids.stamp(ids.now()), text, way.act.text)
-
-
-def _labels(act: Any) -> tuple[str, ...]:
-    """Return the labels of the secret parts of an act."""
-
-    def walk(part: Any) -> Iterator[str]:
-        if isinstance(part, Mapping):
-            if set(part) == {SECRET}:
-                yield str(part[SECRET])
-            for value in part.values():
-                yield from walk(value)
-        elif isinstance(part, list | tuple):
-            for value in part:
-                yield from walk(value)
-
-    return tuple(walk(getattr(act, "body", None)))
 
 
 def _conflict(error: OpsError) -> bool:

@@ -47,15 +47,22 @@ class Scenario:
     Args:
         id: the cause id that procedures must name.
         text: what is broken, in a sentence.
-        systems: systems that it can break; empty means all.
         make: breaks the real part of one system.
-        heal: restores it exactly.
         expects: procedure id -> (verdict, cause id or "") while the scenario is on.
+        systems: systems that it can break; empty means all.
+        heal: restores it exactly; None where releasing what `make` holds does.
     """
 
     id: str
     text: str
     make: Act
-    heal: Act
     expects: Mapping[str, tuple[Status, str]]
     systems: tuple[str, ...] = ()
+    heal: Act | None = None
+
+    def restore(self, world: World, system: str) -> None:
+        """Restore what `make` broke."""
+        if self.heal:
+            self.heal(world, system)
+        else:
+            world.release(self.id, system)

@@ -137,7 +137,7 @@ class Stage:
             chosen.make(self.world, system)
         except Exception as error:  # noqa: BLE001  whatever went wrong, half a scenario must not stay
             try:
-                chosen.heal(self.world, system)
+                chosen.restore(self.world, system)
             except Exception as second:  # noqa: BLE001  reported together with the first
                 error.add_note(f"and undoing it failed: {second}")
             self.world.release(chosen.id, system)
@@ -146,7 +146,7 @@ class Stage:
 
     def _undo(self, each: Broken, healed: list[Broken], failures: list[Exception]) -> None:
         try:
-            scenario(each[0]).heal(self.world, each[1])
+            scenario(each[0]).restore(self.world, each[1])
         except Exception as error:  # noqa: BLE001  collected and raised once the rest is healed
             failures.append(error)
             return

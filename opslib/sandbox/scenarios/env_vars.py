@@ -55,7 +55,6 @@ SCENARIOS = (
         "env-drift",
         "a secret was set at Doppler and not at Vercel",
         _forget_one_of_two,
-        lambda world, system: world.release("env-drift", system),
         {"env-vars": (Status.WARNING, "env-drift")},
         ("klutr",),
     ),
@@ -63,14 +62,12 @@ SCENARIOS = (
         "env-public-leak",
         "a secret has a name that begins with NEXT_PUBLIC_, so every visitor's browser has its value",
         _publish_a_secret,
-        lambda world, system: world.release("env-public-leak", system),
         {"env-vars": (Status.CRITICAL, "env-public-leak")},
     ),
     Scenario(
         "env-not-live",
         "a variable was changed after the serving deployment was built, so nobody has the new value yet",
         _change_and_walk_away,
-        lambda world, system: world.release("env-not-live", system),
         {"env-vars": (Status.WARNING, "env-not-live")},
     ),
 )

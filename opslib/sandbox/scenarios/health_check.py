@@ -52,7 +52,7 @@ def _scenario(
     expects = {"health-check": (Status.CRITICAL, id)}
     if site_down:
         expects["site-down"] = (Status.CRITICAL, id)
-    return Scenario(id, text, make, lambda world, system: world.release(id, system), expects, systems)
+    return Scenario(id, text, make, expects, systems)
 
 
 SCENARIOS = (

@@ -48,7 +48,6 @@ SCENARIOS = (
         "rollback-target-gone",
         "a new deployment fails, and no earlier one is kept that production could go back to",
         _lose_the_past,
-        lambda world, system: world.release("rollback-target-gone", system),
         {
             "rollback": (Status.CRITICAL, "rollback-target-gone"),
             "site-down": (Status.CRITICAL, ""),
@@ -59,14 +58,12 @@ SCENARIOS = (
         "already-rolled-back",
         "a bad deployment was rolled back an hour ago: the site is well, and nothing new goes live",
         _roll_back,
-        lambda world, system: world.release("already-rolled-back", system),
         {"rollback": (Status.WARNING, "already-rolled-back"), "site-down": (Status.OK, "")},
     ),
     Scenario(
         "bad-backend-deploy",
         "a new deployment of the backend at Railway fails at each request; pages still come",
         _deploy_bad_backend,
-        lambda world, system: world.release("bad-backend-deploy", system),
         {
             "rollback": (Status.CRITICAL, "bad-backend-deploy"),
             "health-check": (Status.CRITICAL, "app-500"),

@@ -41,7 +41,6 @@ SCENARIOS = (
         "bad-deploy",
         "a new deployment answers 500 on every page; the one before it still works",
         _deploy_bad_code,
-        lambda world, system: world.release("bad-deploy", system),
         {
             "site-down": (Status.CRITICAL, "bad-deploy"),
             "health-check": (Status.CRITICAL, "app-500"),
@@ -52,14 +51,12 @@ SCENARIOS = (
         "dns-broken",
         "the name server does not know the site's name any more",
         _break_name,
-        lambda world, system: world.release("dns-broken", system),
         {"site-down": (Status.CRITICAL, "dns-broken"), "health-check": (Status.UNKNOWN, "dns-broken")},
     ),
     Scenario(
         "env-var-missing",
         "a variable that the app needs was removed, and the app deployed again",
         _remove_variable,
-        lambda world, system: world.release("env-var-missing", system),
         {
             "site-down": (Status.CRITICAL, "env-var-missing"),
             "health-check": (Status.CRITICAL, "app-500"),

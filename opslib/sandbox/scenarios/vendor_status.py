@@ -46,7 +46,6 @@ SCENARIOS = (
         "vendor-outage",
         "a vendor that the app needs answers 503, and its status page says so",
         _break,
-        lambda world, system: world.release("vendor-outage", system),
         {
             "vendor-status": (Status.CRITICAL, "vendor-outage"),
             "site-down": (Status.CRITICAL, "vendor-outage"),
@@ -56,21 +55,18 @@ SCENARIOS = (
         "vendor-maintenance",
         "a vendor's status page tells of maintenance under way",
         _maintain,
-        lambda world, system: world.release("vendor-maintenance", system),
         {"vendor-status": (Status.WARNING, "vendor-maintenance")},
     ),
     Scenario(
         "vendor-status-unreachable",
         "a vendor's status page is not there",
         _remove_page,
-        lambda world, system: world.release("vendor-status-unreachable", system),
         {"vendor-status": (Status.UNKNOWN, "vendor-status-unreachable")},
     ),
     Scenario(
         "vendor-status-html",
         "a vendor's status page answers HTML that says all is well, where JSON was promised",
         _serve_html,
-        lambda world, system: world.release("vendor-status-html", system),
         {"vendor-status": (Status.UNKNOWN, "vendor-status-unreachable")},
     ),
 )
