@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -400,3 +401,27 @@ def test_the_runner_never_imports_a_jupyter_server(tmp_path: Path) -> None:
     """Half a second and a web server are not needed to run a notebook."""
     done = subprocess.run([sys.executable, "-c", HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+SPOILT: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no source": lambda cell: cell.pop("source"),
+    "a number as source": lambda cell: cell.update(source=5),
+    "no outputs": lambda cell: cell.pop("outputs"),
+    "outputs of nothing": lambda cell: cell.update(outputs=None),
+    "no count": lambda cell: cell.pop("execution_count"),
+    "no metadata": lambda cell: cell.pop("metadata"),
+    "a type that nobody knows": lambda cell: cell.update(cell_type="cod"),
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_notebook_with_a_spoilt_cell_is_never_run_past_it(tmp_path: Path, how: str) -> None:
+    """A cell that is passed over has looked at nothing, whatever the others find."""
+    asked = small.request(tmp_path, "1 + 1", small.verdict("ok"))
+    path = asked.procedure.path
+    notebook = json.loads(path.read_text())
+    SPOILT[how](notebook["cells"][2])
+    path.write_text(json.dumps(notebook))
+    document = run(asked).document
+    assert (document["verdict"], document["cause"]["id"]) == ("unknown", "procedure-broke")
+    assert "cannot be read" in document["cause"]["text"] and path.name in document["cause"]["text"]

@@ -26,8 +26,12 @@ def read(path: Path) -> Notebook:
     try:
         text = path.read_text(encoding="utf-8")
         found = nbformat.reader.reads(text)
-        return found if _whole(found) else nbformat.v4.upgrade(nbformat.reads(text, as_version=4))
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+        if not _whole(found):
+            found = nbformat.v4.upgrade(nbformat.reads(text, as_version=4))
+            # Reading only logs what is wrong; a cell of a type that nobody knows would be passed over.
+            nbformat.validate(found)
+        return found
+    except (OSError, ValueError, TypeError, AttributeError, nbformat.ValidationError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ProcedureError(f"{path}: the notebook cannot be read: {why}", hint=_MEND) from error
 
@@ -36,7 +40,17 @@ def _whole(notebook: Notebook) -> bool:
     """Say whether there is nothing to mend: to check a whole notebook takes longer than to run a cell."""
     names = [cell.get("id") for cell in notebook.cells]
     known = (notebook.nbformat, notebook.nbformat_minor) == _FORMAT
-    return known and None not in names and len(set(names)) == len(names)
+    sound = all(_sound(cell) for cell in notebook.cells)
+    return known and sound and None not in names and len(set(names)) == len(names)
+
+
+def _sound(cell: Any) -> bool:
+    """Say whether a cell has what runs rely on; of any other nbformat is to say what is wrong."""
+    if not (isinstance(cell.get("source"), str) and isinstance(cell.get("metadata"), dict)):
+        return False
+    if cell.get("cell_type") == "code":
+        return isinstance(cell.get("outputs"), list) and "execution_count" in cell
+    return cell.get("cell_type") in ("markdown", "raw")
 
 
 def inject(notebook: Notebook, given: Mapping[str, Any]) -> None:
