@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,12 @@ BUSY_TABLES = {
 # Who takes the slots: most of them short-lived functions that never gave their connection back.
 _LEAKING = ("vercel-lambda-api", "vercel-lambda-api", "vercel-lambda-api", "nextjs-ssr", "cron-worker")
 _OPENING_AT_ONCE = 8
+# How many slots ordinary sessions could still have, once the one that asks is gone.
+_FREE = """
+select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(current_setting('reserved_connections', true), '0')::int - count(*)
+from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
+"""
 _FORGETFUL = "checkout-worker"
 _HOLDER, _ALTERING, _READING = "psql", "migrate", "nextjs-ssr-read"
 _REPORT = "nightly-report"
@@ -40,8 +46,20 @@ def _exhaust(world: World, system: str) -> None:
     with ThreadPoolExecutor(_OPENING_AT_ONCE) as pool:
         takers = [pool.submit(_take_slots, world, system, names) for _ in range(_OPENING_AT_ONCE)]
         for taker in takers:
-            for connection in taker.result():
-                stack.callback(connection.close)
+            _keep(stack, taker.result())
+
+    def full() -> bool:
+        # Whoever is about to be refused has a slot until then, so that several can refuse each other
+        # the last one.
+        _keep(stack, _take_slots(world, system, names))
+        return count(world.databases, system, _FREE) <= 0
+
+    until(full, f"the sessions to take every slot of {system}")
+
+
+def _keep(stack: ExitStack, taken: list[Connection[Any]]) -> None:
+    for connection in taken:
+        stack.callback(connection.close)
 
 
 def _take_slots(world: World, system: str, names: Iterator[str]) -> list[Connection[Any]]:
