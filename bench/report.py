@@ -105,8 +105,8 @@ def _suite(measured: Measured) -> Table:
     note = (
         f"The suite: {', '.join(f'{n} x {id}' for id, n in which.items())}, each on another system. Every "
         "notebook had the outputs, MIME types and verdict that stock papermill's had. Of the processor time "
-        f"of a run, {measured.own_cpu:.2f} s are the notebook's own work. One `opslib run` looks at one "
-        "system; opslib's other rows are a process that is started, and imports, within the time."
+        f"of a run, {measured.own_cpu:.2f} s are the notebook's own work. Each of opslib's rows is a command "
+        "that is typed, `opslib run` with all procedures and systems, from the prompt to the next."
     )
     return Table(f"A suite of {runs} runbooks", columns, tuple(rows), note)
 
@@ -136,7 +136,10 @@ def _growth(measured: Measured) -> Table:
         for size, taken in measured.growth.items()
     ]
     columns = ("runs", "seconds", "s a run", "largest MiB of the runner")
-    note = "opslib warm: one process starts, runs all and ends. In a small suite its start counts most."
+    note = (
+        "opslib warm, by its library: a process starts, imports, runs all and ends. In a small suite its "
+        "start counts most."
+    )
     return Table("Suites of growing size", columns, tuple(rows), note)
 
 

@@ -15,6 +15,8 @@ from opslib.sandbox import data
 
 ENVIRONMENT = "sandbox"
 
+Parameters = tuple[tuple[str, int], ...]
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -30,7 +32,7 @@ class Entry:
     procedure: str
     notebook: Path
     system: str
-    parameters: tuple[tuple[str, int], ...] = ()
+    parameters: Parameters = ()
 
     @property
     def name(self) -> str:

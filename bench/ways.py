@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench import workers
 from bench.process import TOOLS, Meter, Taken, done, surroundings
-from bench.suite import ENVIRONMENT, Entry
+from bench.suite import ENVIRONMENT, Entry, Parameters
 from opslib.kernels import client
 from opslib.verdict import Status
 
@@ -22,10 +21,11 @@ STOCK = "papermill, one by one"
 STOCK_2 = "papermill, 2 at a time"
 API_2 = "papermill API, 2 warm processes"
 COLD = "opslib cold"
-TYPED = "opslib run A B C D, one a system"
 WARM = "opslib warm"
 
 Run = Callable[[Sequence[Entry], Path], Taken]
+_Call = tuple[tuple[str, ...], Parameters]
+_VERDICTS = sorted({status.exit_code for status in Status})
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,20 @@ def ways() -> tuple[Way, ...]:
         Way(STOCK_2, partial(_stock, at_once=2)),
         Way(API_2, partial(workers.run, many=2)),
         Way(COLD, partial(_opslib, plain=True)),
-        Way(f"{WARM}, --jobs 1", partial(_opslib, jobs=1), forks=True),
-        Way(f"{WARM}, --jobs 4", partial(_opslib, jobs=4), forks=True),
-        Way(WARM, warm, forks=True),
-        Way(TYPED, _typed, forks=True),
+        Way(f"{WARM}, --jobs 1", _jobs(1), forks=True),
+        Way(f"{WARM}, --jobs 4", _jobs(4), forks=True),
+        Way(WARM, _opslib, forks=True),
     )
 
 
-def warm(entries: Sequence[Entry], folder: Path) -> Taken:
-    """Run entries by opslib in one process, with its own choice of jobs, on kernels of a running zygote."""
-    return _opslib(entries, folder)
+def in_one_process(entries: Sequence[Entry], folder: Path) -> Taken:
+    """Run entries by opslib's own library, warm, in a process that also says how large it grew."""
+    rows = [{"procedure": e.procedure, "system": e.system, "parameters": dict(e.parameters)} for e in entries]
+    asked = json.dumps({"archive": str(folder / "archive"), "entries": rows})
+    with Meter(zygote) as meter:
+        answer = json.loads(done([sys.executable, "-m", "bench.driver"], surroundings(folder), stdin=asked))
+    outputs = tuple(Path(record) / "run.ipynb" for record in answer["records"])
+    return Taken(meter.seconds, meter.cpu, outputs, answer["peak"])
 
 
 def papermill(entry: Entry, output: Path) -> list[str]:
@@ -68,19 +72,37 @@ def papermill(entry: Entry, output: Path) -> list[str]:
     return [str(TOOLS / "papermill"), str(entry.notebook), str(output), *words]
 
 
-def opslib_run(entries: Sequence[Entry], env: Mapping[str, str]) -> tuple[Path, ...]:
-    """Run one `opslib run` for entries of one system with the same parameters; return their notebooks."""
-    words = [word for name, value in entries[0].parameters for word in ("-p", f"{name}={value}")]
-    words += ["--system", entries[0].system, "--env", ENVIRONMENT, "--json"]
-    verdicts = sorted({status.exit_code for status in Status})
-    command = [str(TOOLS / "opslib"), "run", *(entry.procedure for entry in entries), *words]
-    answer = json.loads(done(command, env, codes=verdicts))
-    return tuple(Path(run["record"]) / "run.ipynb" for run in answer.get("runs", [answer]))
+def opslib_run(entries: Sequence[Entry], env: Mapping[str, str], *options: str) -> tuple[Path, ...]:
+    """Run entries with as few `opslib run` as there can be, one after the other; return their notebooks."""
+    found: dict[tuple[str, str, Parameters], Path] = {}
+    for (procedures, parameters), systems in _calls(entries).items():
+        words = [word for system in systems for word in ("--system", system)]
+        words += [word for name, value in parameters for word in ("-p", f"{name}={value}")]
+        command = [str(TOOLS / "opslib"), "run", *procedures, *words, "--env", ENVIRONMENT, "--json"]
+        answer = json.loads(done([*command, *options], env, codes=_VERDICTS))
+        for run in answer.get("runs", [answer]):
+            found[run["system"], run["procedure"], parameters] = Path(run["record"]) / "run.ipynb"
+    return tuple(found[entry.system, entry.procedure, entry.parameters] for entry in entries)
+
+
+def _calls(entries: Sequence[Entry]) -> dict[_Call, list[str]]:
+    """Return which procedures with which parameters are run on which systems."""
+    asked: dict[tuple[str, Parameters], list[str]] = {}
+    for entry in entries:
+        asked.setdefault((entry.system, entry.parameters), []).append(entry.procedure)
+    calls: dict[_Call, list[str]] = {}
+    for (system, parameters), procedures in asked.items():
+        calls.setdefault((tuple(procedures), parameters), []).append(system)
+    return calls
 
 
 def zygote() -> tuple[int, ...]:
     """Return the process that forks kernels, started if there is none."""
     return (int(client.warm()["pid"]),)
+
+
+def _jobs(many: int) -> Run:
+    return lambda entries, folder: _opslib(entries, folder, "--jobs", str(many))
 
 
 def _stock(entries: Sequence[Entry], folder: Path, *, at_once: int) -> Taken:
@@ -93,24 +115,8 @@ def _stock(entries: Sequence[Entry], folder: Path, *, at_once: int) -> Taken:
     return Taken(meter.seconds, meter.cpu, outputs)
 
 
-def _typed(entries: Sequence[Entry], folder: Path) -> Taken:
-    """Run whole commands, one for each system, one after the other."""
-    env = surroundings(folder)
-    calls: dict[Any, list[Entry]] = {}
-    for entry in entries:
-        calls.setdefault((entry.system, entry.parameters), []).append(entry)
-    found: dict[Entry, Path] = {}
-    with Meter(zygote) as meter:
-        for call in calls.values():
-            found.update(zip(call, opslib_run(call, env), strict=True))
-    return Taken(meter.seconds, meter.cpu, tuple(found[entry] for entry in entries))
-
-
-def _opslib(entries: Sequence[Entry], folder: Path, *, jobs: int | None = None, plain: bool = False) -> Taken:
-    rows = [{"procedure": e.procedure, "system": e.system, "parameters": dict(e.parameters)} for e in entries]
-    asked = json.dumps({"jobs": jobs, "archive": str(folder / "archive"), "entries": rows})
+def _opslib(entries: Sequence[Entry], folder: Path, *options: str, plain: bool = False) -> Taken:
     env = surroundings(folder, **(PLAIN if plain else {}))
     with Meter(tuple if plain else zygote) as meter:
-        answer = json.loads(done([sys.executable, "-m", "bench.driver"], env, stdin=asked))
-    outputs = tuple(Path(record) / "run.ipynb" for record in answer["records"])
-    return Taken(meter.seconds, meter.cpu, outputs, answer["peak"])
+        outputs = opslib_run(entries, env, *options)
+    return Taken(meter.seconds, meter.cpu, outputs)

@@ -81,9 +81,6 @@ def close(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
-# ---- reading the cell
-
-
 def read(source: str) -> tuple[Parameter, ...]:
     """Return the parameters that a parameters cell declares, in their order.
 
@@ -157,9 +154,6 @@ def _range(words: str) -> tuple[float, float] | tuple[None, None]:
 
 def _wrong(line: int, what: str, hint: str = "mend the parameters cell of the notebook") -> ConfigError:
     return ConfigError(f"parameters cell, line {line}: {what}", hint=hint)
-
-
-# ---- checking what is given
 
 
 def parse(

@@ -90,9 +90,6 @@ def name(slot: Slot) -> str:
     return f"{TRIGGER}:{slot.id}"
 
 
-# ---- due, computed
-
-
 def moments(slot: Slot, now: datetime) -> Iterator[datetime]:
     """Yield the moments of a slot up to `now`, the newest first, in UTC.
 
@@ -144,9 +141,6 @@ def _latest(slot: Slot, moment: datetime, now: datetime) -> Due:
     return Due(slot, moment, "missed" if late and slot.catch_up == "skip" else "due", late)
 
 
-# ---- running it
-
-
 Start = Callable[["Slot", datetime, Path], dict[str, Any]]
 
 
@@ -190,9 +184,6 @@ def _started(item: Due, archive: Path, start: Start) -> dict[str, Any]:
         return {**entry, **start(item.slot, item.scheduled_for, archive), "error": ""}
     except OpsError as error:
         return {**entry, "verdict": str(Status.UNKNOWN), "run_id": "", "record": None, "error": error.message}
-
-
-# ---- claims
 
 
 def _place(slot: Slot, kind: str) -> Path:

@@ -233,7 +233,7 @@ def test_a_target_is_reached_or_not_and_never_bent() -> None:
 def test_a_warm_suite_shows_what_stock_papermill_shows(sandbox: Rehearsal, tmp_path: Path) -> None:
     """The real ways, on one runbook with a plot."""
     entry = next(entry for entry in suite.suite(20) if entry.procedure == single.PROCEDURE)
-    chosen = [way for way in ways.ways() if way.name in (ways.STOCK, ways.API_2, ways.WARM, ways.TYPED)]
+    chosen = [way for way in ways.ways() if way.name in (ways.STOCK, ways.API_2, ways.WARM)]
     taken, wanted = measure.alternating(chosen, [entry], 1)
     assert wanted[entry].plots
     assert all(one.cpu and one.cpu > 0 for rounds in taken.values() for one in rounds)

@@ -71,9 +71,6 @@ def required() -> tuple[str, ...]:
     return env().system.required_at("vercel")
 
 
-# ---- judging
-
-
 def test_not_set_and_not_built_in_are_two_facts() -> None:
     """Setting it mends the first; only a deployment mends the second."""
     there, missing = at_vercel(*required()[1:]), required()[0]
@@ -149,9 +146,6 @@ def test_what_could_not_be_looked_at_is_unknown() -> None:
     assert variables.serving(frames.unavailable(["id"], "refused")) == "" and frames.reason(
         variables.shown(blind, doppler)
     )
-
-
-# ---- wishing and planning
 
 
 def test_a_value_in_place_of_a_reference_is_refused_and_not_repeated() -> None:
@@ -299,9 +293,6 @@ def test_our_note_replaces_an_earlier_one_of_ours_and_nobody_else_s(comment: str
     assert (mark_in(note), back_to(note)) == ("ffffffffffff", "")
     assert (mark_in(noted(comment, "back to T")), back_to(noted(comment, "back to T"))) == ("", "T")
     assert len(noted("x" * 600, "ffffffffffff")) <= 500
-
-
-# ---- at the simulated vendors
 
 
 @dataclass
@@ -477,9 +468,6 @@ def test_an_act_at_doppler_names_the_value_only_by_its_label() -> None:
     """What a plan shows of it."""
     body = doppler_acts.create("klutr", "production", "A").body
     assert body["change_requests"][0]["value"] == {"secret": "value"}
-
-
-# ---- from fault to proof, on the command line
 
 
 @dataclass

@@ -90,9 +90,6 @@ def refused(flags_seen: pd.DataFrame, asked: Wanted, seen: Errors = WELL) -> str
     return flag_choice.refusal(flags_seen, asked, seen, LIMIT)
 
 
-# ---- what is found
-
-
 def test_flags_of_both_stores_are_told_in_the_same_words() -> None:
     """One page, one way to read it."""
     rows = table(
@@ -178,9 +175,6 @@ def test_a_settled_flag_is_stale_after_months_and_a_kill_switch_never() -> None:
     ]
     found = flags.stale(table(*rows), now=NOW)
     assert found.status == "warning" and found.observed == "done (100 %)"
-
-
-# ---- what can be planned
 
 
 @pytest.mark.parametrize(
@@ -305,9 +299,6 @@ def test_only_wider_steps_are_watched() -> None:
         assert made and made.targets and not made.settings
 
 
-# ---- PostHog's own ways
-
-
 def access(system: str = "klutr") -> Environment:
     """Return the rehearsed environment of a system."""
     return config.load_system(system, ROOT / "parameters").environment("sandbox")
@@ -383,9 +374,6 @@ def test_a_wrong_token_is_refused(sandbox: object) -> None:
     wrong = config.VendorAccess("posthog", real.api_url, "", "none", (), real.settings, None)
     with pytest.raises(Forbidden):
         PostHog(wrong).probe()
-
-
-# ---- against real stores
 
 
 @pytest.fixture
@@ -658,8 +646,6 @@ def test_a_step_that_nobody_can_watch_is_taken_back(desk: Desk, system: str) -> 
     assert desk.now(name)["rollout"] == 10
 
 
-# ---- killed on the way
-
 CRASH = """
 import sys
 from contextlib import ExitStack
@@ -722,9 +708,6 @@ def test_killed_anywhere_each_step_is_done_exactly_once(
     again = desk.apply(plan)
     assert outcomes(again) == ["already done", "done"]
     assert arrived(system) - before == 2 and desk.now(name)["rollout"] == 50
-
-
-# ---- the whole procedure
 
 
 def perform(system: str, archive: Path, **given: Any) -> dict[str, Any]:

@@ -52,9 +52,6 @@ def the_undo(office: Office, plan: Plan, **changed: Any) -> Plan:
     return made
 
 
-# ---- an undo as a side door
-
-
 def test_a_plan_that_nobody_allowed_has_no_undo_that_is_allowed(office: Office) -> None:
     """A ledger says of itself that the plan was approved; only signatures count."""
     plan = simple(office, Risk.HIGH)
@@ -138,9 +135,6 @@ def test_the_undo_of_what_was_allowed_goes_on_being_allowed(office: Office) -> N
     assert (allowed.approved_by, allowed.applied_by) == (("ada",), "ada")
     shelf = Shelf(a="2")
     assert office.applying(back, shelf)[0].state == "done" and shelf.values == {"a": "1"}
-
-
-# ---- statements that only look like approvals
 
 
 def sign(office: Office, plan: Plan, text: str) -> None:
@@ -265,9 +259,6 @@ def test_a_review_that_is_none_leaves_it_due(office: Office, earlier: int, may: 
     at = ids.stamp(datetime.now(UTC) - timedelta(minutes=earlier))
     sign(office, plan, rfc8785.dumps({**review, "at": at}).decode())
     assert authority.review_due(plan, office.env(), office.changes)
-
-
-# ---- plans and files that opslib did not write
 
 
 def forge(office: Office, plan: Plan, **changed: Any) -> str:
@@ -454,9 +445,6 @@ def test_a_ledger_whose_end_was_cut_off_is_not_gone_on_with(office: Office, left
     with pytest.raises(ArchiveError, match="no longer holds what this machine has written"):
         office.applying(plan, shelf)
     assert shelf.writes == []
-
-
-# ---- parameters that become code
 
 
 @pytest.mark.parametrize(

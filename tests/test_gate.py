@@ -36,9 +36,6 @@ def refusal(office: Office, plan: Plan, env: str = "") -> str:
     return caught.value.text()
 
 
-# ---- what a plan is bound to
-
-
 def test_the_digest_of_a_plan_covers_everything_in_it(office: Office) -> None:
     """Whatever is edited after the approval makes it another plan."""
     plan = office.plan(draft(target("a", "1", "2")))
@@ -106,9 +103,6 @@ def test_an_unknown_digest_is_told_from_an_unclear_one(office: Office) -> None:
     """The next step differs: look again, or type more of it."""
     with pytest.raises(UnknownName, match="there is no plan"):
         office.changes.find("0123456789")
-
-
-# ---- who may allow it
 
 
 def test_ones_own_approval_is_enough_where_the_policy_says_self(office: Office) -> None:
@@ -320,9 +314,6 @@ def test_nobody_breaks_the_glass_without_the_right_to(office: Office) -> None:
     assert "ada may not break the glass" in refusal(office, plan)
 
 
-# ---- that it is done, once, and only to what was seen
-
-
 def test_what_was_planned_is_done_and_written_down(office: Office) -> None:
     """Intent before, outcome after, for each."""
     shelf = Shelf(a="1", b="1")
@@ -502,9 +493,6 @@ def test_a_plan_that_expired_while_it_was_cut_off_is_finished_but_not_gone_on_wi
     assert allowed.settle_only
     assert states(office.applying(plan, shelf, settle_only=True)) == {"a": "done", "b": "left out"}
     assert shelf.writes == []
-
-
-# ---- ledger, locks, keepsakes, undo
 
 
 def test_a_ledger_that_was_edited_is_not_gone_on_with(office: Office) -> None:

@@ -68,7 +68,7 @@ def test_2_no_cell_is_kept_in_a_history(
     assert not list(tmp_path.rglob("history.sqlite"))
 
 
-def test_3_a_zygote_has_one_thread(zygote: int) -> None:
+def test_3_and_18_a_zygote_has_one_thread(zygote: int) -> None:
     """A lock that another one holds at the fork stays locked for good; numpy's library starts some."""
     assert len(list(Path(f"/proc/{zygote}/task").iterdir())) == 1
     assert "2 threads" in refused(
@@ -350,6 +350,18 @@ print(run(look).text)
 """
 
 
+def test_13_of_many_that_start_at_once_each_has_its_own_directory(tmp_path: Path) -> None:
+    """Who changes the runner's directory for a kernel changes it for those that start at that moment."""
+    folders = [tmp_path / str(number) for number in range(8)]
+    for folder in folders:
+        folder.mkdir()
+    look = "import json, os\nprint(json.dumps(os.getcwd()))"
+    before = Path.cwd()
+    done = side_by_side(*(running(look, cwd=folder) for folder in folders))
+    assert [each.value for each in done] == [str(folder) for folder in folders]
+    assert Path.cwd() == before
+
+
 def test_14_limits_priority_and_cores_are_those_of_whoever_asks(zygote: int) -> None:
     """The kernel is not its child, and yet must not escape what holds it."""
     root = Path(__file__).parents[1]
@@ -379,7 +391,7 @@ def test_15_the_debugger_says_nothing_as_a_kernel_starts() -> None:
     """It warns of frozen modules on every import, and a record would begin with that."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYDEVD")}
     done = run("print(get_ipython().kernel.debugger is not None)", env=env)
-    assert (done.text, done.stderr) == ("True\n", "")
+    assert (done.text, done.stderr, place.here().log.read_text()) == ("True\n", "", "")
 
 
 STUCK = """import sys, time

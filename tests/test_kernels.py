@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -22,7 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 from opslib.cli.app import cli
-from opslib.kernels import client, place
+from opslib.kernels import client, environ, place
 from opslib.kernels.client import Cold
 from opslib.runner import execute
 from opslib.runner.request import Request
@@ -551,6 +552,34 @@ def test_of_two_that_start_at_once_one_zygote_comes(own: Path) -> None:
     both = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     pids = {process.communicate(timeout=60)[0].strip() for process in both}
     assert len(pids) == 1 and pids != {""}
+
+
+def test_one_that_was_begun_by_somebody_who_gave_up_is_waited_for(own: Path) -> None:
+    """Whoever starts one and is stopped meanwhile leaves it beginning, and the next would start a second."""
+    reading, writing = os.pipe()
+    here = place.here()
+    words = ["--socket", str(here.socket), "--lock", str(here.listening), "--ready", str(writing)]
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "opslib.kernels.zygote", *words], cwd="/", pass_fds=(writing,),
+        env=environ.for_zygote(os.environ), stdin=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    os.close(writing)
+    assert within(10, lambda: here.listening.exists() and held(here.listening))
+    assert not here.socket.exists()
+    assert client.warm()["pid"] == begun.pid
+    os.close(reading)
+    client.stop(now=True)
+    assert begun.wait() == 0
+
+
+def held(lock: Path) -> bool:
+    """Return whether somebody else holds a lock."""
+    with lock.open("rb") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def test_it_ends_when_nobody_has_needed_it_for_long(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

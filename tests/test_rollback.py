@@ -65,9 +65,6 @@ def hosts(web: Web, tmp_path: Path) -> Iterator[Hosts]:
     assert worse.id not in {image.id for image in service.deployments}
 
 
-# ---- which deployment
-
-
 def row(name: str, hours: float, **other: Any) -> dict[str, Any]:
     """Return a good production deployment, so many hours old."""
     plain = {
@@ -229,9 +226,6 @@ def test_a_commit_is_only_meant_by_enough_of_it() -> None:
     assert not matches(row("b", 1), "")
 
 
-# ---- is a deployment to blame
-
-
 def judged(seen: Seen, after: dict[str, Any] | None = None) -> dict[str, Finding]:
     """Return the findings by check and subject."""
     return {found.key: found for found in rollback.analyse(seen, after)}
@@ -313,9 +307,6 @@ class _Asked:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._env, name)
-
-
-# ---- the plan, and carrying it out at the rehearsed hosts
 
 
 def bad_plan(hosts: Hosts) -> Plan:
@@ -446,9 +437,6 @@ def test_a_vendor_that_is_out_leaves_everything_open(hosts: Hosts) -> None:
     assert hosts.apply(plan).state is State.DONE
 
 
-# ---- Railway
-
-
 def backend_plan(hosts: Hosts) -> Plan:
     """Return the plan to go back at Railway."""
     return hosts.plan(hosts.choice(BACKEND, system="your-backend"), "your-backend")
@@ -508,9 +496,6 @@ def test_at_railway_the_same_code_is_refused(hosts: Hosts) -> None:
     choice = hosts.choice(system="your-backend", to=twin.id)
     assert (choice.kind, same.commit == twin.commit) == ("refused", True)
     assert "redeploy" in choice.why
-
-
-# ---- the whole procedure, in the running sandbox
 
 
 @pytest.fixture

@@ -72,9 +72,6 @@ def causes(archive: Path) -> list[str]:
     return sorted((found["cause"] or {}).get("id", "") for found in Index(archive).find())
 
 
-# ---- the command
-
-
 def test_results_come_in_the_order_asked_with_a_table_last_and_the_worst_verdict(project: Project) -> None:
     """The first ends last here, and is printed first all the same."""
     add(project, "patient", UNTIL_ANOTHER_IS_KEPT.format(str(project.archive)))
@@ -120,9 +117,29 @@ def test_a_parameter_goes_to_each_procedure_that_has_it(project: Project) -> Non
     assert [run["verdict"] for run in json.loads(done.stdout)["runs"]] == ["warning", "ok"]
 
 
+def test_with_several_systems_each_procedure_runs_on_each(project: Project) -> None:
+    """At 3 am nobody wants to type the same words for every system; one is named twice by mistake."""
+    systems = project.root / "parameters" / "systems"
+    shutil.copy(systems / "shop.yml", systems / "barn.yml")
+    add(project, "other")
+    words = ("run", "too-warm", "other", "-s", "shop", "-s", "barn", "-s", "shop")
+    done = project.opslib(*words, "-p", "degrees=35")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[-7]) == (1, "▲ Warning: 4 runs on 2 systems"), done.stderr
+    assert lines[-5].split()[:3] == ["SYSTEM", "PROCEDURE", "VERDICT"]
+    pairs = [["shop", "too-warm"], ["shop", "other"], ["barn", "too-warm"], ["barn", "other"]]
+    assert [line.split()[:2] for line in lines[-4:]] == pairs
+    assert sorted(line.split(" ", 1)[1].split(":")[0] for line in done.stderr.splitlines()) == [
+        "other on barn", "other on shop", "too-warm on barn", "too-warm on shop",
+    ]  # fmt: skip
+    runs = json.loads(project.opslib(*words, "--json").stdout)["runs"]
+    assert [[run["system"], run["procedure"]] for run in runs] == pairs
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["--system", "shoop"], "there is no system shoop; did you mean shop?"),
         (["-p", "degree=1"], "none of these procedures has a parameter degree; did you mean degrees?"),
         (["-p", "degrees=abc"], "'abc' is not a whole number"),
         (["-p", "system=x"], "system is not given with -p"),
@@ -150,7 +167,10 @@ def test_without_a_terminal_each_end_is_a_line_on_stderr_unless_quiet(project: P
     """A log of a service shows how far it is; who wants silence gets it."""
     words = ("run", "too-warm", "too-warm", "--system", "shop", "--jobs", "1")
     told = project.opslib(*words).stderr.splitlines()
-    assert [line.rsplit(",", 1)[0] for line in told] == ["1/2 too-warm: ok", "2/2 too-warm: ok"]
+    assert [line.rsplit(",", 1)[0] for line in told] == [
+        "1/2 too-warm on shop: ok",
+        "2/2 too-warm on shop: ok",
+    ]
     assert project.opslib(*words, "-q").stderr == ""
 
 
@@ -214,9 +234,6 @@ def _screen(written: str) -> list[str]:
             lines[row] += step
     plain = (line.replace("\x1b[?25h", "").replace("\x1b[?25l", "") for line in lines)
     return [line for line in plain if line.strip()]
-
-
-# ---- each for itself
 
 
 def test_one_that_hangs_holds_no_other(folder: Path) -> None:
@@ -328,9 +345,6 @@ def test_many_runs_cost_no_more_memory_than_a_few(folder: Path) -> None:
     assert held < 1_000_000
 
 
-# ---- how many at a time
-
-
 class Stage:
     """Runs that last until they are let go, and remember who was there with them."""
 
@@ -432,9 +446,6 @@ def _count(over: threading.Event, most: Counter[str]) -> None:
             names = Counter(row[0] for row in server.execute(query).fetchall())
             for name, count in (names + Counter(all=names.total())).items():
                 most[name] = max(most[name], count)
-
-
-# ---- stopped as one
 
 
 def test_a_terminal_that_is_lost_ends_with_130_and_keeps_the_records(project: Project) -> None:

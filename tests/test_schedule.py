@@ -192,9 +192,6 @@ def test_a_busy_target_keeps_its_slot_waiting_for_the_next_tick(tmp_path: Path) 
     assert [item.state for item in inner[0].waiting] == ["running"]
 
 
-# ---- with the real runner
-
-
 SLOTS = """owner: on-call
 environment: production
 slots:

@@ -173,9 +173,6 @@ def _fits(exposed: Any, share: float, answers: int) -> bool:
     return abs(share - expected) <= max(spread, _LEAST_TOLERANCE_PCT)
 
 
-# ---- findings
-
-
 def known(flags: pd.DataFrame) -> Finding:
     """Find whether the flags can be seen at all: none is no clean bill, but a hidden table."""
     expected = "the flags of the system, all of them"

@@ -66,10 +66,8 @@ class Screen(Board):
         """Show the verdict of one run."""
         self._said = ""
         self._running.pop(outcome.run_id, None)
-        found = outcome.document
-        self._ended.append(
-            (output.status(outcome.status), found["procedure"], f"{found['duration_s']:.1f} s")
-        )
+        seconds = f"{outcome.document['duration_s']:.1f} s"
+        self._ended.append((output.status(outcome.status), outcome.name, seconds))
 
     @contextmanager
     def hidden(self) -> Iterator[None]:

@@ -14,6 +14,14 @@ MOST_JOBS = 64  # each has a kernel of 40 MB
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 system = click.option("--system", "-s", metavar="NAME", help="A system: a file in parameters/systems.")
+systems = click.option(
+    "--system",
+    "-s",
+    "systems",
+    multiple=True,
+    metavar="NAME",
+    help="A system: a file in parameters/systems; may be repeated.",
+)
 environment = click.option(
     "--env",
     "-e",

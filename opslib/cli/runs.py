@@ -27,13 +27,14 @@ _HELP = """Run procedures and keep the records.
     opslib run health-check --system klutr --env production -p samples=10
     opslib run site-down --system klutr --json | jq .cause
 
-    Several go side by side, as many at a time as --jobs says, at most two at one database. A
-    parameter goes to each procedure that has it. Results come in the order given, a table last, and
-    the exit code is the worst verdict; with --json they are `runs` of one object. One that hangs or
-    breaks does not hold the others.
+    Several go side by side, as many at a time as --jobs says, at most two at one database; with
+    several systems, each procedure runs on each. A parameter goes to each procedure that has it.
+    Results come in the order given, a table last, and the exit code is the worst verdict; with
+    --json they are `runs` of one object. One that hangs or breaks does not hold the others.
 
     \b
     opslib run site-down health-check vendor-status --system klutr
+    opslib run site-down --system klutr --system kulti
     opslib run database-health health-check --system kulti --jobs 4 --json | jq .runs[].verdict
     """
 
@@ -52,7 +53,7 @@ def _print_help(procedures: tuple[str, ...]) -> int:
 
 @click.command("run", help=_HELP, add_help_option=False)
 @click.argument("procedures", metavar="PROCEDURE...", nargs=-1)
-@options.system
+@options.systems
 @options.environment
 @click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @options.archive
@@ -68,7 +69,7 @@ def _print_help(procedures: tuple[str, ...]) -> int:
 @click.option("-h", "--help", "helping", is_flag=True, help="Show this page.")
 def run_command(
     procedures: tuple[str, ...],
-    system: str | None,
+    systems: tuple[str, ...],
     environment: str | None,
     given: tuple[str, ...],
     archive: str | None,
@@ -89,7 +90,9 @@ def run_command(
 
     known = catalog.load()
     chosen = [known.get(name) for name in procedures]
-    target = attempt.target(options.needed_system(system), options.chosen_environment(environment))
+    name = options.chosen_environment(environment)
+    named = dict.fromkeys(systems or [options.needed_system(None)])
+    targets = [attempt.target(system, name) for system in named]
     asked = _parsed(chosen, given_words(given))
     folder = options.opened_archive(archive)
     from opslib.runner.request import Request
@@ -104,13 +107,14 @@ def run_command(
             trigger="manual",
             **_timeouts(cell_timeout, run_timeout),
         )
+        for target in targets
         for procedure, parameters in zip(chosen, asked, strict=True)
     ]
     if len(requests) == 1:
-        return _one(requests[0], target, as_json, quiet)
+        return _one(requests[0], targets[0], as_json, quiet)
     from opslib.cli import several
 
-    return several.run(requests, target, jobs=jobs, as_json=as_json, quiet=quiet)
+    return several.run(requests, jobs=jobs, as_json=as_json, quiet=quiet)
 
 
 def _one(request: Request, target: Environment, as_json: bool, quiet: bool) -> int:

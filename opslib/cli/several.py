@@ -12,10 +12,9 @@ from opslib.verdict import Status, combine
 
 if TYPE_CHECKING:
     from opslib.catalog import Procedure
-    from opslib.config import Environment
     from opslib.runner.request import Outcome, Request
 
-_COLUMNS = ("PROCEDURE", "VERDICT", "CAUSE", "NEXT", "SECONDS")
+_COLUMNS = ("SYSTEM", "PROCEDURE", "VERDICT", "CAUSE", "NEXT", "SECONDS")
 
 
 def shared(procedures: Sequence[Procedure], given: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -33,15 +32,13 @@ def shared(procedures: Sequence[Procedure], given: Mapping[str, str]) -> list[di
     ]
 
 
-def run(
-    requests: Sequence[Request], target: Environment, *, jobs: int | None, as_json: bool, quiet: bool
-) -> int:
+def run(requests: Sequence[Request], *, jobs: int | None, as_json: bool, quiet: bool) -> int:
     """Run procedures side by side, print them in the order asked, and return the worst verdict's code."""
     from opslib.runner import attempt
 
     with board.opened(not (as_json or quiet)) as shown:
         watch = shown if as_json else _Ordered(requests, shown)
-        outcomes = attempt.attempt_many(requests, target, jobs=jobs, watch=watch)
+        outcomes = attempt.attempt_many(requests, jobs=jobs, watch=watch)
     verdict = combine(outcome.status for outcome in outcomes)
     documents = [outcome.document for outcome in outcomes]
     output.emit({"verdict": str(verdict), "runs": documents}) if as_json else _table(verdict, documents)
@@ -95,13 +92,20 @@ def _known(given: Mapping[str, str], names: Sequence[str]) -> None:
 
 
 def _table(verdict: Status, documents: Sequence[Mapping[str, Any]]) -> None:
-    verdicts.headline(verdict, f"{len(documents)} procedures on {documents[0]['system']}")
+    """Print the worst verdict and a line for each run; the system only where there are several."""
+    systems = list(dict.fromkeys(document["system"] for document in documents))
+    what = f"{len(documents)} procedures on {systems[0]}"
+    if several := len(systems) > 1:
+        what = f"{len(documents)} runs on {len(systems)} systems"
+    verdicts.headline(verdict, what)
     output.say("")
-    output.table(_COLUMNS, [_row(document) for document in documents])
+    first = 0 if several else 1
+    output.table(_COLUMNS[first:], [_row(document)[first:] for document in documents])
 
 
 def _row(document: Mapping[str, Any]) -> tuple[Any, ...]:
     cause = (document["cause"] or {}).get("id", "")
     following = next((step["procedure"] for step in document["next"]), "")
     seconds = f"{document['duration_s']:.1f}"
-    return document["procedure"], Status(document["verdict"]), cause, following, seconds
+    verdict = Status(document["verdict"])
+    return document["system"], document["procedure"], verdict, cause, following, seconds

@@ -7,6 +7,7 @@ backend that resolves names through `opslib.dns` and lets no single read outlive
 from __future__ import annotations
 
 import functools
+import os
 import ssl
 import threading
 import time
@@ -20,15 +21,22 @@ import httpx
 from opslib import dns
 
 SocketOptions = Iterable[Any]
+# Names of the variables in which httpx finds other certificates than its own.
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class NameNotResolved(httpcore.ConnectError):
     """The host's name has no address."""
 
 
-@functools.cache
 def ssl_context() -> ssl.SSLContext:
     """Return the one context that all clients share: loading the certificates takes 20-40 ms."""
+    return _context(*map(os.environ.get, _CERTIFICATES))
+
+
+@functools.cache
+def _context(*places: str | None) -> ssl.SSLContext:
+    """Make a context; a process may have been given other places than the one that it was forked from."""
     return httpx.create_ssl_context()
 
 

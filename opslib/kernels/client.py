@@ -183,7 +183,12 @@ def connected(until: float, unwanted: Callable[[], bool] = lambda: False) -> Con
         held.enter_context(_turn(place, until, unwanted))
         with suppress(OSError):
             return Connection(place)
-        _start(place, until, unwanted)
+        while not _start(place, until, unwanted):
+            with suppress(OSError):
+                return Connection(place)
+            if time.monotonic() > until or unwanted():
+                raise Cold("another zygote begins or ends, and takes long")
+            time.sleep(_PAUSE_S)
     try:
         return Connection(place)
     except OSError as error:
@@ -220,8 +225,11 @@ def _turn(place: Place, until: float, unwanted: Callable[[], bool]) -> Iterator[
         lock.release()
 
 
-def _start(place: Place, until: float, unwanted: Callable[[], bool]) -> None:
+def _start(place: Place, until: float, unwanted: Callable[[], bool]) -> bool:
     """Start a zygote and wait until it listens.
+
+    Returns:
+        Whether it does; not where there is one that nobody can meet, as it is beginning or ending.
 
     Raises:
         Cold: it did not, or it was not needed any more.
@@ -246,8 +254,11 @@ def _start(place: Place, until: float, unwanted: Callable[[], bool]) -> None:
         while not select.select([ready], [], [], _PAUSE_S)[0]:
             if time.monotonic() > until or unwanted():
                 raise Cold("the zygote takes long to start")
-        if not ready.read(1):
-            raise Cold(f"the zygote did not start: {_last_line(place.log)}")
+        if ready.read(1):
+            return True
+    if process.wait() == wire.TAKEN:
+        return False
+    raise Cold(f"the zygote did not start: {_last_line(place.log)}")
 
 
 def _last_line(log: Path) -> str:

@@ -105,7 +105,7 @@ def _own() -> Iterator[str]:
 
 
 def _warm() -> None:
-    """Look up fonts, draw a picture and show a table; leaves nothing open."""
+    """Look up fonts, draw a picture, show a table, read certificates; leaves nothing open."""
     with suppress(ImportError):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -122,6 +122,7 @@ def _warm() -> None:
         # A font keeps its file open, and forks would move each other's place in it.
         _get_font.cache_clear()
         DataFrame({"a": [1.0], "b": ["x"]}).to_html()
+    importlib.import_module("opslib.http.transport").ssl_context()
 
 
 def _threads() -> int:

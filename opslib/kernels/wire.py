@@ -20,6 +20,7 @@ import struct
 from typing import Any
 
 FORK, STATUS, STOP, END = b"F", b"S", b"Q", b"K"
+TAKEN = 75  # exit code of a zygote that finds another one in its place
 _CREDENTIALS = struct.Struct("3i")
 _CHUNK = 65536
 _STANDARD_STREAMS = 2

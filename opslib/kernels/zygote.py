@@ -19,12 +19,11 @@ import sys
 import time
 from pathlib import Path
 
-from opslib.kernels import fingerprint, preload
+from opslib.kernels import fingerprint, preload, wire
 from opslib.kernels.server import Zygote
 
 IDLE_S = 900.0
 _QUEUE = 128
-_TAKEN = 75
 _UNFIT = 70
 
 log = logging.getLogger("opslib.kernels")
@@ -101,7 +100,7 @@ def main() -> int:
         zygote = _born(given)
     except BlockingIOError:
         log.warning("another one listens already")
-        return _TAKEN
+        return wire.TAKEN
     except preload.Unfit as error:
         log.warning("%s", error)
         return _UNFIT

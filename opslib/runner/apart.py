@@ -83,9 +83,6 @@ def _wait(process: subprocess.Popen[str]) -> None:
         process.communicate()
 
 
-# ---- the process itself
-
-
 def main() -> None:
     """Run what stdin says, and print one JSON object."""
     threading.Thread(target=_end_with, args=[int(sys.argv[1])], daemon=True).start()
@@ -119,8 +116,7 @@ def _runs(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         )
         for job in asked["jobs"]
     ]
-    target = attempt.target(asked["system"], asked["environment"])
-    return [outcome.document for outcome in attempt.attempt_many(requests, target)]
+    return [outcome.document for outcome in attempt.attempt_many(requests)]
 
 
 if __name__ == "__main__":

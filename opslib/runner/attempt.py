@@ -37,28 +37,31 @@ def target(system: str, environment: str) -> Environment:
 
 
 @contextmanager
-def sandbox_for(environment: Environment, progress: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Keep the sandbox up while a run in `sandbox` lasts; does nothing for other environments.
+def sandbox_for(
+    *environments: Environment, progress: Callable[[str], None] = lambda text: None
+) -> Iterator[None]:
+    """Keep the sandbox up while runs in `sandbox` last; does nothing for other environments.
 
     Args:
-        environment: where the run is to look.
+        environments: where the runs are to look.
         progress: told what happens when the sandbox has to be started.
 
     Raises:
-        UnknownName: the sandbox does not rehearse this system.
+        UnknownName: the sandbox does not rehearse one of these systems.
         SandboxError: it did not start.
     """
-    if environment.name != SANDBOX:
+    systems = [environment.system for environment in environments if environment.name == SANDBOX]
+    if not systems:
         yield
         return
     from opslib.sandbox import control, data
 
-    system = environment.system
-    if system.name not in data.systems():
-        other = next(iter(system.environments))
-        hint = f"look at the real one: --env {other} (or OPSLIB_ENV={other})"
-        raise UnknownName(f"{system.name} is not among the systems that the sandbox rehearses", hint=hint)
-    with control.ensure(system.name, progress=progress or (lambda text: None)):
+    for system in systems:
+        if system.name not in data.systems():
+            other = next(iter(system.environments))
+            hint = f"look at the real one: --env {other} (or OPSLIB_ENV={other})"
+            raise UnknownName(f"{system.name} is not among the systems that the sandbox rehearses", hint=hint)
+    with control.ensure(*(system.name for system in systems), progress=progress):
         yield
 
 
@@ -75,7 +78,7 @@ def attempt(request: Request, environment: Environment) -> dict[str, Any]:
     Raises:
         OpsError: as `execute.run`, and the sandbox could not be started.
     """
-    with sandbox_for(environment, request.progress):
+    with sandbox_for(environment, progress=request.progress or (lambda text: None)):
         now = target(request.system, request.environment)
         permission.check(request, now)
         reasons = request.procedure.missing(now)
@@ -87,17 +90,12 @@ def attempt(request: Request, environment: Environment) -> dict[str, Any]:
 
 
 def attempt_many(
-    requests: Sequence[Request],
-    environment: Environment,
-    *,
-    jobs: int | None = None,
-    watch: Watch | None = None,
+    requests: Sequence[Request], *, jobs: int | None = None, watch: Watch | None = None
 ) -> list[Outcome]:
-    """Run several procedures in one environment side by side; skip with the reason those that cannot look.
+    """Run several procedures side by side; skip with the reason those that cannot look.
 
     Args:
-        requests: what to run.
-        environment: where all of them look, as `target` returned it.
+        requests: what to run, and where.
         jobs: how many at the same time; None for the number of cores.
         watch: told how far they are.
 
@@ -106,7 +104,7 @@ def attempt_many(
 
     Raises:
         Refused: one is to change something; nothing was started.
-        OpsError: as `execute.run_many`, and the sandbox could not be started.
+        OpsError: as `target` and `execute.run_many`, and the sandbox could not be started.
     """
     if any(permission.changing(request) for request in requests):
         raise Refused("several procedures together change nothing", hint="see `opslib plan --help`")
@@ -114,15 +112,23 @@ def attempt_many(
 
     watch = watch or Watch()
     watch.expect(len(requests))
-    with sandbox_for(environment, watch.say):
-        now = target(environment.system.name, environment.name)
-        skipped = {request.run_id: _skipped(request, now) for request in requests}
+    with sandbox_for(*_targets(requests).values(), progress=watch.say):
+        now = _targets(requests)
+        skipped = {request.run_id: _skipped(request, now[_where(request)]) for request in requests}
         for outcome in filter(None, skipped.values()):
             watch.done(outcome)
         able = [watch.over(request) for request in requests if not skipped[request.run_id]]
         ran = execute.run_many(able, jobs=jobs, on_done=watch.done)
     outcomes = {outcome.run_id: outcome for outcome in ran}
     return [skipped[request.run_id] or outcomes[request.run_id] for request in requests]
+
+
+def _where(request: Request) -> tuple[str, str]:
+    return request.system, request.environment
+
+
+def _targets(requests: Sequence[Request]) -> dict[tuple[str, str], Environment]:
+    return {place: target(*place) for place in dict.fromkeys(map(_where, requests))}
 
 
 def _skipped(request: Request, environment: Environment) -> Outcome | None:

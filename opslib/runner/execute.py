@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from opslib.errors import ArchiveError, ProcedureError, SecretError
 from opslib.masking import Masker, registered
 from opslib.runner import lost, notebooks, origin, permission, recover, results, seal
 from opslib.runner.request import Ending, Outcome, Request
-from opslib.runner.spool import Spool, opened
+from opslib.runner.spool import Saver, Spool, opened
 from opslib.runner.together import Together, Told, bounded, cores
 
 __all__ = ["Outcome", "Request", "run", "run_many"]
@@ -161,15 +161,17 @@ async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masker
     def save() -> None:
         spool.write_notebook(record.quickly(notebooks.masked(notebook, saving)))
 
-    save()
-    client = Client(notebook, save, cutting, timeout=request.cell_timeout_s, kernel_name=WARM)
-    ending = await client.perform(
-        env=kernel_environment(request),
-        cwd=Path.cwd(),
-        run_timeout_s=request.run_timeout_s,
-        sockets=spool.folder / "kernel",
-        progress=_said(request),
-    )
+    saver = Saver(save)
+    saver()
+    client = Client(notebook, saver, cutting, timeout=request.cell_timeout_s, kernel_name=WARM)
+    with closing(saver):
+        ending = await client.perform(
+            env=kernel_environment(request),
+            cwd=Path.cwd(),
+            run_timeout_s=request.run_timeout_s,
+            sockets=spool.folder / "kernel",
+            progress=_said(request),
+        )
     notebooks.close(notebook, ending)
     return ending
 

@@ -75,6 +75,11 @@ class Outcome:
     document: dict[str, Any]
     record: Path
 
+    @property
+    def name(self) -> str:
+        """What ran, and where, in words."""
+        return f"{self.document['procedure']} on {self.document['system']}"
+
 
 @dataclass(frozen=True)
 class Ending:

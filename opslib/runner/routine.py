@@ -99,7 +99,7 @@ def run_routine(
     watch = watch or Watch()
     asked = _Asked(system, environment, archive, trigger, actor, scheduled_for, jobs, watch)
     started = ids.now()
-    with attempt.sandbox_for(target, watch.say):
+    with attempt.sandbox_for(target, progress=watch.say):
         target = attempt.target(system, environment)
         lines = answered(items, target, lambda wanted: _together(wanted, asked))
         minutes = int((ids.now() - started) / timedelta(minutes=1)) + 5
@@ -134,9 +134,6 @@ def collect(system: str, environment: str, routine: str, max_age_minutes: int, a
     oldest = ids.now() - timedelta(minutes=max_age_minutes)
     lines = answered(items, target, lambda wanted: _fresh_or_run(wanted, target, oldest, archive))
     return pd.DataFrame([astuple(line) for line in lines], columns=list(COLUMNS))
-
-
-# ---- ways to get a job answered
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ did end while its archive could not be written.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ _NOTEBOOK = "run.ipynb"
 _ENDING = "ending.json"
 _LOCK = "lock"
 _GONE = ".gone-"
+_PAUSE_S = 0.5
 _NEEDED = {"run_id", "procedure", "system", "environment", "started_at", "origin"}
 
 
@@ -97,6 +99,53 @@ class Spool:
         with suppress(FileNotFoundError):
             return self.folder.rename(self.folder.with_name(f"{mark}{self.folder.name}"))
         return self.folder
+
+
+class Saver:
+    """Saves when asked, but not all the time: what was asked for in between is saved a little later.
+
+    Of a run whose runner is killed, what it showed in the last moments is lost; most of the work of a
+    short run would be to save it again after every cell.
+
+    Args:
+        write: saves the state of this moment.
+    """
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self._write = write
+        self._next = 0.0
+        self._later: asyncio.TimerHandle | None = None
+        self._failed: Exception | None = None
+
+    def __call__(self) -> None:
+        """Save now, or soon.
+
+        Raises:
+            Exception: what `write` raised, now or since the last call.
+        """
+        if self._failed:
+            raise self._failed
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._next:
+            self._save()
+        elif self._later is None:
+            self._later = loop.call_at(self._next, self._save_late)
+
+    def close(self) -> None:
+        """Save nothing any more."""
+        if self._later:
+            self._later.cancel()
+
+    def _save_late(self) -> None:
+        self._later = None
+        try:
+            self._save()
+        except Exception as error:  # noqa: BLE001 - nobody is above a timer; the next call raises it
+            self._failed = error
+
+    def _save(self) -> None:
+        self._write()
+        self._next = asyncio.get_running_loop().time() + _PAUSE_S
 
 
 @contextmanager

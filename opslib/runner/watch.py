@@ -53,5 +53,5 @@ class Lines(Watch):
         self._ended += 1
         found = outcome.document
         cause = f" ({found['cause']['id']})" if found["cause"] else ""
-        count = f"{self._ended}/{self._expected}"
-        self._write(f"{count} {found['procedure']}: {outcome.status}{cause}, {found['duration_s']:.1f} s")
+        which = f"{self._ended}/{self._expected} {outcome.name}"
+        self._write(f"{which}: {outcome.status}{cause}, {found['duration_s']:.1f} s")
