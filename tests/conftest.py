@@ -64,11 +64,11 @@ def rehearsal() -> Iterator[Rehearsal]:
 
 @pytest.fixture
 def sandbox(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rehearsal]:
-    """The sandbox of this worker, found through `OPSLIB_HOME`; whatever the test breaks is healed."""
+    """The sandbox of this worker, found through `OPSLIB_HOME`; what a test breaks or mends is undone."""
     monkeypatch.setenv("OPSLIB_HOME", str(rehearsal.home))
     yield rehearsal
     monkeypatch.setenv("OPSLIB_HOME", str(rehearsal.home))
-    if control.status()["broken"]:
+    if control.status()["up"]:
         control.heal()
 
 

@@ -139,7 +139,7 @@ def test_with_several_systems_each_procedure_runs_on_each(project: Project) -> N
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--system", "shoop"], "there is no system shoop; did you mean shop?"),
+        (["--system", "shoop"], "there is no system 'shoop'; there is: shop"),
         (["-p", "degree=1"], "none of these procedures has a parameter degree; did you mean degrees?"),
         (["-p", "degrees=abc"], "'abc' is not a whole number"),
         (["-p", "system=x"], "system is not given with -p"),

@@ -17,7 +17,7 @@ from opslib.errors import Forbidden, Unreachable
 from opslib.http import ONCE, Client
 from opslib.sandbox import control
 from opslib.sandbox.scenario import World
-from opslib.sandbox.stage import catalogue
+from opslib.sandbox.stage import Stage, catalogue
 from opslib.sandbox.web import Web
 from opslib.vendors import statuspage
 from opslib.vendors.vercel import Vercel
@@ -37,7 +37,7 @@ class NoDatabases:
     """Databases that are all gone, which is enough to serve the web around them."""
 
     port: int
-    systems: Sequence[str] = ("klutr", "your-app")
+    systems: Sequence[str] = ("klutr", "your-app", "your-backend")
 
     def dsn(self, system: str, role: str) -> str:
         """Return an address where nobody listens."""
@@ -105,6 +105,33 @@ def test_healing_takes_back_what_a_person_did_about_it_too(web: Web, world: Worl
     scenario.make(world, "klutr")
     project.switch("rollback", before["current"][0])
     scenario.restore(world, "klutr")
+    assert picture(web, "klutr") == before
+
+
+def test_to_begin_again_forgets_whatever_was_deployed_or_set(web: Web) -> None:
+    """Else each rehearsed rollback and each new variable would be the past of the next one."""
+    before, other = picture(web, "your-backend"), picture(web, "klutr")
+    for _ in range(2):
+        project, backend = web.project("your-backend"), web.service("your-backend")
+        project.deploy("f00", "Something else", broken=True)
+        project.switch("rollback", before["current"][0])
+        project.variables.clear()
+        backend.deploy("f00", "Something else", broken=True)
+        backend.variables["NEW"] = "1"
+        web.begin_again("klutr")
+        assert picture(web, "your-backend") != before and backend.serving.broken
+        web.begin_again("your-backend")
+        assert (picture(web, "your-backend"), picture(web, "klutr")) == (before, other)
+        assert not backend.serving.broken and "NEW" not in backend.variables
+
+
+def test_to_heal_everything_is_to_begin_again(web: Web, world: World) -> None:
+    """To heal one scenario is not: what a person has done about it is theirs to keep."""
+    stage, before, project = Stage(world), picture(web, "klutr"), web.project("klutr")
+    project.redeploy(before["current"][0], "production")
+    stage.heal("bad-deploy")
+    assert picture(web, "klutr") != before
+    stage.heal()
     assert picture(web, "klutr") == before
 
 

@@ -76,7 +76,11 @@ def break_scenario(scenario: str, system: str | None, as_json: bool) -> int:
 @options.system
 @options.as_json
 def heal(scenario: str | None, system: str | None, as_json: bool) -> int:
-    """Undo a scenario exactly (default: all that are on)."""
+    """Undo a scenario exactly.
+
+    Without one, all that are on; and each system has the deployments and variables again with which it
+    began, whatever was done to mend them.
+    """
     from opslib.sandbox import control
 
     control.heal(scenario, system)

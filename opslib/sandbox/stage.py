@@ -89,6 +89,9 @@ class Stage:
     def heal(self, name: str | None = None, system: str | None = None) -> tuple[Broken, ...]:
         """Switch scenarios off, the newest first; nothing happens where none is on.
 
+        Where no scenario is named, what was deployed or set to mend them is forgotten, too: each system has
+        the deployments and variables with which it began.
+
         Args:
             name: one scenario's id; all when not given.
             system: one system; all when not given.
@@ -110,6 +113,8 @@ class Stage:
             for each in reversed(self.broken):
                 if name in (None, each[0]) and system in (None, each[1]):
                     self._undo(each, healed, failures)
+            if name is None and not failures:
+                self.world.web.begin_again(system)
             self._changed()
         if failures:
             raise SandboxError(

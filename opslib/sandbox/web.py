@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from starlette.applications import Starlette
@@ -22,7 +22,7 @@ from opslib import config
 from opslib.config import Secret, System
 from opslib.config.limits import defaults
 from opslib.errors import SandboxError, UnknownName
-from opslib.sandbox import container, flags, hosting, simulators
+from opslib.sandbox import container, flags, hosting, past, simulators
 from opslib.sandbox.apps import DEFAULT_POOL, App, Pool
 from opslib.sandbox.container import Service
 from opslib.sandbox.hosting import Project
@@ -73,6 +73,7 @@ class Web:
         self._apps: dict[str, App] = {}
         self._projects: dict[str, Project] = {}
         self._services: dict[str, Service] = {}
+        self._pasts: dict[str, Callable[[], None]] = {}
         self._simulators: dict[str, Simulator] = {}
         self._systems = [config.load_system(name) for name in databases.systems]
         self._vendors = _vendors(self._systems)
@@ -115,6 +116,12 @@ class Web:
             UnknownName: there is none.
         """
         return _known(self._apps, system, "app")
+
+    def begin_again(self, system: str | None = None) -> None:
+        """Have deployments and variables as they were at the start, of one system or of all."""
+        for name, put_back in self._pasts.items():
+            if system in (None, name):
+                put_back()
 
     def project(self, system: str) -> Project:
         """Return the hosting vendor's project of a system.
@@ -196,6 +203,7 @@ class Web:
         if "railway" in system.vendors:
             names = [variable.name for variable in system.variables if variable.where == "backend"]
             app.backend = self._services[name] = container.service(name, names)
+        self._pasts[name] = past.kept(self._projects[name], *filter(None, [app.backend]))
         self._apps[name] = app
         await listener.open()
         self.apps[name] = listener.url
