@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.machinery import all_suffixes
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn, cast
 
 from opslib.kernels import preload, wire
@@ -31,11 +32,13 @@ _PR_SET_NAME = 15
 _CONNECTION = 3
 _DESCRIPTORS = 1 << 20
 _MAIN = "opslib.__main__"
-_FOR_COMMANDS = {"jsonschema", "nbformat", "nbclient"}
 _BROKE = 3  # unknown: what would be 1 to Python is a verdict here
 _INLINE = "module://matplotlib_inline.backend_inline"
 # No thread that watches the parent: that is the zygote, and its end ends us at once.
 _NO_POLLER = "--IPKernelApp.parent_handle=1"
+
+
+_forgotten: list[ModuleType] = []
 
 
 class Refused(Exception):
@@ -127,12 +130,11 @@ def _unshadowed() -> None:
     Raises:
         Refused: what is loaded already is another one.
     """
-    loaded = {name: module for name, module in list(sys.modules.items()) if "." not in name}
     for mine in _importable():
         name = (mine.parent.name or mine.name).partition(".")[0]
-        if name not in loaded or name == "__main__":
+        if name not in sys.modules or name == "__main__":
             continue
-        theirs = getattr(loaded[name], "__file__", None)
+        theirs = getattr(sys.modules[name], "__file__", None)
         if not theirs or not mine.samefile(theirs):
             raise Refused(f"the working directory has {mine}, and another {name} is loaded")
     if Path("matplotlibrc").exists():
@@ -211,8 +213,8 @@ def _ended(words: list[str]) -> int:
 
 def _forget() -> None:
     """Let a notebook import anew what is here for commands, and lacks what they do not need."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in _FOR_COMMANDS]:
-        del sys.modules[name]
+    # Kept, because to take them apart would copy every page of memory on which a part of them is.
+    _forgotten.extend(filter(None, [sys.modules.pop(name, None) for name in preload.for_commands]))
 
 
 def _kernel(request: wire.Message) -> Any:

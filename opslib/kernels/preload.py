@@ -20,9 +20,9 @@ from pathlib import Path
 _KERNEL = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger",
     "ipykernel.iostream", "ipykernel.displayhook", "ipykernel.comm", "IPython.core.debugger",
-    "IPython.core.completer", "IPython.core.history", "IPython.extensions.storemagic", "pdb", "comm",
-    "zmq.eventloop.zmqstream", "zmq.asyncio", "tornado.platform.asyncio", "sqlite3", "psutil",
-    "concurrent.futures.thread", "encodings.idna", "ctypes",
+    "IPython.core.completer", "IPython.core.completerlib", "IPython.core.history", "IPython.core.oinspect",
+    "IPython.extensions.storemagic", "pdb", "comm", "zmq.eventloop.zmqstream", "zmq.asyncio",
+    "tornado.platform.asyncio", "sqlite3", "psutil", "concurrent.futures.thread", "encodings.idna", "ctypes",
 )  # fmt: skip
 _LIBRARIES = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "httpx", "psycopg")
 # Of commands; first the one that leaves out of the notebook stack what it does not need.
@@ -39,6 +39,11 @@ _PACKAGES = (
 NEVER = "matplotlib_inline.backend_inline"
 _SETTLED_S = 5.0
 
+# Packages that commands do with only a part of; a notebook may want all of them.
+_PARTLY = {"jsonschema", "nbformat", "nbclient"}
+
+# The modules of those packages.
+for_commands: list[str] = []
 # What imports have put into the environment; debugpy does, for what it imports later.
 added: dict[str, str] = {}
 
@@ -60,6 +65,7 @@ def everything() -> None:
         _import(name)
     _warm()
     added.update({name: value for name, value in os.environ.items() if name not in environment})
+    for_commands.extend(name for name in sys.modules if name.partition(".")[0] in _PARTLY)
     gc.collect()
     check(before)
     # What is frozen is not looked at by collections, so that forks go on sharing it.
@@ -108,10 +114,13 @@ def _warm() -> None:
     """Look up fonts, draw a picture, show a table, read certificates; leaves nothing open."""
     with suppress(ImportError):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.registry import backend_registry
         from matplotlib.figure import Figure
         from matplotlib.font_manager import _get_font  # type: ignore[attr-defined]
         from pandas import DataFrame
 
+        # It looks through all packages for backends, else each time that one is chosen first.
+        backend_registry.list_all()  # type: ignore[no-untyped-call]
         figure = Figure(figsize=(2, 2))
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()

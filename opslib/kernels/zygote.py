@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from opslib.kernels import fingerprint, preload, wire
+from opslib.kernels import fingerprint, forked, preload, wire
 from opslib.kernels.server import Zygote
 
 IDLE_S = 900.0
@@ -106,10 +106,7 @@ def main() -> int:
         return _UNFIT
     parent = os.getpid()
     connection = zygote.serve()
-    del zygote
     if connection is not None:
-        from opslib.kernels import forked
-
         forked.become(connection, parent)
     return 0
 
