@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from opslib import frames, masking
 from opslib.show import display, markup, plots
@@ -85,5 +88,27 @@ def test_a_plot_is_a_picture_with_the_limit_drawn_in() -> None:
     frame = pd.DataFrame({"app": ["a", "b"], "total": [3, 9]})
     figure = plots.bar(frame, "app", "total", limit=8, title="Sessions", unit="")
     assert plots.png(figure).startswith(b"\x89PNG")
-    legend = figure.axes[0].get_legend()
-    assert legend and [text.get_text() for text in legend.get_texts()] == ["limit 8"]
+    assert [text.get_text() for text in figure.texts] == ["Sessions (total)", "a", "3", "b", "9", "limit 8"]
+    parts = figure.get_children()
+    widths = [part.get_width() for part in parts if isinstance(part, Rectangle) and part is not figure.patch]
+    axis, limit = (np.asarray(part.get_xdata())[0] for part in parts if isinstance(part, Line2D))
+    assert np.divide([*widths, limit - axis], widths[1]).round(3).tolist() == [0.333, 1.0, 0.889]
+
+
+@pytest.mark.parametrize(
+    "names, values, limit",
+    [
+        (["$a$", "", "ä" * 300], [float("nan"), float("inf"), -5], None),
+        (["a"], [0], 0),
+        (["a"], [None], None),
+    ],
+    ids=["odd", "nothing", "no number"],
+)
+def test_odd_names_and_numbers_are_drawn_all_the_same(
+    names: list[str], values: list[float | None], limit: float | None
+) -> None:
+    """A plot must not break a run that has found something."""
+    frame = pd.DataFrame({"name": names, "value": values})
+    figure = plots.bar(frame, "name", "value", limit=limit, title="$", unit="")
+    assert plots.png(figure).startswith(b"\x89PNG")
+    assert {text.get_text() for text in figure.texts} >= set(names)

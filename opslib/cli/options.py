@@ -40,7 +40,7 @@ jobs = click.option(
     "-j",
     type=click.IntRange(1, MOST_JOBS),
     metavar="N",
-    help="How many at the same time (default: the number of cores).",
+    help="How many at the same time (default: two more than there are cores).",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 

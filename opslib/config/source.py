@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,13 @@ def read(path: Path) -> Document:
             holds something that looks like a secret; the message names file and line.
     """
     name = shown(path)
-    node = _compose(_text(path, name), name)
+    return _parsed(path, _text(path, name), name)
+
+
+@lru_cache(maxsize=32)
+def _parsed(path: Path, text: str, name: str) -> Document:
+    """Return what a text says; the same file is read for every run, and seldom another one."""
+    node = _compose(text, name)
     if node is None:
         raise ConfigError(f"{name}:1: the file is empty", hint="`opslib system new` writes a commented one")
     if not isinstance(node, yaml.MappingNode):

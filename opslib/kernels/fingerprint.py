@@ -108,7 +108,10 @@ def _files() -> Iterator[str]:
 
 
 def _settings() -> Iterator[str]:
-    """Yield the settings that matplotlib read as it was imported, and would have read had they been there."""
+    """Yield what was read besides modules: our limits, matplotlib's settings where they are or would be."""
+    limits = sys.modules.get("opslib.config.limits")
+    if limits:
+        yield str(limits.DEFAULTS_FILE)
     matplotlib = sys.modules.get("matplotlib")
     if matplotlib:
         yield str(matplotlib.matplotlib_fname())

@@ -111,7 +111,7 @@ def _own() -> Iterator[str]:
 
 
 def _warm() -> None:
-    """Look up fonts, draw a picture, show a table, read certificates; leaves nothing open."""
+    """Look up fonts, draw a picture, show a table, read certificates and limits; leaves nothing open."""
     with suppress(ImportError):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.backends.registry import backend_registry
@@ -132,6 +132,7 @@ def _warm() -> None:
         _get_font.cache_clear()
         DataFrame({"a": [1.0], "b": ["x"]}).to_html()
     importlib.import_module("opslib.http.transport").ssl_context()
+    importlib.import_module("opslib.config.limits").defaults()
 
 
 def _threads() -> int:

@@ -96,7 +96,7 @@ def attempt_many(
 
     Args:
         requests: what to run, and where.
-        jobs: how many at the same time; None for the number of cores.
+        jobs: how many at the same time; None for two more than there are cores.
         watch: told how far they are.
 
     Returns:

@@ -22,7 +22,7 @@ from opslib.masking import Masker, registered
 from opslib.runner import lost, notebooks, origin, permission, recover, results, seal
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.spool import Saver, Spool, opened
-from opslib.runner.together import Together, Told, bounded, cores
+from opslib.runner.together import Together, Told, bounded, usual
 
 __all__ = ["Outcome", "Request", "run", "run_many"]
 
@@ -54,7 +54,7 @@ def run_many(
 
     Args:
         requests: what to run.
-        jobs: how many at the same time, as far as files can be open; None for the number of cores.
+        jobs: how many at the same time, as far as files can be open; None for two more than there are cores.
         on_done: told each outcome as it comes.
 
     Raises:
@@ -70,7 +70,7 @@ def run_many(
         if on_done:
             on_done(outcome)
 
-    _together(requests, bounded(jobs or cores()), told)
+    _together(requests, bounded(jobs or usual()), told)
     return [outcomes[request.run_id] for request in requests]
 
 

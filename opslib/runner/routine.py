@@ -87,7 +87,7 @@ def run_routine(
         trigger: what started it.
         actor: who started it; for a schedule, the slot.
         scheduled_for: the moment of the schedule, RFC 3339.
-        jobs: how many procedures at the same time; None for the number of cores.
+        jobs: how many procedures at the same time; None for two more than there are cores.
         watch: told how far they are.
 
     Raises:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ def _sound(cell: Any) -> bool:
     return cell.get("cell_type") in ("markdown", "raw")
 
 
+@cache
+def _translator() -> Callable[[str, str, dict[str, Any]], str]:
+    """Return what writes values as code, imported once."""
+    with bare("papermill"):
+        from papermill.translators import translate_parameters
+    found: Callable[[str, str, dict[str, Any]], str] = translate_parameters
+    return found
+
+
 def inject(notebook: Notebook, given: Mapping[str, Any]) -> None:
     """Put values into a cell of their own, where papermill would, in its words.
 
@@ -63,8 +73,6 @@ def inject(notebook: Notebook, given: Mapping[str, Any]) -> None:
     with quick():
         from nbformat import from_dict
         from nbformat.corpus.words import generate_corpus_id
-    with bare("papermill"):
-        from papermill.translators import translate_parameters
     tags = [cell.metadata.get("tags", ()) for cell in notebook.cells]
     old = next((at for at, found in enumerate(tags) if "injected-parameters" in found), None)
     declared = next((at for at, found in enumerate(tags) if "parameters" in found), -1)
@@ -72,7 +80,7 @@ def inject(notebook: Notebook, given: Mapping[str, Any]) -> None:
         "cell_type": "code",
         "id": generate_corpus_id(),
         "metadata": {"tags": ["injected-parameters"]},
-        "source": translate_parameters("python3", "python", dict(given)),
+        "source": _translator()("python3", "python", dict(given)),
         "outputs": [],
         "execution_count": None,
     }
