@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +17,8 @@ import pytest
 
 from opslib import ids
 from opslib.archive.index import Index
-from opslib.errors import ArchiveError
+from opslib.errors import ArchiveError, DiskFull
+from opslib.home import private
 from opslib.runner import recover, spool
 from opslib.runner.execute import run
 from tests import small
@@ -37,7 +40,7 @@ from opslib.runner.execute import run
 from tests import small
 folder = pathlib.Path(sys.argv[1])
 cell = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(600)"
-run(small.request(folder, "print('first')", cell.format(str(folder / "hangs"))))
+run(small.request(folder, "print('fi' + 'rst')", cell.format(str(folder / "hangs"))))
 """
 WAITS = """
 import sys, pathlib
@@ -71,11 +74,12 @@ while not pathlib.Path(sys.argv[2]).exists():
 
 
 def start(tmp_path: Path) -> subprocess.Popen[str]:
-    """Start a runner in a process of its own and wait until its second cell hangs."""
+    """Start a runner in a process of its own and wait until its second cell hangs, and the first is saved."""
     mark = tmp_path / "hangs"
     words = [sys.executable, "-c", HANG, str(tmp_path)]
     runner = subprocess.Popen(words, cwd=ROOT, text=True, stderr=subprocess.PIPE)
     wait(lambda: mark.exists() and mark.read_text())
+    wait(lambda: "first" in "".join(path.read_text() for path in private("spool").glob("*/run.ipynb")))
     return runner
 
 
@@ -109,6 +113,65 @@ def test_an_interrupted_run_stops_its_kernel_and_keeps_its_record(
 
 
 @pytest.mark.skipif(shutil.which("nohup") is None, reason="there is no nohup here")
+class Disk:
+    """Where something is saved; it is full as long as there is an error to raise."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.saved = list(errors), list[float]()
+
+    def write(self) -> None:
+        """Save, or fail."""
+        self.saved.append(asyncio.get_running_loop().time())
+        if self.errors:
+            raise self.errors.pop()
+
+
+async def passed(seconds: float) -> None:
+    """Wait until everything that was to happen within so many seconds has happened."""
+    over = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, over.set)
+    await over.wait()
+
+
+def test_what_was_shown_in_between_is_saved_a_little_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that hangs after ten quick ones: nobody asks again, and all ten must be there."""
+    monkeypatch.setattr(spool, "_PAUSE_S", 0.05)
+
+    async def save() -> list[float]:
+        disk = Disk()
+        with closing(spool.Saver(disk.write)) as saver:
+            for _ in range(10):
+                saver()
+            assert len(disk.saved) == 1
+            await passed(0.2)
+            assert len(disk.saved) == 2
+            saver()
+            saver()
+        await passed(0.2)
+        return disk.saved
+
+    first, second, third = asyncio.run(save())
+    assert second - first >= 0.05 and third > second
+
+
+def test_a_save_that_failed_later_is_told_at_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is above a timer, and a full disk must end the run."""
+    monkeypatch.setattr(spool, "_PAUSE_S", 0.05)
+
+    async def save() -> None:
+        disk = Disk()
+        saver = spool.Saver(disk.write)
+        saver()
+        disk.errors.append(DiskFull("no space left"))
+        saver()
+        await passed(0.2)
+        assert len(disk.saved) == 2
+        saver()
+
+    with pytest.raises(DiskFull, match="no space left"):
+        asyncio.run(save())
+
+
 def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     """That is what `nohup` was asked for."""
     words = ["nohup", sys.executable, "-c", WAITS, str(tmp_path)]
