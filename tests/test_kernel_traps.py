@@ -306,6 +306,15 @@ def test_10_signals_are_those_of_whoever_asks_wherever_the_zygote_was_started(
     assert interrupted == "interrupted\n"
 
 
+def test_10_an_interrupt_is_as_in_a_fresh_interpreter_before_ipykernel_has_its_own() -> None:
+    """What the zygote did with signals is not for its forks; what the caller ignores they ignore, too."""
+    spoilt = "import signal; from opslib.kernels import forked; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    tell = "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    for ignored, fresh in ("[]", "True"), ("[2]", "False"):
+        words = [sys.executable, "-c", f"{spoilt}; forked._signals({ignored}); {tell}"]
+        assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == fresh
+
+
 def test_11_a_kernel_is_announced_after_its_sockets_are_bound(tmp_path: Path) -> None:
     """A connection that is refused is tried again only a tenth of a second later."""
     from opslib.runner.kernel import QuickManager
