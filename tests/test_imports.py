@@ -105,6 +105,7 @@ def test_an_older_notebook_is_brought_up_to_date(tmp_path: Path) -> None:
     assert all(cell["id"] for cell in ours.cells)
 
 
+@pytest.mark.filterwarnings("ignore::nbformat.warnings.DuplicateCellId")
 def test_cells_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
     """The record would not be a valid notebook otherwise."""
     path = _file(tmp_path, "parameters", "x")

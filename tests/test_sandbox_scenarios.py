@@ -247,7 +247,7 @@ def test_a_scenario_breaks_only_the_systems_that_it_can(monkeypatch: pytest.Monk
         there.break_("only-klutr", "kulti")
     assert "klutr" in refused.value.hint
     assert there.break_("only-klutr") == (("only-klutr", "klutr"),)
-    assert acts == ["klutr"] and there.heal() == (("only-klutr", "klutr"),) and not acts
+    assert acts == ["klutr"] and there.heal("only-klutr") == (("only-klutr", "klutr"),) and not acts
 
 
 def test_a_scenario_that_cannot_be_made_is_undone(sandbox: object) -> None:
