@@ -149,7 +149,7 @@ def test_a_value_that_becomes_known_later_is_found_in_a_text_that_was_clean_befo
 
 def test_what_is_remembered_as_clean_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that prints for an hour must not be kept in memory a second time."""
-    monkeypatch.setattr(masking, "_REMEMBERED_MOST", 100)
+    monkeypatch.setattr(masking.masker, "_REMEMBERED_MOST", 100)
     masker = Masker({"one": "correct-horse"})
     for number in range(50):
         masker.mask(f"nothing to see here, {number}")

@@ -1,0 +1,65 @@
+"""Search a text for many values at once."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from functools import lru_cache
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+from opslib.masking.forms import Form, forms
+from opslib.masking.views import View
+
+_ANCHOR = 12  # long enough to be rare; the whole form is looked at where its beginning was found
+_BLOB = (string.ascii_letters + string.digits + "+/_-").encode()
+
+Hit = tuple[int, int, str, bool]  # begin and end in a view, label, whether it is a part of a blob
+
+
+class Needles:
+    """All forms of some values, ready to be searched for.
+
+    Args:
+        values: (label, value) each.
+    """
+
+    def __init__(self, values: tuple[tuple[str, str], ...]) -> None:
+        self._forms: dict[bytes, dict[bytes, tuple[Form, str]]] = {}
+        for label, value in values:
+            for form in forms(value):
+                folded = form.written.lower()
+                self._forms.setdefault(folded[:_ANCHOR], {}).setdefault(form.written, (form, label))
+        self._anchors = list(self._forms)
+        # Of the automata the one that is built quickly: values become known while a notebook runs.
+        self._automaton = BytesAhoCorasick(self._anchors, implementation=Implementation.ContiguousNFA)
+
+    def hits(self, view: View) -> Iterator[Hit]:
+        """Yield where a view has a form of a value."""
+        folded = view.data.lower()
+        for index, begin, _ in self._automaton.find_matches_as_indexes(folded, overlapping=True):
+            for form, label in self._forms[self._anchors[index]].values():
+                if _stands(form, view, folded, begin):
+                    yield begin, begin + len(form.written), label, form.blob
+
+
+def _stands(form: Form, view: View, folded: bytes, begin: int) -> bool:
+    if view.squeezed and not form.in_pieces:
+        return False
+    if form.any_case:
+        return folded.startswith(form.written.lower(), begin)
+    return view.data.startswith(form.written, begin)
+
+
+@lru_cache(maxsize=16)
+def needles(values: tuple[tuple[str, str], ...]) -> Needles:
+    """Return the search for some values; the same again for the same values."""
+    return Needles(values)
+
+
+def whole_blob(text: bytes, begin: int, end: int) -> tuple[int, int]:
+    """Return the whole of the base64 that a hit is a part of: its edges hold bits of the value."""
+    before, after = text[:begin], text[end:]
+    wider = len(after.lstrip(_BLOB))
+    padding = after[len(after) - wider :][:2]
+    return len(before.rstrip(_BLOB)), len(text) - wider + len(padding) - len(padding.lstrip(b"="))
