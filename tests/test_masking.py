@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from opslib import masking
-from opslib.masking import Masker
+from opslib.masking import Masker, seen
 
 VALUE = "pa\\ss/w\"ör&d<5> +x%'q"
 HIDDEN = "[redacted:token]"
@@ -149,8 +149,8 @@ def test_a_value_that_becomes_known_later_is_found_in_a_text_that_was_clean_befo
 
 def test_what_is_remembered_as_clean_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that prints for an hour must not be kept in memory a second time."""
-    monkeypatch.setattr(masking.masker, "_REMEMBERED_MOST", 100)
-    masker = Masker({"one": "correct-horse"})
+    monkeypatch.setattr(seen, "_REMEMBERED_MOST", 100)
+    remembered = seen.Seen()
     for number in range(50):
-        masker.mask(f"nothing to see here, {number}")
-    assert sum(map(len, masker._clean)) <= 100
+        remembered.put([f"nothing to see here, {number}"], {})
+    assert "nothing to see here, 49" in remembered and "nothing to see here, 1" not in remembered

@@ -13,6 +13,7 @@ from opslib.masking.views import View
 
 _ANCHOR = 12  # long enough to be rare; the whole form is looked at where its beginning was found
 _BLOB = (string.ascii_letters + string.digits + "+/_-").encode()
+_BLOB_MOST = 10_000
 
 Hit = tuple[int, int, str, bool]  # begin and end in a view, label, whether it is a part of a blob
 
@@ -59,7 +60,8 @@ def needles(values: tuple[tuple[str, str], ...]) -> Needles:
 
 def whole_blob(text: bytes, begin: int, end: int) -> tuple[int, int]:
     """Return the whole of the base64 that a hit is a part of: its edges hold bits of the value."""
-    before, after = text[:begin], text[end:]
-    wider = len(after.lstrip(_BLOB))
-    padding = after[len(after) - wider :][:2]
-    return len(before.rstrip(_BLOB)), len(text) - wider + len(padding) - len(padding.lstrip(b"="))
+    before, after = text[max(0, begin - _BLOB_MOST) : begin], text[end : end + _BLOB_MOST]
+    rest = after.lstrip(_BLOB)
+    padding = rest[:2]
+    first = begin - len(before) + len(before.rstrip(_BLOB))
+    return first, end + len(after) - len(rest) + len(padding) - len(padding.lstrip(b"="))

@@ -5,44 +5,53 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 Found = tuple[int, int, str]  # begin, end, kind
 
-_DOMAIN = re.compile(rb"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![\w-])")
+_DIGITS = b"0123456789"
 _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-"
-_MOST_LOCAL = 64
-_NOBODY = {b"git", b"noreply", b"no-reply"}
-_PHONE = re.compile(
-    rb"(?<![\w.+-])(?:\+[1-9](?:[ ().-]{0,2}\d){8,13}|\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4})(?![\w-]|\.\d)"
-)
-_IBAN = re.compile(rb"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
-_CARD = re.compile(rb"(?<![\w.-])[2-6]\d{3}(?:[ -]?\d){9,15}(?![\w-]|\.\d)")
+_HEX = b"0123456789abcdefABCDEF"
+_MOST_BEFORE = 80
+_NOBODY = re.compile(r"(?:git|no-?reply)@", re.IGNORECASE)
 _ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}"
     r"|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}|6(?:011|5\d\d)\d{12}"
 )
-_IPV4 = re.compile(rb"(?<![\w.=-])(?<!version )(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
-_IPV6 = re.compile(rb"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){1,7}(?::?[0-9A-Fa-f]{1,4}){1,7}(?![\w:]|\.\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """One kind of personal data.
+
+    Attributes:
+        core: what is searched for; it begins with few characters, which is quick.
+        before: the characters that may stand before the core and belong to it.
+        unless: nothing is meant where this precedes all of it.
+        holds: tells chance from the real thing.
+    """
+
+    kind: str
+    core: re.Pattern[bytes]
+    before: bytes
+    unless: re.Pattern[bytes]
+    holds: Callable[[str], bool]
 
 
 def personal(data: bytes) -> Iterator[Found]:
     """Yield what looks like personal data in a text."""
-    if b"@" in data:
-        yield from _mail(data)
-    for kind, pattern, holds in _NUMBERS:
-        for match in pattern.finditer(data):
-            if holds(match[0].decode("ascii", "replace")):
-                yield (*match.span(), kind)
+    for shape in _SHAPES:
+        for match in shape.core.finditer(data):
+            before = data[max(0, match.start() - _MOST_BEFORE) : match.start()]
+            rest = before.rstrip(shape.before) if shape.before else before
+            begin = match.start() - len(before) + len(rest)
+            text = data[begin : match.end()].decode("ascii", "replace")
+            if not shape.unless.search(rest) and shape.holds(text):
+                yield begin, match.end(), shape.kind
 
 
-def _mail(data: bytes) -> Iterator[Found]:
-    for match in _DOMAIN.finditer(data):
-        before = data[max(0, match.start() - _MOST_LOCAL) : match.start()]
-        rest = before.rstrip(_LOCAL)
-        local = before[len(rest) :]
-        # What follows `//` is who logs in to a server, as in the address of a database.
-        if local and local.lower() not in _NOBODY and not rest.endswith((b"//", b":")):
-            yield match.start() - len(local), match.end(), "e-mail"
+def _is_mail(text: str) -> bool:
+    return 0 < text.index("@") <= 64 and not _NOBODY.match(text)
 
 
 def _is_iban(text: str) -> bool:
@@ -65,10 +74,27 @@ def _is_public(text: str) -> bool:
         return False
 
 
-_NUMBERS: tuple[tuple[str, re.Pattern[bytes], Callable[[str], bool]], ...] = (
-    ("phone", _PHONE, lambda text: True),
-    ("iban", _IBAN, _is_iban),
-    ("card", _CARD, _is_card),
-    ("ip-address", _IPV4, _is_public),
-    ("ip-address", _IPV6, _is_public),
-)
+def _any(text: str) -> bool:
+    return True
+
+
+def _shape(
+    kind: str, core: bytes, unless: bytes, holds: Callable[[str], bool], before: bytes = b""
+) -> _Shape:
+    return _Shape(kind, re.compile(core), before, re.compile(rb"(?:%s)\Z" % unless), holds)
+
+
+_SHAPES = (
+    # What follows `//` is who logs in to a server, as in the address of a database.
+    _shape("e-mail", rb"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![\w-])",
+           rb"//|:", _is_mail, _LOCAL),
+    _shape("phone", rb"\+[1-9](?:[ ().-]{0,2}\d){8,13}(?![\w-]|\.\d)", rb"[\w.+-]", _any),
+    _shape("phone", rb"\(\d{3}\) ?\d{3}-\d{4}(?![\w-]|\.\d)", rb"[\w.+-]", _any),
+    _shape("phone", rb"-\d{3}-\d{4}(?![\w-]|\.\d)", rb"[\w.+-]", lambda text: text[3] == "-", _DIGITS),
+    _shape("iban", rb"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)", rb"\w", _is_iban),
+    _shape("card", rb"[2-6]\d{3}(?:[ -]?\d){9,15}(?![\w-]|\.\d)", rb"[\w.-]", _is_card),
+    _shape("ip-address", rb"\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w-]|\.\d)", rb"[\w.-]|==|[Vv]ersion:? ",
+           _is_public, _DIGITS),
+    _shape("ip-address", rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,33}[0-9A-Fa-f](?![\w:])", rb"[\w:.]",
+           _is_public, _HEX),
+)  # fmt: skip

@@ -11,9 +11,8 @@ import html
 import re
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
-from itertools import chain
 
 GAP = b"\n\x02\n"  # stands between texts that have nothing to do with one another
 _LEVELS = 3
@@ -23,26 +22,31 @@ _RUN = rb"[A-Za-z0-9+/_-]"
 _BASE64_RUN = re.compile(rb"%s{20,}+={0,2}" % _RUN)
 _HEX_RUN = re.compile(rb"(?:[0-9a-fA-F]{2})+")
 _WRAP = re.compile(rb"\r?\n(?:(?<=%s{40}\n)|(?<=%s{40}\r\n))[ \t]*(?=%s)" % (_RUN, _RUN, _RUN))
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}"
-    rb"|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|[\s\S])"
-    rb"|%(?:u[0-9a-fA-F]{4}|[0-9a-fA-F]{2})"
-    rb"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});"
-)
-_MARK = re.compile(
-    rb"<[^<>\x02]{0,200}>"
-    rb"|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\x02]{0,200}(?:\x07|\x1b\\))"
-    rb"|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])|\xef(?:\xbb\xbf|\xb8[\x80-\x8f])"
-    rb"|\xc2[\x85\xa0\xad]|\xcd\x8f|\xe1\xa0\x8e"
-    rb"|[\"'][ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"
-    rb"|=\r?\n"
-    rb"|(?:\||\xe2\x94\x82)[ \t]*\r?\n[ \t]*(?:\||\xe2\x94\x82)"
+# Each pattern begins with one literal byte: texts without that byte are passed over at full speed.
+_ESCAPES = (
+    re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,6}\}"
+               rb"|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|[\s\S])"),
+    re.compile(rb"%(?:u[0-9a-fA-F]{4}|[0-9a-fA-F]{2})"),
+    re.compile(rb"&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});"),
+)  # fmt: skip
+_MARKS = (
+    re.compile(rb"<[^<>\x02]{0,200}>"),
+    re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\x02]{0,200}(?:\x07|\x1b\\))"),
+    re.compile(rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf]|\x94\x82[ \t]*\r?\n[ \t]*\xe2\x94\x82)"),
+    re.compile(rb"\xef(?:\xbb\xbf|\xb8[\x80-\x8f])"),
+    re.compile(rb"\xc2[\x85\xa0\xad]"),
+    re.compile(rb"\xcd\x8f"),
+    re.compile(rb"\|[ \t]*\r?\n[ \t]*\|"),
+    re.compile(rb"=\r?\n"),
+    re.compile(rb"\"[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
+    re.compile(rb"'[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
 )
 _BLANKS = bytes({*range(33), 127} - {2})
 _BLANK = re.compile(b"[%s]+" % re.escape(_BLANKS))
 _CONTROL = bytes.maketrans(b"nrt0bfvae", b"\n\r\t\0\b\f\v\a\x1b")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
+_New = bytes | Callable[[re.Match[bytes]], bytes]
 _Unit = tuple[int, int, int, int]  # begin and end in the source, begin and end in the view
 
 
@@ -53,7 +57,10 @@ class View:
         data: what is searched.
         source: what it was made from; None for the text itself.
         units: finds what was rewritten; whatever stands between two units was kept.
-        squeezed: whether blanks and marks were taken out.
+        squeezed: whether blanks were taken out.
+
+    Attributes:
+        final: whether nothing is left to unescape.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class View:
     ) -> None:  # fmt: skip
         self.data = data
         self.squeezed = squeezed
+        self.final = False
         self._source = source
         self._find_units = units
 
@@ -92,50 +100,55 @@ class View:
 
 def views(text: bytes) -> Iterator[View]:
     """Yield a text and what it says when it is unescaped, squeezed, and decoded, each also of the others."""
-    view = View(text)
+    said = View(text)
     for _ in range(_DEPTH + 1):
-        levels = list(_levels(view))
-        yield from levels
-        yield from chain.from_iterable(map(_squeezed, levels))
-        view = _decoded(_rewritten(levels[-1], _WRAP, b""))
-        if not view.data:
+        unescaped = said
+        for view in _readings(said):
+            yield view
+            unescaped = view if view.final else unescaped
+        said = _decoded(_rewritten(unescaped, _WRAP, b""))
+        if not said.data:
             return
 
 
 def readings(written: bytes) -> set[bytes]:
     """Return what a written form may have become in a view: unescaped, and squeezed."""
-    levels = list(_levels(View(written)))
-    return {view.data for view in [*levels, *chain.from_iterable(map(_squeezed, levels))]}
+    return {view.data for view in _readings(View(written))}
 
 
-def _levels(view: View) -> Iterator[View]:
-    yield view
+def _readings(view: View) -> Iterator[View]:
     for _ in range(_LEVELS):
-        deeper = _rewritten(view, _ESCAPE, _unescaped)
-        if deeper.data == view.data:
-            return
-        yield deeper
+        deeper = _all_rewritten(view, _ESCAPES, _unescaped)
+        if deeper is view:
+            break
+        yield view
         view = deeper
+    view.final = True
+    yield view
+    yield _squeezed(view)
+    without = _all_rewritten(view, _MARKS, b"")
+    if without is not view:
+        yield _squeezed(without)
 
 
-def _squeezed(view: View) -> Iterator[View]:
-    """Yield a view without blanks, and without marks where that is something else."""
-    without = _rewritten(view, _MARK, b"")
-    for kept in (view, without) if without.data != view.data else (view,):
-        data = kept.data.translate(None, _BLANKS)
-        yield View(data, kept, _units_of(kept.data, _BLANK, b""), squeezed=True)
+def _squeezed(view: View) -> View:
+    data = view.data.translate(None, _BLANKS)
+    return View(data, view, _units_of(view.data, _BLANK, b""), squeezed=True)
 
 
-def _rewritten(
-    view: View, pattern: re.Pattern[bytes], new: bytes | Callable[[re.Match[bytes]], bytes]
-) -> View:
+def _all_rewritten(view: View, patterns: Iterable[re.Pattern[bytes]], new: _New) -> View:
+    """Return the same view where there is nothing to rewrite in it."""
+    for pattern in patterns:
+        view = _rewritten(view, pattern, new)
+    return view
+
+
+def _rewritten(view: View, pattern: re.Pattern[bytes], new: _New) -> View:
     data = pattern.sub(new, view.data)
-    return View(data, view, _units_of(view.data, pattern, new))
+    return view if data == view.data else View(data, view, _units_of(view.data, pattern, new))
 
 
-def _units_of(
-    data: bytes, pattern: re.Pattern[bytes], new: bytes | Callable[[re.Match[bytes]], bytes]
-) -> Callable[[], list[_Unit]]:
+def _units_of(data: bytes, pattern: re.Pattern[bytes], new: _New) -> Callable[[], list[_Unit]]:
     def found() -> list[_Unit]:
         units: list[_Unit] = []
         shift = 0
