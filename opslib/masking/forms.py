@@ -23,6 +23,7 @@ _MIN_LONG = 20
 _WINDOW = 12
 _PHRASE = 20
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/?#]*?:(?P<password>[^/?#]*)@)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:[\w.+-]+@)?(?:[a-z0-9-]+\.)+[a-z]{2,24}(?::\d+)?|[a-z0-9.-]+:\d{1,5}")
 _EDGES = re.compile(r"[/@:?#&=]")
 _URLSAFE = str.maketrans("+/", "-_")
 
@@ -94,6 +95,8 @@ def _turned(text: str) -> Iterator[Form]:
 
 def _parts(text: str) -> Iterator[str]:
     """Yield what error messages show of an address: its password, what it was wrongly split into."""
+    if _ADDRESS.fullmatch(text):
+        return
     url = _URL.match(text)
     if url and maskable(url["password"] or ""):
         yield url["password"]
@@ -123,8 +126,8 @@ def _phrases(text: str) -> Iterator[Form]:
 
 
 def _uncut(text: str) -> list[str]:
-    """Return the pieces of a value that are secret as a whole: no host, no file's frame, no token's head."""
-    if "\n" in text or ("=" in text and " " in text):
+    """Return the pieces of a value that are secret as a whole, without servers and heads of tokens."""
+    if "\n" in text or ("=" in text and " " in text) or _ADDRESS.fullmatch(text):
         return []
     if text.startswith("eyJ") and text.count(".") == 2:
         return [text.rpartition(".")[2]]

@@ -36,12 +36,15 @@ class Needles:
         self._automaton = BytesAhoCorasick(self._anchors, implementation=Implementation.ContiguousNFA)
 
     def hits(self, view: View) -> Iterator[Hit]:
-        """Yield where a view has a form of a value."""
+        """Yield where a view has a form of a value; not what lies within the last of them."""
         folded = view.data.lower()
+        first = last = -1
         for index, begin, _ in self._automaton.find_matches_as_indexes(folded, overlapping=True):
             for form, label in self._forms[self._anchors[index]].values():
-                if _stands(form, view, folded, begin):
-                    yield begin, begin + len(form.written), label, form.blob
+                end = begin + len(form.written)
+                if not first <= begin < end <= last and _stands(form, view, folded, begin):
+                    first, last = begin, end
+                    yield begin, end, label, form.blob
 
 
 def _stands(form: Form, view: View, folded: bytes, begin: int) -> bool:

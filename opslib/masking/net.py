@@ -12,6 +12,7 @@ from functools import cache
 
 from ahocorasick_rs import BytesAhoCorasick
 
+from opslib.masking.spans import PLACED
 from opslib.masking.values import COMMON, telling
 
 _START = rb"(?<![A-Za-z0-9])"
@@ -42,7 +43,7 @@ def _rule(kind: str, words: str, shape: bytes, flags: int = 0) -> Rule:
 
 _ASSIGNED = (
     rb"(?P<name>[\w-]{3,60}+)[\"'\\]{0,3}[ \t]*(?:=>|[:=])[ \t]*(?:(?:bearer|basic|token)[ \t]+)?"
-    rb"(?P<quote>(?:\\?[\"'])?)(?!\[redacted:)(?P<value>[^\s\"'<>,;&\\(){}\[\]\x02]+)(?![\w.]*[(\[])"
+    rb"(?P<quote>(?:\\?[\"'])?)(?!\[redacted:)(?P<value>[^\s\"'`<>,;&\\(){}\[\]\x02]+)(?![\w.]*[(\[])"
 )
 _RULES = (
     _rule("private-key", "-----begin", rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
@@ -79,13 +80,13 @@ _SECRET_WORDS = (
     b"password", b"passwd", b"pwd", b"secret", b"token", b"api_key", b"api-key", b"apikey", b"authorization",
     b"access_key", b"private_key", b"credential", b"auth_key",
 )  # fmt: skip
-_NAMED = Rule("password", _SECRET_WORDS, re.compile(_ASSIGNED, re.IGNORECASE))
+_NAMED = Rule(PLACED, _SECRET_WORDS, re.compile(_ASSIGNED, re.IGNORECASE))
 _ABOUT = re.compile(
-    rb".*[_-](?:ids?|names?|type|at|expires\w*|expiry|count|ur[li]|length|label|policy|version|ref(?:erence)?)",
+    rb".*[_-](?:ids?|names?|type|at|expires\w*|expiry|count|ur[li]|length|label|policy|version|encryption|method|ref(?:erence)?)",
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
-    rb"(?:[*x._-]|\xe2\x80[\xa2\xa6])+|\$.*|%.*%|env:.*|file:.*|doppler:.*|keyring:.*|your[-_].*"
+    rb"(?:[*x._-]|\xe2\x80[\xa2\xa6])+|[\${(].*|%.*%|env:.*|file:.*|doppler:.*|keyring:.*|your[-_].*"
     rb"|\d{4}-\d\d-\d\d.*|.*example.*|.*redacted.*",
     re.IGNORECASE,
 )

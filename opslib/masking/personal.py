@@ -13,7 +13,13 @@ _DIGITS = b"0123456789"
 _LOCAL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-"
 _HEX = b"0123456789abcdefABCDEF"
 _MOST_BEFORE = 80
-_NOBODY = re.compile(r"(?:git|no-?reply)@", re.IGNORECASE)
+# Whom everybody may write to: a runbook that hides the vendor's support helps nobody.
+_NOBODY = re.compile(
+    r"(?:git|no-?reply|support|help|info|hello|contact|sales|billing|security|abuse|admin|postmaster|ops|devops"
+    r"|on-?call|status|notifications?)@",
+    re.IGNORECASE,
+)
+_MIN_GROUPS = 3
 _ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}"
     r"|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}|6(?:011|5\d\d)\d{12}"
@@ -51,7 +57,8 @@ def personal(data: bytes) -> Iterator[Found]:
 
 
 def _is_mail(text: str) -> bool:
-    return 0 < text.index("@") <= 64 and not _NOBODY.match(text)
+    local = text.partition("@")[0]
+    return any(c.isalnum() for c in local) and len(local) <= 64 and not _NOBODY.match(text)
 
 
 def _is_iban(text: str) -> bool:
@@ -64,10 +71,12 @@ def _is_card(text: str) -> bool:
     digits = re.sub(r"\D", "", text)
     doubled = [sum(divmod(2 * int(d), 10)) for d in digits[-2::-2]]
     total = sum(doubled) + sum(map(int, digits[-1::-2]))
-    return bool(_ISSUED.fullmatch(digits)) and total % 10 == 0 and len(set(digits)) > 2
+    return bool(_ISSUED.fullmatch(digits)) and total % 10 == 0 and len(set(digits)) > 1
 
 
 def _is_public(text: str) -> bool:
+    if ":" in text and sum(map(bool, text.split(":"))) < _MIN_GROUPS:
+        return False
     try:
         return ipaddress.ip_address(text).is_global
     except ValueError:

@@ -36,6 +36,8 @@ _MARKS = (
     re.compile(rb"\xef(?:\xbb\xbf|\xb8[\x80-\x8f])"),
     re.compile(rb"\xc2[\x85\xa0\xad]"),
     re.compile(rb"\xcd\x8f"),
+    re.compile(rb"\xa0"),
+    re.compile(rb"\xad"),
     re.compile(rb"\|[ \t]*\r?\n[ \t]*\|"),
     re.compile(rb"=\r?\n"),
     re.compile(rb"\"[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
@@ -125,10 +127,13 @@ def _readings(view: View) -> Iterator[View]:
         view = deeper
     view.final = True
     yield view
-    yield _squeezed(view)
+    yield (squeezed := _squeezed(view))
     without = _all_rewritten(view, _MARKS, b"")
     if without is not view:
-        yield _squeezed(without)
+        yield (squeezed := _squeezed(without))
+    joined = _all_rewritten(squeezed, _ESCAPES, _unescaped)  # an escape may itself have been split
+    if joined is not squeezed:
+        yield _squeezed(_all_rewritten(joined, _MARKS, b""))
 
 
 def _squeezed(view: View) -> View:
