@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import json
+import random
 import re
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from opslib import masking
-from opslib.masking import Masker, seen
+from opslib.masking import WITHHELD, Masker, search, seen, spans
 
 VALUE = "pa\\ss/w\"ör&d<5> +x%'q"
+ROOT = Path(__file__).parents[1]
 HIDDEN = "[redacted:token]"
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -154,3 +159,177 @@ def test_what_is_remembered_as_clean_is_bounded(monkeypatch: pytest.MonkeyPatch)
     for number in range(50):
         remembered.put([f"nothing to see here, {number}"], {})
     assert "nothing to see here, 49" in remembered and "nothing to see here, 1" not in remembered
+
+
+TOKEN = "acme_live_9fK2mQ7xZ4pL8wR1tV6yB3nH5jD0sG"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "│ acme_live_9fK2mQ7xZ4 │\n│ pL8wR1tV6yB3nH5jD0sG │",
+        "key: >-\n  acme_live_9fK2mQ\n  7xZ4pL8wR1tV6yB3nH5jD0sG",
+        "acme_live_9fK2mQ7x\\\n    Z4pL8wR1tV6yB3nH5jD0sG",
+        "'acme_live_9fK2mQ7xZ4' + \"pL8wR1tV6yB3nH5jD0sG\"",
+        str(list(TOKEN)),
+        "\\x61cme\\u005flive\\_9fK2mQ%37xZ4&#112;L8wR1tV6yB3nH5jD0sG",
+        json.dumps("<b>acme_live_9f</b>K2mQ7xZ4\u200bpL8wR1tV6yB3nH5jD0sG"),
+        "\x1b[1mac\x1b[0m\x1b]8;;http://x\x07me_live_9fK2mQ7xZ4pL8\x1b]8;;\x07wR1tV6yB3nH5jD0sG",
+        base64.b64encode(zlib.compress(f'{{"token": "{TOKEN}"}}'.encode())).decode(),
+        base64.encodebytes(gzip.compress(f"{'x' * 99}{TOKEN}{'y' * 99}{list(range(99))}".encode())).decode(),
+        " ".join(TOKEN.encode().hex(" ", 2).split()),
+        f"{list(TOKEN.encode())}",
+    ],
+)
+def test_a_value_is_masked_however_it_was_split_and_wrapped(written: str) -> None:
+    """Terminals wrap, tables frame, editors fold, and each encodes what the one before it has made."""
+    masked = Masker({"token": TOKEN}).mask(f"got {written} and went on")
+    assert masked.startswith("got ") and masked.endswith(" and went on") and HIDDEN in masked
+    assert "K2mQ" not in masked and "L8wR" not in masked and written[-9:-1] not in masked
+
+
+def test_the_whole_of_a_base64_token_goes() -> None:
+    """Its edges hold bits of the value, and the name that stands before it."""
+    header = base64.b64encode(b"some-app:" + TOKEN.encode() + b"!").decode()
+    assert Masker({"token": TOKEN}).mask(f"Basic {header}, sent") == f"Basic {HIDDEN}, sent"
+    middle = f"(x/{header[4:-3]})"
+    assert Masker({"token": TOKEN}).mask(middle) == f"({HIDDEN})"
+
+
+@pytest.mark.parametrize("most", [14, 20, 30])
+def test_a_token_that_was_cut_off_goes_as_far_as_it_is_shown(most: int) -> None:
+    """Tables and log lines shorten long values; enough is left to be worth hiding."""
+    masker = Masker({"token": TOKEN})
+    assert masker.mask(f"{TOKEN[:most]}… rest") == f"{HIDDEN}… rest"
+    assert masker.mask(f"rest …{TOKEN[-most:]}") == f"rest …{HIDDEN}"
+
+
+def test_an_address_hides_its_password_but_neither_its_server_nor_its_kind() -> None:
+    """A record in which no server is named helps nobody."""
+    dsn = "postgresql://orders_app:s3cr%2Ft-P4ssw0rd@ep-cool-1234.eu-1.db.example.com:5432/orders_v2"
+    masker = Masker({"dsn": dsn, "server": "ep-cool-1234.eu-1.db.example.com:5432"})
+    text = "no postgresql://orders_app on eu-1.db.example.com, orders_v2"
+    assert masker.mask(text) == text
+    assert masker.mask("cannot resolve 's3cr/t-P4ssw0rd'") == "cannot resolve '[redacted:dsn]'"
+
+
+def test_the_head_that_all_tokens_share_stays() -> None:
+    """A public key of the same project begins as the secret one does."""
+    head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZSIs"
+    masker = Masker({"service": f"{head}InJvbGUiOiJzIn0.Q2x9mV7tLk3pZr8Wd1Hs5Yb0Nf6Gj4Ac"})
+    public = f"{head}InJvbGUiOiJhIn0.Zx8Lk2Jh5Gf3Ds9Aq1Wp4Er7Ty6Ui0Op"
+    assert masker.mask(public) == public
+
+
+def test_case_is_ignored_only_where_the_value_is_still_told() -> None:
+    """A short word in other letters is another word."""
+    masker = Masker({"long": TOKEN, "short": "Falcons"})
+    assert masker.mask(f"{TOKEN.upper()} {TOKEN.lower()}") == "[redacted:long] [redacted:long]"
+    assert masker.mask("falcons Falcons FALCONS fal cons") == "falcons [redacted:short] FALCONS fal cons"
+
+
+def test_columns_of_numbers_are_not_put_together() -> None:
+    """Some pair of neighbours in a table always makes somebody's number."""
+    rows = "<td>8471</td>\n<td>5293</td> 8471 5293, 84 71 52 93"
+    masker = Masker({"pin": "84715293"})
+    assert masker.mask(rows) == rows
+    assert masker.mask("it is 84715293") == "it is [redacted:pin]"
+
+
+def test_no_value_is_seen_where_there_is_none() -> None:
+    """Code, runbooks and words of the project: every view of them, for values of every make."""
+    values = {str(n): base64.b64encode(str(n).encode() * 9)[3:30].decode() for n in range(1000, 1012)}
+    masker = Masker({**values, "token": TOKEN, "words": "correct horse battery staple", "pin": "90417736"})
+    files = [path for folder in ("opslib", "docs", "notebooks") for path in (ROOT / folder).rglob("*.*")]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.suffix in {".py", ".md", ".ipynb"}]
+    noise = base64.b64encode(random.Random(7).randbytes(200_000)).decode()
+    assert len(texts) > 100
+    assert masker.mask_json([*texts, noise]) == [*texts, noise]
+
+
+def test_a_clean_document_is_returned_as_it_is() -> None:
+    """Looked at as a whole, and not copied."""
+    document = {"cells": [{"outputs": [{"text": "nothing here", "n": [1.5, 84715293]}]}]}
+    assert Masker({"token": TOKEN}).mask_json(document) is document
+    assert Masker().mask_json(document) is document
+
+
+def test_a_notebook_is_masked_in_every_corner() -> None:
+    """Pictures as text, the state of widgets, metadata, sources, and names of things."""
+    document = {
+        "cells": [
+            {"source": f"x = '{TOKEN}'", "outputs": [{"data": {"image/svg+xml": f"<!-- {TOKEN} -->"}}]}
+        ],
+        "metadata": {
+            "widgets": {"state": {TOKEN: {"value": TOKEN}}},
+            "papermill": {"parameters": {"t": TOKEN}},
+        },
+    }
+    masker = Masker({"token": TOKEN})
+    assert TOKEN not in json.dumps(masker.mask_json(document))
+    assert masker.counts == {"token": 5}
+    masker.mask_json(document)
+    assert masker.counts == {"token": 10}
+
+
+def test_one_text_does_not_go_on_in_the_next() -> None:
+    """Two cells of a table are no value, nor does a bracket in one open a tag that the other closes."""
+    masker = Masker({"token": TOKEN})
+    assert masker.mask_json([TOKEN[:8], TOKEN[8:16]]) == [TOKEN[:8], TOKEN[8:16]]
+    split = f"{TOKEN[:12]}\n  {TOKEN[12:]}"
+    assert masker.mask_json(["a < b", split, "c > d"]) == ["a < b", HIDDEN, "c > d"]
+
+
+def test_a_stream_that_goes_on_is_looked_at_where_it_was_cut() -> None:
+    """What was clean stays remembered, and a value that began in it is still seen."""
+    masker = Masker({"token": TOKEN})
+    first = ["a line\n" * 2000, TOKEN[:9]]
+    assert masker.mask_pieces(first) == first
+    assert masker.mask_pieces([*first, TOKEN[9:], "\n"]) == ["a line\n" * 2000, HIDDEN, "", "\n"]
+    assert masker.mask_pieces(first) == first
+
+
+def test_what_cannot_be_searched_is_withheld_and_the_rest_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A masker that fails must not let the text pass, nor take the whole record with it."""
+    honest = search.Search._found
+
+    def failing(self: search.Search, text: bytes) -> Iterator[spans.Span]:
+        if b"poison" in text:
+            raise ValueError(text)
+        return honest(self, text)
+
+    monkeypatch.setattr(search.Search, "_found", failing)
+    masker = Masker({"token": TOKEN})
+    assert masker.mask(f"poison {TOKEN}") == WITHHELD
+    assert masker.mask_pieces(["poi", "son", TOKEN]) == [WITHHELD, "", ""]
+    assert masker.withheld == 2
+    document = {"bad": ["poison"], "good": ["plain", TOKEN]}
+    assert masker.mask_json(document) == {"bad": [WITHHELD], "good": ["plain", HIDDEN]}
+    assert masker.summary() == {"masked": {"token": 1}, "found": {}, "withheld": 3}
+
+
+def test_a_document_too_deep_to_be_rebuilt_is_withheld() -> None:
+    """Nothing of it gets out."""
+    document: list[object] = [TOKEN]
+    for _ in range(100_000):
+        document = [document]
+    masker = Masker({"token": TOKEN})
+    assert masker.mask_json(document) == WITHHELD
+    assert masker.withheld == 1
+
+
+@pytest.mark.parametrize(
+    "odd", ["\ud800", "\\U99999999", "&#99999999;", "\\ud83d\\ude00", "\0\x02\x7f", "%zz\\"]
+)
+def test_odd_characters_neither_break_the_search_nor_change(odd: str) -> None:
+    """Kernels print whatever they like."""
+    masker = Masker({"token": TOKEN, "smile": "ein \U0001f600 lacht"})
+    assert masker.mask(f"{odd} {TOKEN}{odd}") == f"{odd} {HIDDEN}{odd}"
+    assert masker.mask(json.dumps("ein \U0001f600 lacht")) == '"[redacted:smile]"'
+    assert not masker.withheld
+
+
+def test_a_bomb_is_not_blown_up() -> None:
+    """A small text may say gigabytes."""
+    bomb = base64.b64encode(zlib.compress(b"0" * 50_000_000)).decode()
+    assert Masker({"token": TOKEN}).mask(bomb) == bomb
