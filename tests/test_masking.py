@@ -333,3 +333,15 @@ def test_a_bomb_is_not_blown_up() -> None:
     """A small text may say gigabytes."""
     bomb = base64.b64encode(zlib.compress(b"0" * 50_000_000)).decode()
     assert Masker({"token": TOKEN}).mask(bomb) == bomb
+
+
+def test_a_value_that_is_a_part_of_another_keeps_its_own_name() -> None:
+    """The password of an address is named as the password, whichever was known first."""
+    dsn = "postgresql://app:s3cr3t-P4ssw0rd-xyz@db.example.com/x"
+    for values in (
+        {"dsn": dsn, "password": "s3cr3t-P4ssw0rd-xyz"},
+        {"password": "s3cr3t-P4ssw0rd-xyz", "dsn": dsn},
+    ):
+        masker = Masker(values)
+        assert masker.mask("s3cr3t-P4ssw0rd-xyz") == masker.mask("s3cr3t-P4ssw0") == "[redacted:password]"
+        assert masker.mask(dsn) == "[redacted:dsn]"

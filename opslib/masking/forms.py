@@ -9,8 +9,9 @@ import quopri
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from urllib.parse import quote
 
 from opslib.masking.values import MIN_LENGTH, maskable, telling, told_in_any_case, told_in_pieces
@@ -37,12 +38,14 @@ class Form:
         any_case: it counts also where case was changed.
         in_pieces: it counts also where blanks were taken out of the text.
         blob: what surrounds it in base64 belongs to it.
+        partial: it is but a part of the value; another value may be just that.
     """
 
     written: bytes
     any_case: bool
     in_pieces: bool
     blob: bool = False
+    partial: bool = False
 
 
 @lru_cache(maxsize=512)
@@ -54,10 +57,13 @@ def forms(value: str) -> tuple[Form, ...]:
     """
     plain = value.strip()
     lines = [line.strip() for line in plain.splitlines() if "-----" not in line]
-    texts = [plain, *(line for line in lines if len(line) >= _MIN_LINE), *_parts(plain)]
-    found = {form.written: form for text in texts for form in _spelled(text)}
-    for form in [*_turned(plain), *_encoded(plain), *_windows(plain), *_phrases(plain)]:
+    parts = [*(line for line in lines if len(line) >= _MIN_LINE), *_parts(plain)]
+    partial = chain(chain.from_iterable(map(_spelled, parts)), _windows(plain), _phrases(plain))
+    found: dict[bytes, Form] = {}
+    for form in [*_spelled(plain), *_turned(plain), *_encoded(plain)]:
         found.setdefault(form.written, form)
+    for form in partial:
+        found.setdefault(form.written, replace(form, partial=True))
     return tuple(form for form in found.values() if len(form.written) >= MIN_LENGTH)
 
 

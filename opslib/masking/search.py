@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 from opslib.masking.needles import needles, whole_blob
-from opslib.masking.net import shapes
-from opslib.masking.personal import personal
 from opslib.masking.spans import Rank, Span, merged, without
 from opslib.masking.views import GAP, View, views
 
@@ -27,9 +25,7 @@ class Search:
     def __init__(self, values: Sequence[tuple[str, str]], *, net: bool, allow_personal: bool) -> None:
         self._values = tuple(values)
         self._labels = {label for label, _ in values}
-        self._nets: list[tuple[Rank, Finds]] = [(Rank.SHAPE, shapes)] if net else []
-        if net and not allow_personal:
-            self._nets.append((Rank.PERSONAL, personal))
+        self._nets = _nets(allow_personal) if net else ()
 
     def __bool__(self) -> bool:
         return bool(self._values or self._nets)
@@ -78,6 +74,15 @@ class Search:
             if rank is not Rank.PERSONAL or view.final:
                 for begin, end, kind in finds(view.data):
                     yield Span(*view.origin(begin, end), kind, rank)
+
+
+def _nets(allow_personal: bool) -> tuple[tuple[Rank, Finds], ...]:
+    # Imported here: most processes mask what they know and nothing else.
+    from opslib.masking.net import shapes
+    from opslib.masking.personal import personal
+
+    keys: tuple[Rank, Finds] = (Rank.SHAPE, shapes)
+    return (keys,) if allow_personal else (keys, (Rank.PERSONAL, personal))
 
 
 def _encoded(text: str) -> bytes:
