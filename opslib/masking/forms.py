@@ -9,12 +9,13 @@ import quopri
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from urllib.parse import quote
 
-from opslib.masking.values import MIN_LENGTH, maskable, telling, told_in_any_case, told_in_pieces
+from opslib.masking.values import MIN_LENGTH, distinct, maskable, telling
 from opslib.masking.views import readings
 
 _MIN_LINE = 16
@@ -35,15 +36,13 @@ class Form:
 
     Attributes:
         written: the bytes of it.
-        any_case: it counts also where case was changed.
-        in_pieces: it counts also where blanks were taken out of the text.
+        distinct: it counts also in other letter case, and where blanks were taken out of the text.
         blob: what surrounds it in base64 belongs to it.
         partial: it is but a part of the value; another value may be just that.
     """
 
     written: bytes
-    any_case: bool
-    in_pieces: bool
+    distinct: bool
     blob: bool = False
     partial: bool = False
 
@@ -79,23 +78,22 @@ def _spelled(text: str) -> Iterator[Form]:
     }
     if not text.isascii():
         spellings |= {text.upper(), text.lower()}
-    any_case, in_pieces = told_in_any_case(text), told_in_pieces(text)
     for written in {as_bytes for spelling in spellings for as_bytes in _bytes(spelling)}:
-        yield from (Form(reading, any_case, in_pieces) for reading in readings(written))
+        yield from (Form(reading, distinct(text)) for reading in readings(written))
 
 
 def _bytes(text: str) -> Iterator[bytes]:
     plain = text.encode("utf-8", "surrogatepass")
     yield plain
     yield quopri.encodestring(plain).replace(b"=\n", b"")
-    if not text.isascii():
-        yield text.encode("latin-1", "ignore")
+    with suppress(UnicodeEncodeError):
+        yield text.encode("latin-1")
 
 
 def _turned(text: str) -> Iterator[Form]:
     """Yield what a text becomes by games that hide it from nobody."""
     for turned in (text[::-1], codecs.encode(text, "rot13")):
-        if turned != text and told_in_pieces(turned):
+        if turned != text and distinct(turned):
             yield from _spelled(turned)
 
 
@@ -120,7 +118,7 @@ def _windows(text: str) -> Iterator[Form]:
         for begin in range(len(piece) - size + 1):
             window = piece[begin : begin + size]
             if telling(window):
-                yield Form(window.encode("utf-8", "surrogatepass"), size >= _WINDOW, size >= _WINDOW)
+                yield Form(window.encode("utf-8", "surrogatepass"), size >= _WINDOW)
 
 
 def _phrases(text: str) -> Iterator[Form]:
@@ -128,7 +126,7 @@ def _phrases(text: str) -> Iterator[Form]:
     for begin in range(len(text) - _PHRASE + 1):
         phrase = text[begin : begin + _PHRASE]
         if " " in phrase and "=" not in text and "\n" not in text:
-            yield Form(phrase.encode("utf-8", "surrogatepass"), True, True)
+            yield Form(phrase.encode("utf-8", "surrogatepass"), True)
 
 
 def _uncut(text: str) -> list[str]:
@@ -161,8 +159,7 @@ def _digits(content: bytes) -> Iterator[str]:
 
 
 def _form(written: str, *, blob: bool = False) -> Form:
-    long = len(written) >= _MIN_ENCODED
-    return Form(written.encode(), long, long, blob)
+    return Form(written.encode(), len(written) >= _MIN_ENCODED, blob)
 
 
 def _cores(content: bytes, encode: Callable[[bytes], bytes], bits: int) -> set[str]:

@@ -50,11 +50,9 @@ class Needles:
 
 
 def _stands(form: Form, view: View, folded: bytes, begin: int) -> bool:
-    if view.squeezed and not form.in_pieces:
-        return False
-    if form.any_case:
+    if form.distinct:
         return folded.startswith(form.written.lower(), begin)
-    return view.data.startswith(form.written, begin)
+    return not view.squeezed and view.data.startswith(form.written, begin)
 
 
 @lru_cache(maxsize=16)

@@ -13,9 +13,8 @@ _WORDS = """
 """
 COMMON = frozenset(_WORDS.split())
 _LONG = 16
-_FOLDED = 8
-_SQUEEZED = 8
-_SQUEEZED_DIGITS = 12
+_LONG_NUMBER = 12
+_TELLING = 8
 _SHAPES = 6
 _HUMPS = re.compile(r"[a-z][A-Z]")
 _SIGNS = re.compile(r"[!$%^&*+~§€][^!$%^&*+~§€]*[a-zA-Z]|[a-zA-Z][^!$%^&*+~§€]*[!$%^&*+~§€]")
@@ -35,11 +34,11 @@ def telling(part: str) -> bool:
     return digits or len(_HUMPS.findall(part)) > 1 or bool(_SIGNS.search(part))
 
 
-def told_in_any_case(value: str) -> bool:
-    """Tell whether a value is still the value when all of it is upper or lower case."""
-    return len(value) >= _LONG or (len(value) >= _FOLDED and telling(value))
+def distinct(value: str) -> bool:
+    """Tell whether a value is known again in other letter case, and where blanks were put into it.
 
-
-def told_in_pieces(value: str) -> bool:
-    """Tell whether a value may be put together across blanks; columns of numbers would make short ones."""
-    return len(value) >= (_SQUEEZED_DIGITS if value.isdigit() else _SQUEEZED)
+    A short word would be found in others, and a short number in every column of numbers.
+    """
+    if value.isdigit():
+        return len(value) >= _LONG_NUMBER
+    return len(value) >= _LONG or (len(value) >= _TELLING and telling(value))
