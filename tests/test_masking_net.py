@@ -137,6 +137,7 @@ def test_personal_data_goes_unless_the_policy_allows_it(kind: str, text: str) ->
         "token_expires_at: 2026-11-21T10:00:00Z, token_type: bearer1x, secret_id=9f3c2a81bd04",
         "f'postgresql://{user1}:{password1}@{host}/db' sk-learn sk_live eyJ AKIA ghp_ https://x@y",
         "max_tokens=4096 passwords: 12 secrets checked, password_encryption = scram-sha-256",
+        "::add-mask:: Foo::bar, 1::2, account DE89 3704 0044 0532 0130 01",
         "<td>4111</td>\n<td>1111</td>\n<td>1111</td>\n<td>1111</td>",
     ],
 )
@@ -171,6 +172,8 @@ def test_the_net_leaves_the_marks_of_earlier_maskings_alone() -> None:
     assert once == "password=[redacted:pg-password-1] token: [redacted:slack-token]"
     assert masker.mask(once) == once
     assert Masker(net=True).mask(once) == once
+    address = "postgresql://app:[redacted:of-another]@db/x"
+    assert Masker(net=True).mask(address) == address
 
 
 def test_a_record_is_told_what_was_found_and_no_value() -> None:

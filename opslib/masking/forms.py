@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from urllib.parse import quote
@@ -38,13 +38,11 @@ class Form:
         written: the bytes of it.
         distinct: it counts also in other letter case, and where blanks were taken out of the text.
         blob: what surrounds it in base64 belongs to it.
-        partial: it is but a part of the value; another value may be just that.
     """
 
     written: bytes
     distinct: bool
     blob: bool = False
-    partial: bool = False
 
 
 @lru_cache(maxsize=512)
@@ -56,13 +54,11 @@ def forms(value: str) -> tuple[Form, ...]:
     """
     plain = value.strip()
     lines = [line.strip() for line in plain.splitlines() if "-----" not in line]
-    parts = [*(line for line in lines if len(line) >= _MIN_LINE), *_parts(plain)]
-    partial = chain(chain.from_iterable(map(_spelled, parts)), _windows(plain), _phrases(plain))
+    texts = [plain, *(line for line in lines if len(line) >= _MIN_LINE), *_parts(plain)]
+    spelled = chain.from_iterable(map(_spelled, texts))
     found: dict[bytes, Form] = {}
-    for form in [*_spelled(plain), *_turned(plain), *_encoded(plain)]:
+    for form in chain(spelled, _turned(plain), _encoded(plain), _windows(plain), _phrases(plain)):
         found.setdefault(form.written, form)
-    for form in partial:
-        found.setdefault(form.written, replace(form, partial=True))
     return tuple(form for form in found.values() if len(form.written) >= MIN_LENGTH)
 
 

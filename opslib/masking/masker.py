@@ -159,18 +159,18 @@ class Masker:
             return [WITHHELD, *("" for _ in pieces[1:])], []
 
 
-def _texts(obj: Any) -> set[str]:
+def _texts(obj: Any) -> Iterable[str]:
     """Return every text in a JSON-like value, each once, and its numbers as they are written."""
-    found: set[str] = set()
+    found: dict[str, None] = {}
     waiting = [obj]
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
-            found.add(item)
+            found[item] = None
         elif isinstance(item, Mapping):
             waiting += [*item, *item.values()]
         elif isinstance(item, list | tuple):
             waiting += item
         elif isinstance(item, int | float):
-            found.add(str(item))
+            found[str(item)] = None
     return found

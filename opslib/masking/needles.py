@@ -27,12 +27,11 @@ class Needles:
 
     def __init__(self, values: tuple[tuple[str, str], ...]) -> None:
         self._forms: dict[bytes, dict[bytes, tuple[Form, str]]] = {}
-        # All of one value is named by it, though it be a part of another: the password of an address.
-        shortest_first = sorted(values, key=lambda value: len(value[1]))
-        known = [(form, label) for label, value in shortest_first for form in forms(value)]
-        for form, label in sorted(known, key=lambda found: found[0].partial):
-            same = self._forms.setdefault(form.written.lower()[:_ANCHOR], {})
-            same.setdefault(form.written, (form, label))
+        # The shortest first: the password of an address is named as the password, not as the address.
+        for label, value in sorted(values, key=lambda known: len(known[1])):
+            for form in forms(value):
+                same = self._forms.setdefault(form.written.lower()[:_ANCHOR], {})
+                same.setdefault(form.written, (form, label))
         self._anchors = list(self._forms)
         # Of the automata the one that is built quickly: values become known while a notebook runs.
         self._automaton = BytesAhoCorasick(self._anchors, implementation=Implementation.ContiguousNFA)

@@ -43,7 +43,7 @@ def _rule(kind: str, words: str, shape: bytes, flags: int = 0) -> Rule:
 
 _ASSIGNED = (
     rb"(?P<name>[\w-]{3,60}+)[\"'\\]{0,3}[ \t]*(?:=>|[:=])[ \t]*(?:(?:bearer|basic|token)[ \t]+)?"
-    rb"(?P<quote>(?:\\?[\"'])?)(?!\[redacted:)(?P<value>[^\s\"'`<>,;&\\(){}\[\]\x02]+)(?![\w.]*[(\[])"
+    rb"(?P<quote>(?:\\?[\"'])?)(?P<value>[^\s\"'`<>,;&\\(){}\[\]\x02]+)(?![\w.]*[(\[])"
 )
 _RULES = (
     _rule("private-key", "-----begin", rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
@@ -75,7 +75,7 @@ _RULES = (
           rb"(?P<value>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE),
 )  # fmt: skip
 _URL_PASSWORD = Rule("url-password", (b"://",), re.compile(
-    rb"://[^\s/@:\"'<>]{0,256}:(?!\[redacted:)(?P<value>[^\s@\"'<>]{1,300})@(?=[\w\[%])"))  # fmt: skip
+    rb"://[^\s/@:\"'<>]{0,256}:(?P<value>[^\s@\"'<>]{1,300})@(?=[\w\[%])"))  # fmt: skip
 _SECRET_WORDS = (
     b"password", b"passwd", b"pwd", b"secret", b"token", b"api_key", b"api-key", b"apikey", b"authorization",
     b"access_key", b"private_key", b"credential", b"auth_key",

@@ -13,7 +13,6 @@ _WORDS = """
 """
 COMMON = frozenset(_WORDS.split())
 _LONG = 16
-_LONG_NUMBER = 12
 _TELLING = 8
 _SHAPES = 6
 _HUMPS = re.compile(r"[a-z][A-Z]")
@@ -39,6 +38,4 @@ def distinct(value: str) -> bool:
 
     A short word would be found in others, and a short number in every column of numbers.
     """
-    if value.isdigit():
-        return len(value) >= _LONG_NUMBER
     return len(value) >= _LONG or (len(value) >= _TELLING and telling(value))
