@@ -82,6 +82,9 @@ def test_of_a_named_or_placed_secret_only_the_secret_goes(kind: str) -> None:
         ("curl -H 'X-Api-Key: {}'", "curl -H 'X-Api-Key: [redacted:password]'"),
         ("GET /v1?api_key={}&limit=5", "GET /v1?api_key=[redacted:password]&limit=5"),
         ("export DB_PASSWORD='{}'", "export DB_PASSWORD='[redacted:password]'"),
+        ("tried redis://:{}@cache:6379/0", "tried redis://:[redacted:url-password]@cache:6379/0"),
+        ("tried mysql://a:x@{}@db/x", "tried mysql://a:[redacted:url-password]@db/x"),
+        ("tried mysql://a:x/{}@db/x", "tried mysql://a:[redacted:url-password]@db/x"),
         ('{{\\"client_secret\\": \\"{}\\"}}', '{\\"client_secret\\": \\"[redacted:password]\\"}'),
     ],
 )
@@ -137,6 +140,7 @@ def test_personal_data_goes_unless_the_policy_allows_it(kind: str, text: str) ->
         "token_expires_at: 2026-11-21T10:00:00Z, token_type: bearer1x, secret_id=9f3c2a81bd04",
         "f'postgresql://{user1}:{password1}@{host}/db' sk-learn sk_live eyJ AKIA ghp_ https://x@y",
         "max_tokens=4096 passwords: 12 secrets checked, password_encryption = scram-sha-256",
+        "GET https://npm.example.com:4873/@scope/package and http://[::1]:8080/a@b",
         "::add-mask:: Foo::bar, 1::2, account DE89 3704 0044 0532 0130 01",
         "<td>4111</td>\n<td>1111</td>\n<td>1111</td>\n<td>1111</td>",
     ],

@@ -75,19 +75,22 @@ _RULES = (
           rb"(?P<value>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE),
 )  # fmt: skip
 _URL_PASSWORD = Rule("url-password", (b"://",), re.compile(
-    rb"://[^\s/@:\"'<>]{0,256}:(?P<value>[^\s@\"'<>]{1,300})@(?=[\w\[%])"))  # fmt: skip
+    rb"://[^\s/@:\[\"'<>]{0,256}:(?!\d{1,5}/)"
+    # Whoever writes `@` or `/` in a password unescaped gets errors that show it.
+    rb"(?P<value>[^\s/\"'<>]{1,300}(?=@[\w\[%])|[^\s@\"'<>]{1,300}(?=@[\w\[%]))"))  # fmt: skip
 _SECRET_WORDS = (
     b"password", b"passwd", b"pwd", b"secret", b"token", b"api_key", b"api-key", b"apikey", b"authorization",
     b"access_key", b"private_key", b"credential", b"auth_key",
 )  # fmt: skip
 _NAMED = Rule(PLACED, _SECRET_WORDS, re.compile(_ASSIGNED, re.IGNORECASE))
 _ABOUT = re.compile(
-    rb".*[_-](?:ids?|names?|type|at|expires\w*|expiry|count|ur[li]|length|label|policy|version|encryption|method|ref(?:erence)?)",
+    rb".*[_-](?:ids?|names?|type|at|expires\w*|expiry|count|ur[li]|length|label|policy|version|encryption"
+    rb"|method|ref(?:erence)?)",
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
     rb"(?:[*x._-]|\xe2\x80[\xa2\xa6])+|[\${(].*|%.*%|env:.*|file:.*|doppler:.*|keyring:.*|your[-_].*"
-    rb"|\d{4}-\d\d-\d\d.*|.*example.*|.*redacted.*",
+    rb"|\d{4}-\d\d-\d\d.*|.*example.*|.*\[redacted:.*",
     re.IGNORECASE,
 )
 
