@@ -17,7 +17,8 @@ from functools import cached_property, lru_cache
 GAP = b"\n\x02\n"  # stands between texts that have nothing to do with one another
 _LEVELS = 3
 _DEPTH = 2
-_INFLATED_MOST = 1_000_000
+_INFLATED_MOST = 1_000_000  # for all of a text; beyond it only the beginning of each is looked at
+_INFLATED_LEAST = 4_096
 _RUN = rb"[A-Za-z0-9+/_-]"
 _BASE64_RUN = re.compile(rb"%s{20,}+={0,2}" % _RUN)
 _HEX_RUN = re.compile(rb"(?:[0-9a-fA-F]{2})+")
@@ -202,7 +203,8 @@ def _decoded(view: View) -> View:
     units: list[_Unit] = []
     length = 0
     for match in _BASE64_RUN.finditer(view.data):
-        said = GAP.join(text for text in map(_text, _bytes_of(match[0])) if text)
+        most = max(_INFLATED_LEAST, _INFLATED_MOST - length)
+        said = GAP.join(text for raw in _bytes_of(match[0]) if (text := _text(raw, most)))
         if said:
             parts.append(said + GAP)
             units.append((*match.span(), length, length + len(said) + len(GAP)))
@@ -218,11 +220,11 @@ def _bytes_of(run: bytes) -> Iterator[bytes]:
         yield bytes.fromhex(hexadecimal[0].decode())
 
 
-def _text(raw: bytes) -> bytes:
+def _text(raw: bytes, most: int) -> bytes:
     """Return what bytes say, decompressed where they are; b"" for pictures, digests and the like."""
     if raw[:2] == b"\x1f\x8b" or (raw[:1] == b"\x78" and int.from_bytes(raw[:2]) % 31 == 0):
         try:
-            raw = zlib.decompressobj(wbits=47).decompress(raw, _INFLATED_MOST)
+            raw = zlib.decompressobj(wbits=47).decompress(raw, most)
         except zlib.error:
             return b""
     raw = raw.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
