@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opslib.masking.search import Masked, Search
-from opslib.masking.seen import Seen
+from opslib.masking.seen import Seen, ready
 from opslib.masking.spans import Rank, Span
 from opslib.masking.values import MIN_LENGTH, maskable
 
@@ -40,11 +40,10 @@ class Masker:
         self.kinds: Counter[str] = Counter()
         self.withheld = 0
         self._strict = strict
+        self._known: tuple[Search, Seen] | None = None
         self._suspected: set[str] = set()
-        self._options = {"net": net, "allow_personal": allow_personal}
+        self._options = (net, allow_personal)
         self._values: list[tuple[str, str]] = []
-        self._search = Search((), **self._options)
-        self._seen = Seen()
         for name, value in (values or {}).items():
             self.add(name, value)
 
@@ -59,8 +58,7 @@ class Masker:
             return
         label = "secret" if value.strip() in name else re.sub(r"[\[\]<>&\"'\\]", "-", name)
         self._values.append((label, value))
-        self._search = Search(self._values, **self._options)
-        self._seen = Seen(max(len(known) for _, known in self._values))
+        self._known = None
 
     def summary(self) -> dict[str, Any]:
         """Return what a record says of masking: names, kinds and numbers, never a value."""
@@ -76,14 +74,15 @@ class Masker:
         A value that is split over several of them is masked in the piece where it begins and gone from
         the others: together they would still tell it.
         """
+        search, seen = self._ready
         whole = "".join(pieces)
-        rest = self._seen.rest(whole)
-        if self._search and (rest is None or self._looked([rest])):
+        rest = seen.rest(whole)
+        if search and (rest is None or self._looked([rest])):
             masked, spans = self._closed(pieces)
             self._count(spans)
             if masked != list(pieces):
                 return masked
-        self._seen.put_head(whole)
+        seen.put_head(whole)
         return list(pieces)
 
     def mask_json(self, obj: Any) -> Any:
@@ -133,27 +132,33 @@ class Masker:
             if span.rank is Rank.SHAPE:
                 self._suspected.add(span.label)
 
+    @property
+    def _ready(self) -> tuple[Search, Seen]:
+        if self._known is None:
+            self._known = ready(tuple(self._values), *self._options)
+        return self._known
+
     def _looked(self, texts: Iterable[str]) -> dict[str, Masked]:
         """Return those of some texts in which something was found, masked, and what it was."""
-        texts = [text for text in texts if len(text) >= MIN_LENGTH] if self._search else []
-        found = self._seen.dirty(texts)
-        if new := [text for text in texts if text not in self._seen]:
-            fresh = self._looked_apart(new)
-            self._seen.put(new, fresh)
-            found |= fresh
-        return found
-
-    def _looked_apart(self, texts: Sequence[str]) -> dict[str, Masked]:
+        search, seen = self._ready
+        texts = [text for text in texts if len(text) >= MIN_LENGTH] if search else []
+        found = seen.dirty(texts)
+        new = [text for text in texts if text not in seen]
         try:
-            return self._search.masked_apart(texts)
+            fresh = search.masked_apart(new) if new else {}
         except Exception:  # noqa: BLE001  one text that cannot be looked at must not hide the others
-            each = {text: self._closed([text]) for text in texts}
-            return {text: (masked[0], spans) for text, (masked, spans) in each.items() if masked != [text]}
+            return found | self._one_by_one(new)
+        seen.put(new, fresh)
+        return found | fresh
+
+    def _one_by_one(self, texts: Sequence[str]) -> dict[str, Masked]:
+        each = {text: self._closed([text]) for text in texts}
+        return {text: (masked[0], spans) for text, (masked, spans) in each.items() if masked != [text]}
 
     def _closed(self, pieces: Sequence[str]) -> tuple[list[str], list[Span]]:
         """Mask some pieces as one, or leave all of them out where that fails."""
         try:
-            return self._search.masked(pieces)
+            return self._ready[0].masked(pieces)
         except Exception:  # noqa: BLE001  nothing of what could not be looked at gets out
             self.withheld += 1
             return [WITHHELD, *("" for _ in pieces[1:])], []

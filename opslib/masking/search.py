@@ -22,8 +22,8 @@ class Search:
         allow_personal: whether personal data is left alone.
     """
 
-    def __init__(self, values: Sequence[tuple[str, str]], *, net: bool, allow_personal: bool) -> None:
-        self._values = tuple(values)
+    def __init__(self, values: tuple[tuple[str, str], ...], *, net: bool, allow_personal: bool) -> None:
+        self._values = values
         self._labels = {label for label, _ in values}
         self._nets = _nets(allow_personal) if net else ()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
-from opslib.masking.search import Masked
+from opslib.masking.search import Masked, Search
 
 _REMEMBERED_MOST = 8_000_000  # characters
 _OVERLAP = 4_096
@@ -51,6 +52,16 @@ class Seen:
 
         Some of what is known comes along: a value may have begun there.
         """
-        heads = [head for head in self._heads if text.startswith(head)]
+        heads = [head for head in tuple(self._heads) if text.startswith(head)]
         longest = max(map(len, heads), default=0)
         return text[max(0, longest - self._overlap) :] if longest else None
+
+
+@lru_cache(maxsize=4)
+def ready(values: tuple[tuple[str, str], ...], net: bool, allow_personal: bool) -> tuple[Search, Seen]:
+    """Return the search for some values, and what it has seen: the same for maskers that know the same.
+
+    A run has several, so that each counts for itself.
+    """
+    longest = max((len(value) for _, value in values), default=0)
+    return Search(values, net=net, allow_personal=allow_personal), Seen(longest)
