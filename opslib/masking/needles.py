@@ -11,7 +11,8 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 from opslib.masking.forms import Form, forms
 from opslib.masking.views import View
 
-_ANCHOR = 12  # long enough to be rare; the whole form is looked at where its beginning was found
+_ANCHOR = 8  # long enough to be rare; the whole form is looked at where its beginning was found
+_DFA_MOST = 4_000  # anchors; twice as quick as the other kind, but large and slow to build
 _BLOB = (string.ascii_letters + string.digits + "+/_-").encode()
 _BLOB_MOST = 10_000
 
@@ -33,8 +34,9 @@ class Needles:
                 same = self._forms.setdefault(form.written.lower()[:_ANCHOR], {})
                 same.setdefault(form.written, (form, label))
         self._anchors = list(self._forms)
-        # Of the automata the one that is built quickly: values become known while a notebook runs.
-        self._automaton = BytesAhoCorasick(self._anchors, implementation=Implementation.ContiguousNFA)
+        few = len(self._anchors) <= _DFA_MOST
+        kind = Implementation.DFA if few else Implementation.ContiguousNFA
+        self._automaton = BytesAhoCorasick(self._anchors, implementation=kind)
 
     def hits(self, view: View) -> Iterator[Hit]:
         """Yield where a view has a form of a value; not what lies within the last of them."""
