@@ -19,7 +19,6 @@ _NOBODY = re.compile(
     r"|on-?call|status|notifications?)@",
     re.IGNORECASE,
 )
-_MIN_GROUPS = 3
 _ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}"
     r"|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}|6(?:011|5\d\d)\d{12}"
@@ -75,8 +74,6 @@ def _is_card(text: str) -> bool:
 
 
 def _is_public(text: str) -> bool:
-    if ":" in text and sum(map(bool, text.split(":"))) < _MIN_GROUPS:
-        return False
     try:
         return ipaddress.ip_address(text).is_global
     except ValueError:
@@ -104,6 +101,6 @@ _SHAPES = (
     _shape("card", rb"[2-6]\d{3}(?:[ -]?\d){9,15}(?![\w-]|\.\d)", rb"[\w.-]", _is_card),
     _shape("ip-address", rb"\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w-]|\.\d)", rb"[\w.-]|==|[Vv]ersion:? ",
            _is_public, _DIGITS),
-    _shape("ip-address", rb":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,33}[0-9A-Fa-f](?![\w:])", rb"[\w:.]",
+    _shape("ip-address", rb":(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?![\w:])", rb"[\w:.]",
            _is_public, _HEX),
 )  # fmt: skip
