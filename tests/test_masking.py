@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import json
+import random
 import re
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from opslib import masking
-from opslib.masking import Masker
+from opslib.masking import WITHHELD, Masker, search, seen, spans, views
 
 VALUE = "pa\\ss/w\"ör&d<5> +x%'q"
+ROOT = Path(__file__).parents[1]
 HIDDEN = "[redacted:token]"
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -149,8 +154,232 @@ def test_a_value_that_becomes_known_later_is_found_in_a_text_that_was_clean_befo
 
 def test_what_is_remembered_as_clean_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that prints for an hour must not be kept in memory a second time."""
-    monkeypatch.setattr(masking, "_REMEMBERED_MOST", 100)
-    masker = Masker({"one": "correct-horse"})
+    monkeypatch.setattr(seen, "_REMEMBERED_MOST", 100)
+    remembered = seen.Seen()
     for number in range(50):
-        masker.mask(f"nothing to see here, {number}")
-    assert sum(map(len, masker._clean)) <= 100
+        remembered.put([f"nothing to see here, {number}"], {})
+    assert "nothing to see here, 49" in remembered and "nothing to see here, 1" not in remembered
+
+
+TOKEN = "acme_live_9fK2mQ7xZ4pL8wR1tV6yB3nH5jD0sG"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "│ acme_live_9fK2mQ7xZ4 │\n│ pL8wR1tV6yB3nH5jD0sG │",
+        "key: >-\n  acme_live_9fK2mQ\n  7xZ4pL8wR1tV6yB3nH5jD0sG",
+        "acme_live_9fK2mQ7x\\\n    Z4pL8wR1tV6yB3nH5jD0sG",
+        "'acme_live_9fK2mQ7xZ4' + \"pL8wR1tV6yB3nH5jD0sG\"",
+        str(list(TOKEN)),
+        "\\x61cme\\u005flive\\_9fK2mQ%37xZ4&#112;L8wR1tV6yB3nH5jD0sG",
+        json.dumps("<b>acme_live_9f</b>K2mQ7xZ4\u200bpL8wR1tV6yB3nH5jD0sG"),
+        "\x1b[1mac\x1b[0m\x1b]8;;http://x\x07me_live_9fK2mQ7xZ4pL8\x1b]8;;\x07wR1tV6yB3nH5jD0sG",
+        base64.b64encode(zlib.compress(f'{{"token": "{TOKEN}"}}'.encode())).decode(),
+        base64.encodebytes(gzip.compress(f"{'x' * 99}{TOKEN}{'y' * 99}{list(range(99))}".encode())).decode(),
+        " ".join(TOKEN.encode().hex(" ", 2).split()),
+        f"{list(TOKEN.encode())}",
+        "\n".join(re.findall(".{1,10}", "".join(f"&#{ord(c)};" for c in TOKEN))),
+        repr("acme_live_9f\u00adK2mQ7xZ4\u00a0pL8wR1tV6\u00adyB3nH5jD0sG"),
+    ],
+)
+def test_a_value_is_masked_however_it_was_split_and_wrapped(written: str) -> None:
+    """Terminals wrap, tables frame, editors fold, and each encodes what the one before it has made."""
+    masked = Masker({"token": TOKEN}).mask(f"got {written} and went on")
+    assert masked.startswith("got ") and masked.endswith(" and went on") and HIDDEN in masked
+    assert "K2mQ" not in masked and "L8wR" not in masked and written[-9:-1] not in masked
+
+
+def test_the_whole_of_a_base64_token_goes() -> None:
+    """Its edges hold bits of the value, and the name that stands before it."""
+    header = base64.b64encode(b"some-app:" + TOKEN.encode() + b"!").decode()
+    assert Masker({"token": TOKEN}).mask(f"Basic {header}, sent") == f"Basic {HIDDEN}, sent"
+    middle = f"(x/{header[4:-3]})"
+    assert Masker({"token": TOKEN}).mask(middle) == f"({HIDDEN})"
+
+
+@pytest.mark.parametrize("most", [14, 20, 30])
+def test_a_token_that_was_cut_off_goes_as_far_as_it_is_shown(most: int) -> None:
+    """Tables and log lines shorten long values; enough is left to be worth hiding."""
+    masker = Masker({"token": TOKEN})
+    assert masker.mask(f"{TOKEN[:most]}… rest") == f"{HIDDEN}… rest"
+    assert masker.mask(f"rest …{TOKEN[-most:]}") == f"rest …{HIDDEN}"
+
+
+def test_an_address_hides_its_password_but_neither_its_server_nor_its_kind() -> None:
+    """A record in which no server is named helps nobody."""
+    dsn = "postgresql://orders_app:s3cr%2Ft-P4ssw0rd@ep-cool-1234.eu-1.db.example.com:5432/orders_v2"
+    masker = Masker({"dsn": dsn, "server": "ep-cool-1234.eu-1.db.example.com:5432"})
+    text = "no postgresql://orders_app on eu-1.db.example.com, orders_v2"
+    assert masker.mask(text) == text
+    assert masker.mask("cannot resolve 's3cr/t-P4ssw0rd'") == "cannot resolve '[redacted:dsn]'"
+
+
+def test_the_head_that_all_tokens_share_stays() -> None:
+    """A public key of the same project begins as the secret one does."""
+    head = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZSIs"
+    masker = Masker({"service": f"{head}InJvbGUiOiJzIn0.Q2x9mV7tLk3pZr8Wd1Hs5Yb0Nf6Gj4Ac"})
+    public = f"{head}InJvbGUiOiJhIn0.Zx8Lk2Jh5Gf3Ds9Aq1Wp4Er7Ty6Ui0Op"
+    assert masker.mask(public) == public
+
+
+def test_case_is_ignored_only_where_the_value_is_still_told() -> None:
+    """A short word in other letters is another word."""
+    masker = Masker({"long": TOKEN, "short": "Falconers"})
+    assert masker.mask(f"{TOKEN.upper()} {TOKEN.lower()}") == "[redacted:long] [redacted:long]"
+    assert masker.mask("falconers Falconers FALCONERS Falcon ers") == (
+        "falconers [redacted:short] FALCONERS Falcon ers"
+    )
+
+
+def test_columns_of_numbers_are_not_put_together() -> None:
+    """Some pair of neighbours in a table always makes somebody's number."""
+    rows = "<td>8471</td>\n<td>5293</td> 8471 5293, 84 71 52 93"
+    masker = Masker({"pin": "84715293"})
+    assert masker.mask(rows) == rows
+    assert masker.mask("it is 84715293") == "it is [redacted:pin]"
+
+
+def test_no_value_is_seen_where_there_is_none() -> None:
+    """Code, runbooks and words of the project: every view of them, for values of every make."""
+    values = {str(n): base64.b64encode(str(n).encode() * 9)[3:30].decode() for n in range(1000, 1012)}
+    masker = Masker({**values, "token": TOKEN, "words": "correct horse battery staple", "pin": "90417736"})
+    files = [path for folder in ("opslib", "docs", "notebooks") for path in (ROOT / folder).rglob("*.*")]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.suffix in {".py", ".md", ".ipynb"}]
+    noise = base64.b64encode(random.Random(7).randbytes(200_000)).decode()
+    assert len(texts) > 100
+    assert masker.mask_json([*texts, noise]) == [*texts, noise]
+
+
+def test_a_clean_document_is_returned_as_it_is() -> None:
+    """Looked at as a whole, and not copied."""
+    document = {"cells": [{"outputs": [{"text": "nothing here", "n": [1.5, 84715293]}]}]}
+    assert Masker({"token": TOKEN}).mask_json(document) is document
+    assert Masker().mask_json(document) is document
+
+
+def test_a_notebook_is_masked_in_every_corner() -> None:
+    """Pictures as text, the state of widgets, metadata, sources, and names of things."""
+    document = {
+        "cells": [
+            {"source": f"x = '{TOKEN}'", "outputs": [{"data": {"image/svg+xml": f"<!-- {TOKEN} -->"}}]}
+        ],
+        "metadata": {
+            "widgets": {"state": {TOKEN: {"value": TOKEN}}},
+            "papermill": {"parameters": {"t": TOKEN}},
+        },
+    }
+    masker = Masker({"token": TOKEN})
+    assert TOKEN not in json.dumps(masker.mask_json(document))
+    assert masker.counts == {"token": 5}
+    masker.mask_json(document)
+    assert masker.counts == {"token": 10}
+
+
+def test_one_text_does_not_go_on_in_the_next() -> None:
+    """Two cells of a table are no value, nor does a bracket in one open a tag that the other closes."""
+    masker = Masker({"token": TOKEN})
+    assert masker.mask_json([TOKEN[:8], TOKEN[8:16]]) == [TOKEN[:8], TOKEN[8:16]]
+    split = "\u200b".join([TOKEN[:5], TOKEN[5:10], TOKEN[10:15], TOKEN[15:]])
+    assert masker.mask_json(["a < b", split, "c > d"]) == ["a < b", HIDDEN, "c > d"]
+    assert masker.mask_json(["c > d", f"{split}!", "a < b"]) == ["c > d", f"{HIDDEN}!", "a < b"]
+
+
+def test_a_stream_that_goes_on_is_looked_at_where_it_was_cut() -> None:
+    """What was clean stays remembered, and a value that began in it is still seen."""
+    masker = Masker({"token": "hunter2-X9"})
+    first = ["a line\n" * 2000, "hunter"]
+    assert masker.mask_pieces(first) == first
+    assert masker.mask_pieces([*first, "2-X9", "\n"]) == ["a line\n" * 2000, HIDDEN, "", "\n"]
+    assert masker.mask_pieces(first) == first
+
+
+def test_what_cannot_be_searched_is_withheld_and_the_rest_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A masker that fails must not let the text pass, nor take the whole record with it."""
+    honest = search.Search._found
+
+    def failing(self: search.Search, text: bytes) -> Iterator[spans.Span]:
+        if b"poison" in text:
+            raise ValueError(text)
+        return honest(self, text)
+
+    monkeypatch.setattr(search.Search, "_found", failing)
+    masker = Masker({"token": TOKEN})
+    assert masker.mask(f"poison {TOKEN}") == WITHHELD
+    assert masker.mask_pieces(["poi", "son", TOKEN]) == [WITHHELD, "", ""]
+    assert masker.withheld == 2
+    document = {"bad": ["poison"], "good": ["plain", TOKEN]}
+    assert masker.mask_json(document) == {"bad": [WITHHELD], "good": ["plain", HIDDEN]}
+    assert masker.summary() == {"masked": {"token": 1}, "found": {}, "withheld": 3}
+
+
+def test_a_document_too_deep_to_be_rebuilt_is_withheld() -> None:
+    """Nothing of it gets out."""
+    document: list[object] = [TOKEN]
+    for _ in range(100_000):
+        document = [document]
+    masker = Masker({"token": TOKEN})
+    assert masker.mask_json(document) == WITHHELD
+    assert masker.withheld == 1
+
+
+@pytest.mark.parametrize(
+    "odd", ["\ud800", "\\U99999999", "&#99999999;", "\\ud83d\\ude00", "\0\x02\x7f", "%zz\\"]
+)
+def test_odd_characters_neither_break_the_search_nor_change(odd: str) -> None:
+    """Kernels print whatever they like."""
+    masker = Masker({"token": TOKEN, "smile": "ein \U0001f600 lacht"})
+    assert masker.mask(f"{odd} {TOKEN}{odd}") == f"{odd} {HIDDEN}{odd}"
+    assert masker.mask(json.dumps("ein \U0001f600 lacht")) == '"[redacted:smile]"'
+    assert not masker.withheld
+
+
+def test_bombs_are_not_blown_up() -> None:
+    """A small text may say gigabytes; what stands behind it is looked at all the same."""
+    bomb = base64.b64encode(zlib.compress(b"0" * 5_000_000))
+    small = base64.b64encode(zlib.compress(f"{TOKEN}{'0' * 500_000}".encode()))
+    text = b" ".join([bomb, *[small] * 50])
+    assert max(len(view.data) for view in views.views(text)) < 2_000_000
+    masked = Masker({"token": TOKEN}).mask(text.decode())
+    assert masked.startswith(bomb.decode()) and masked.count(HIDDEN) == 50
+
+
+def test_a_value_that_is_a_part_of_another_keeps_its_own_name() -> None:
+    """The password of an address is named as the password, whichever was known first."""
+    dsn = "postgresql://app:s3cr3t-P4ssw0rd-xyz@db.example.com/x"
+    for values in (
+        {"dsn": dsn, "password": "s3cr3t-P4ssw0rd-xyz"},
+        {"password": "s3cr3t-P4ssw0rd-xyz", "dsn": dsn},
+    ):
+        masker = Masker(values)
+        assert masker.mask("s3cr3t-P4ssw0rd-xyz") == masker.mask("s3cr3t-P4ssw0") == "[redacted:password]"
+        assert masker.mask(dsn) == "[redacted:dsn]"
+
+
+def test_escapes_are_undone_as_often_as_tools_nest() -> None:
+    """JSON in JSON in a log line that is JSON, and an address that was quoted at each redirect."""
+    written = quoted = VALUE
+    for _ in range(3):
+        written, quoted = json.dumps(written), quote(quoted, safe="")
+    assert Masker({"token": VALUE}).mask(f"{quoted} {written}").count(HIDDEN) == 2
+
+
+def test_base64_that_was_cut_within_a_character_is_still_read() -> None:
+    """Tables shorten what they show, and know nothing of characters."""
+    cut = base64.b64encode(f"{html.escape(VALUE)} für".encode()).decode()[:-3]
+    assert Masker({"token": VALUE}).mask(f"{cut}…") == f"{HIDDEN}…"
+
+
+def test_words_of_a_secret_are_no_secret() -> None:
+    """Names of places often stand in the values that belong there."""
+    masker = Masker({"key": "production-database-password-of-acme-7fQ2x9Lm4", "foreign": "日本語-acme-db"})
+    text = "production-database-password on acme-db-of-acme, -acme-db"
+    assert masker.mask(text) == text
+    assert masker.mask("…of-acme-7fQ2x9Lm4") == "…[redacted:key]"
+
+
+def test_a_value_that_begins_within_a_character_breaks_nothing() -> None:
+    """As bytes of Latin-1 it ends like another character of UTF-8."""
+    masker = Masker({"key": "¶-secret-7x9"})
+    assert masker.mask("an ö-secret-7x9!") == "an [redacted:key]!"
+    assert not masker.withheld

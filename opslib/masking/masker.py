@@ -1,0 +1,181 @@
+"""The masker: what it knows, what it has replaced, what it has seen before."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from opslib.masking.search import Masked, Search
+from opslib.masking.seen import Seen, ready
+from opslib.masking.spans import Rank, Span
+from opslib.masking.values import MIN_LENGTH, maskable
+
+WITHHELD = "[output withheld: redaction error]"
+
+
+class Masker:
+    """Replaces known values by `[redacted:NAME]`, and what a second net finds by `[redacted:KIND]`.
+
+    What cannot be searched, for whatever reason, is replaced as a whole by a fixed sentence.
+
+    Args:
+        values: name -> secret value; values that are too short or too common are left out.
+        net: whether shapes of keys, passwords by their place, and personal data are searched for too.
+        allow_personal: whether the system's policy allows personal data in what is kept.
+        strict: whether `quarantine` names the keys and passwords that only the net has found.
+
+    Attributes:
+        counts: name -> how many times its value was replaced so far.
+        kinds: kind -> how many times the net alone found such a thing.
+        withheld: how many texts could not be searched and were left out.
+    """
+
+    def __init__(
+        self, values: Mapping[str, str] | None = None, *, net: bool = False, allow_personal: bool = False,
+        strict: bool = False,
+    ) -> None:  # fmt: skip
+        self.counts: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.withheld = 0
+        self._strict = strict
+        self._known: tuple[Search, Seen] | None = None
+        self._suspected: set[str] = set()
+        self._options = (net, allow_personal)
+        self._values: list[tuple[str, str]] = []
+        for name, value in (values or {}).items():
+            self.add(name, value)
+
+    @property
+    def quarantine(self) -> tuple[str, ...]:
+        """The kinds of secrets that nobody had registered, where `strict`: a reason to keep nothing."""
+        return tuple(sorted(self._suspected)) if self._strict else ()
+
+    def add(self, name: str, value: str) -> None:
+        """Know one more value from now on; one that `maskable` refuses is ignored."""
+        if not maskable(value):
+            return
+        label = "secret" if value.strip() in name else re.sub(r"[\[\]<>&\"'\\]", "-", name)
+        self._values.append((label, value))
+        self._known = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a record says of masking: names, kinds and numbers, never a value."""
+        return {"masked": dict(self.counts), "found": dict(self.kinds), "withheld": self.withheld}
+
+    def mask(self, text: str) -> str:
+        """Return the text with every known value replaced; text that was masked before stays as it is."""
+        return self._put_text(text, self._looked([text]))
+
+    def mask_pieces(self, pieces: Sequence[str]) -> list[str]:
+        """Mask texts that followed one another as if they were one, and return as many.
+
+        A value that is split over several of them is masked in the piece where it begins and gone from
+        the others: together they would still tell it.
+        """
+        search, seen = self._ready
+        whole = "".join(pieces)
+        rest = seen.rest(whole)
+        if search and (rest is None or self._looked([rest])):
+            masked, spans = self._closed(pieces)
+            self._count(spans)
+            if masked != list(pieces):
+                return masked
+        seen.put_head(whole)
+        return list(pieces)
+
+    def mask_json(self, obj: Any) -> Any:
+        """Return a JSON-like value with every text in it masked: keys, values, and telling numbers.
+
+        All its texts are looked at in one go; where nothing is found the very same object is returned.
+
+        Args:
+            obj: dicts, lists, tuples, texts, numbers; anything else is returned as it is.
+        """
+        try:
+            found = self._looked(_texts(obj))
+            return self._put(obj, found) if found else obj
+        except Exception:  # noqa: BLE001  nothing of what could not be looked at gets out
+            self.withheld += 1
+            return WITHHELD
+
+    def _put(self, obj: Any, found: Mapping[str, Masked]) -> Any:
+        if isinstance(obj, str):
+            return self._put_text(obj, found)
+        if isinstance(obj, Mapping):
+            return self._put_mapping(obj, found)
+        if isinstance(obj, list | tuple):
+            return type(obj)(self._put(item, found) for item in obj)
+        if isinstance(obj, int | float) and str(obj) in found:
+            return self._put_text(str(obj), found)
+        return obj
+
+    def _put_mapping(self, mapping: Mapping[Any, Any], found: Mapping[str, Masked]) -> dict[Any, Any]:
+        masked: dict[Any, Any] = {}
+        for key, value in mapping.items():
+            name = self._put(key, found)
+            unique, number = name, 2
+            while unique in masked:
+                unique, number = f"{name} {number}", number + 1
+            masked[unique] = self._put(value, found)
+        return masked
+
+    def _put_text(self, text: str, found: Mapping[str, Masked]) -> str:
+        masked, spans = found.get(text, (text, ()))
+        self._count(spans)
+        return masked
+
+    def _count(self, spans: Iterable[Span]) -> None:
+        for span in spans:
+            (self.counts if span.rank is Rank.KNOWN else self.kinds)[span.label] += 1
+            if span.rank is Rank.SHAPE:
+                self._suspected.add(span.label)
+
+    @property
+    def _ready(self) -> tuple[Search, Seen]:
+        if self._known is None:
+            self._known = ready(tuple(self._values), *self._options)
+        return self._known
+
+    def _looked(self, texts: Iterable[str]) -> dict[str, Masked]:
+        """Return those of some texts in which something was found, masked, and what it was."""
+        search, seen = self._ready
+        texts = [text for text in texts if len(text) >= MIN_LENGTH] if search else []
+        found = seen.dirty(texts)
+        new = [text for text in texts if text not in seen]
+        try:
+            fresh = search.masked_apart(new) if new else {}
+        except Exception:  # noqa: BLE001  one text that cannot be looked at must not hide the others
+            return found | self._one_by_one(new)
+        seen.put(new, fresh)
+        return found | fresh
+
+    def _one_by_one(self, texts: Sequence[str]) -> dict[str, Masked]:
+        each = {text: self._closed([text]) for text in texts}
+        return {text: (masked[0], spans) for text, (masked, spans) in each.items() if masked != [text]}
+
+    def _closed(self, pieces: Sequence[str]) -> tuple[list[str], list[Span]]:
+        """Mask some pieces as one, or leave all of them out where that fails."""
+        try:
+            return self._ready[0].masked(pieces)
+        except Exception:  # noqa: BLE001  nothing of what could not be looked at gets out
+            self.withheld += 1
+            return [WITHHELD, *("" for _ in pieces[1:])], []
+
+
+def _texts(obj: Any) -> Iterable[str]:
+    """Return every text in a JSON-like value, each once, and its numbers as they are written."""
+    found: dict[str, None] = {}
+    waiting = [obj]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            found[item] = None
+        elif isinstance(item, Mapping):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list | tuple):
+            waiting += item
+        elif isinstance(item, int | float):
+            found[str(item)] = None
+    return found
