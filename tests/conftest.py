@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from opslib import keys
+from opslib import keys, masking
 from opslib.gate import authority
 from opslib.kernels import client
 from opslib.sandbox import control, data
@@ -60,6 +60,12 @@ def rehearsal() -> Iterator[Rehearsal]:
         patch.setenv("OPSLIB_HOME", str(home))
         held.__exit__(None, None, None)
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test masks what it knows itself: another one's value of the same name would give it a number."""
+    monkeypatch.setattr(masking, "_registered", {})
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from opslib import masking
 from opslib.archive import record
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError, ProcedureError
@@ -32,8 +31,6 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OPSLIB_HOME", str(home))
     monkeypatch.setenv("OPSLIB_PARAMETERS", str(ROOT / "parameters"))
     monkeypatch.setenv("KLUTR_DATABASE_URL", f"postgresql://app:{SECRET}@db.invalid/klutr")
-    # Another test's value of that name would give ours a number.
-    monkeypatch.setattr(masking, "_registered", {})
     return home
 
 

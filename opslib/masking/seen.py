@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from opslib.masking.search import Masked, Search
 
-_REMEMBERED_MOST = 8_000_000  # characters
+_REMEMBERED_MOST = 2_000_000  # characters
 _OVERLAP = 4_096
 _HEADS = 4
 
