@@ -34,7 +34,8 @@ def predicate(document: Mapping[str, Any], origin: Mapping[str, Any], calls: lis
     Args:
         document: the document of the JSON contract.
         origin: what the runner knows: parameters, trigger, actor, scheduled_for, source (name,
-            sha256, commit, dirty), versions, host, secrets (names), masked (name -> count), error.
+            sha256, commit, dirty), versions, host, secrets (names), error, masked (as `Masker.summary`
+            tells).
         calls: the questions that were put to sources.
     """
     return {
@@ -53,7 +54,7 @@ def predicate(document: Mapping[str, Any], origin: Mapping[str, Any], calls: lis
         "actor": {"user": {"name": origin["actor"], "type": origin["actor_type"]}},
         "device": {"hostname": origin["host"]},
         "calls": calls,
-        "redaction": {"engine": "values-v1", "masked": dict(origin["masked"])},
+        "redaction": {"engine": "values-net-v2", **origin["masked"]},
     }
 
 

@@ -237,3 +237,17 @@ class Review(Part):
     reviewed: str = ""
     next: str = ""
     version: str = ""
+
+
+class Records(Part):
+    """What may stand in what is kept of this system's runs.
+
+    Args:
+        personal_data: `masked`, or `kept` where nobody minds: e-mail addresses, phone numbers, IBANs, numbers
+            of cards, public addresses of machines.
+        suspected_secrets: what looks like a key or a password and is none that opslib knows: `masked`, or
+            `withheld` with everything that the run has shown.
+    """
+
+    personal_data: Literal["masked", "kept"] = "masked"
+    suspected_secrets: Literal["masked", "withheld"] = "masked"

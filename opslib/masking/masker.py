@@ -94,24 +94,26 @@ class Masker:
             obj: dicts, lists, tuples, texts, numbers; anything else is returned as it is.
         """
         try:
-            found = self._looked(_texts(obj))
+            texts, numbers = _leaves(obj)
+            found: dict[Any, Masked] = {**self._looked(texts)}
+            found.update(self._telling(numbers))
             return self._put(obj, found) if found else obj
         except Exception:  # noqa: BLE001  nothing of what could not be looked at gets out
             self.withheld += 1
             return WITHHELD
 
-    def _put(self, obj: Any, found: Mapping[str, Masked]) -> Any:
+    def _put(self, obj: Any, found: Mapping[Any, Masked]) -> Any:
         if isinstance(obj, str):
             return self._put_text(obj, found)
         if isinstance(obj, Mapping):
             return self._put_mapping(obj, found)
         if isinstance(obj, list | tuple):
             return type(obj)(self._put(item, found) for item in obj)
-        if isinstance(obj, int | float) and str(obj) in found:
-            return self._put_text(str(obj), found)
+        if isinstance(obj, int | float) and obj in found:
+            return self._put_text(obj, found)
         return obj
 
-    def _put_mapping(self, mapping: Mapping[Any, Any], found: Mapping[str, Masked]) -> dict[Any, Any]:
+    def _put_mapping(self, mapping: Mapping[Any, Any], found: Mapping[Any, Masked]) -> dict[Any, Any]:
         masked: dict[Any, Any] = {}
         for key, value in mapping.items():
             name = self._put(key, found)
@@ -121,8 +123,8 @@ class Masker:
             masked[unique] = self._put(value, found)
         return masked
 
-    def _put_text(self, text: str, found: Mapping[str, Masked]) -> str:
-        masked, spans = found.get(text, (text, ()))
+    def _put_text(self, text: str | float, found: Mapping[Any, Masked]) -> str:
+        masked, spans = found.get(text) or (str(text), [])
         self._count(spans)
         return masked
 
@@ -151,6 +153,14 @@ class Masker:
         seen.put(new, fresh)
         return found | fresh
 
+    def _telling(self, numbers: Iterable[float]) -> dict[float, Masked]:
+        """Return those of some numbers that are known values; one that looks like a card may be a size."""
+        spelled = {str(number): number for number in numbers} if self._values else {}
+        if not spelled:
+            return {}
+        search, _ = ready(tuple(self._values), False, True)
+        return {spelled[text]: masked for text, masked in search.masked_apart(list(spelled)).items()}
+
     def _one_by_one(self, texts: Sequence[str]) -> dict[str, Masked]:
         each = {text: self._closed([text]) for text in texts}
         return {text: (masked[0], spans) for text, (masked, spans) in each.items() if masked != [text]}
@@ -164,18 +174,19 @@ class Masker:
             return [WITHHELD, *("" for _ in pieces[1:])], []
 
 
-def _texts(obj: Any) -> Iterable[str]:
-    """Return every text in a JSON-like value, each once, and its numbers as they are written."""
-    found: dict[str, None] = {}
+def _leaves(obj: Any) -> tuple[Iterable[str], Iterable[float]]:
+    """Return every text in a JSON-like value, and every number, each once."""
+    texts: dict[str, None] = {}
+    numbers: dict[float, None] = {}
     waiting = [obj]
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
-            found[item] = None
+            texts[item] = None
         elif isinstance(item, Mapping):
             waiting += [*item, *item.values()]
         elif isinstance(item, list | tuple):
             waiting += item
         elif isinstance(item, int | float):
-            found[str(item)] = None
-    return found
+            numbers[item] = None
+    return texts, numbers

@@ -146,6 +146,7 @@ def _skipped(request: Request, environment: Environment) -> Outcome | None:
 
 def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -> Outcome:
     """Keep a record of a run that was not started: verdict unknown, one finding a reason."""
+    from opslib.masking import Masker
     from opslib.runner import origin, results, seal
     from opslib.runner.request import Ending
 
@@ -162,7 +163,7 @@ def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -
         "origin": origin.of(request, sorted(secret.name for secret in environment.secrets())),
     }
     notebook = _page(procedure.title, reasons, {results.RUN_MIME: result})
-    return seal.seal(notebook, intent, Ending(), {})
+    return seal.seal(notebook, intent, Ending(), Masker().summary())
 
 
 def _page(title: str, reasons: tuple[str, ...], result: dict[str, Any]) -> dict[str, Any]:

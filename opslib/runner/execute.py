@@ -95,25 +95,27 @@ async def _all(requests: Sequence[Request], jobs: int, told: Told) -> BaseExcept
 async def _one(request: Request) -> Outcome:
     begun = ids.stamp(ids.now())
     environment = config.load_system(request.system).environment(request.environment)
-    secrets = secret_values(environment)
+    masking = _masking(environment)
     names = sorted(secret.name for secret in environment.secrets())
     # git answers while the notebook is read.
     asked = asyncio.get_running_loop().run_in_executor(None, origin.of, request, names)
     # Apart from the one for saves: its counts are those of the record, not of every save before it.
-    masker = Masker(secrets)
+    masker = masking()
     notebook, broke = _prepared(request, masker)
-    intent = Masker(secrets).mask_json(_intent(request, begun, await asked))
+    intent = masking().mask_json(_intent(request, begun, await asked))
     if broke:
-        return seal.seal(notebook, intent, broke, masker.counts)
+        return seal.seal(notebook, intent, broke, masker.summary())
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
-        ending = await _execute(request, spool, notebook, Masker(secrets), masker)
+        ending = await _execute(request, spool, notebook, masking(), masker)
         if ending.bereft and not permission.changing(request):
-            ending = await _again(request, spool, notebook, Masker(secrets), masker)
+            ending = await _again(request, spool, notebook, masking(), masker)
         shown = notebooks.masked(notebook, masker)
         ending = _masked(ending, masker)
+        if masker.quarantine:
+            shown, ending = notebooks.empty(), _withheld(masker.quarantine)
         try:
-            outcome = seal.seal(shown, intent, ending, masker.counts)
+            outcome = seal.seal(shown, intent, ending, masker.summary())
         except ArchiveError as error:
             raise _unsealed(spool, shown, ending, error) from error
         spool.remove()
@@ -206,6 +208,19 @@ def _intent(request: Request, begun: str, whence: dict[str, Any]) -> dict[str, A
         "started_at": begun,
         "origin": json.loads(json.dumps(whence, default=str)),
     }
+
+
+def _masking(environment: config.Environment) -> Callable[[], Masker]:
+    """Return what makes a masker for what is kept of a run: each counts for itself."""
+    rules, secrets = environment.system.records, secret_values(environment)
+    kept, strict = rules.personal_data == "kept", rules.suspected_secrets == "withheld"
+    return lambda: Masker(secrets, net=True, allow_personal=kept, strict=strict)
+
+
+def _withheld(kinds: Sequence[str]) -> Ending:
+    what = f"what looks like a secret that opslib does not know: {', '.join(kinds)}"
+    text = f"the run showed {what}; by the system's `records`, nothing of what it showed is kept"
+    return Ending("withheld", text, error="Withheld")
 
 
 def _masked(ending: Ending, masker: Masker) -> Ending:

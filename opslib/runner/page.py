@@ -121,8 +121,7 @@ def _footer(statement: Json) -> str:
     digests = {
         s.get("name"): (s.get("digest") or {}).get("sha256", "") for s in statement.get("subject") or []
     }
-    masked = (stated.get("redaction") or {}).get("masked") or {}
-    redacted = f"{sum(masked.values())} secret values redacted: {', '.join(sorted(masked))}" if masked else ""
+    redacted = _redacted(stated.get("redaction") or {})
     versions = (stated["runDetails"].get("builder") or {}).get("version") or {}
     lines = [
         ("run", stated["runDetails"]["metadata"]["invocationId"]),
@@ -133,6 +132,15 @@ def _footer(statement: Json) -> str:
         f"<div><dt>{name}</dt><dd>{escape(str(value))}</dd></div>" for name, value in lines if value
     )
     return f"<footer><dl>{items}</dl>{f'<p>{escape(redacted)}</p>' if redacted else ''}</footer>"
+
+
+def _redacted(redaction: Json) -> str:
+    """Return what was taken out of the record, so that nobody takes a hole for the whole."""
+    masked, found, withheld = (redaction.get(name) or {} for name in ("masked", "found", "withheld"))
+    said = [f"{sum(masked.values())} secret values redacted: {', '.join(sorted(masked))}"] if masked else []
+    said += [f"{sum(found.values())} redacted by their looks: {', '.join(sorted(found))}"] if found else []
+    said += [f"{withheld} texts withheld, as they could not be looked through"] if withheld else []
+    return "; ".join(said)
 
 
 def _title(notebook: Json, stated: Json) -> str:

@@ -54,10 +54,11 @@ def _publish(spool: Spool, archive: Path) -> Outcome | None:
 
 
 def _sealed(spool: Spool, intent: dict[str, Any]) -> Outcome:
+    from opslib.masking import Masker
     from opslib.runner import seal
 
     ending = spool.ending() or INTERRUPTED
-    return seal.seal(_notebook(spool), intent, ending, {}, finished=spool.last_sign())
+    return seal.seal(_notebook(spool), intent, ending, Masker().summary(), finished=spool.last_sign())
 
 
 def _notebook(spool: Spool) -> dict[str, Any]:

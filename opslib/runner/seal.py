@@ -20,7 +20,7 @@ HISTORY_RUNS = 30
 
 
 def seal(
-    notebook: Mapping[str, Any], intent: Mapping[str, Any], ending: Ending, masked: Mapping[str, int],
+    notebook: Mapping[str, Any], intent: Mapping[str, Any], ending: Ending, masked: Mapping[str, Any],
     *, finished: datetime | None = None,
 ) -> Outcome:  # fmt: skip
     """Put the record of a run into the archive.
@@ -29,7 +29,7 @@ def seal(
         notebook: the executed notebook, masked, as plain JSON.
         intent: what was asked, as the spool keeps it.
         ending: how the execution ended.
-        masked: how often each secret was masked.
+        masked: what was masked, as `Masker.summary` tells.
         finished: when the run ended or was last seen; now when not given.
 
     Raises:
@@ -123,7 +123,7 @@ def _stated(
     document: Mapping[str, Any],
     intent: Mapping[str, Any],
     ending: Ending,
-    masked: Mapping[str, int],
+    masked: Mapping[str, Any],
     calls: list[Any],
 ) -> dict[str, Any]:
     error = {"cell": ending.cell, "type": ending.error, "text": ending.text} if ending.cause else None
