@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,15 @@ def test_personal_data_alone_withholds_nothing(tmp_path: Path, policy: Policy) -
     policy("suspected_secrets: withheld")
     outcome = run(small.request(tmp_path, "print('ada@' + 'lovelace.example.org')", small.verdict("ok")))
     assert outcome.status is Status.OK and "[redacted:e-mail]" in kept(outcome)[0]
+
+
+def test_who_ran_it_is_told_even_where_that_is_an_address(tmp_path: Path) -> None:
+    """Else nobody would have run it; what they typed in goes, and their secrets too."""
+    asked = small.request(tmp_path, small.verdict("ok"), actor="ada@lovelace.example.org")
+    outcome = run(replace(asked, parameters={"note": "for bob@babbage.example.org"}))
+    stated = json.loads((outcome.record / "run.json").read_text(encoding="utf-8"))["predicate"]
+    assert stated["actor"]["user"]["name"] == "ada@lovelace.example.org"
+    assert "babbage" not in json.dumps(stated)
 
 
 def test_a_number_that_looks_like_a_card_stays_a_number(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ async def _one(request: Request) -> Outcome:
     # Apart from the one for saves: its counts are those of the record, not of every save before it.
     masker = masking()
     notebook, broke = _prepared(request, masker)
-    intent = masking().mask_json(_intent(request, begun, await asked))
+    intent = _asked(_intent(request, begun, await asked), masking)
     if broke:
         return seal.seal(notebook, intent, broke, masker.summary())
     with opened(request.run_id) as spool:
@@ -215,6 +215,14 @@ def _masking(environment: config.Environment) -> Callable[[], Masker]:
     rules, secrets = environment.system.records, secret_values(environment)
     kept, strict = rules.personal_data == "kept", rules.suspected_secrets == "withheld"
     return lambda: Masker(secrets, net=True, allow_personal=kept, strict=strict)
+
+
+def _asked(intent: dict[str, Any], masking: Callable[[], Masker]) -> dict[str, Any]:
+    """Return a masked intent; who asked is what a record is for, even where that is an e-mail address."""
+    actor = intent["origin"]["actor"]
+    masked: dict[str, Any] = masking().mask_json(intent)
+    masked["origin"]["actor"] = Masker(registered()).mask(actor)
+    return masked
 
 
 def _withheld(kinds: Sequence[str]) -> Ending:
