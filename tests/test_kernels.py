@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import pytest
 from click.testing import CliRunner
 
 from opslib.cli.app import cli
-from opslib.kernels import client, environ, place
+from opslib.kernels import client, environ, place, wire
 from opslib.kernels.client import Cold
 from opslib.runner import execute
 from opslib.runner.request import Request
@@ -290,6 +291,19 @@ def test_a_runner_that_is_killed_takes_its_kernels_along(tmp_path: Path, zygote:
     runner.wait()
     assert all(gone(pid) for pid in pids)
     assert client.warm()["pid"] == zygote
+
+
+def test_whoever_asks_for_a_kernel_and_hangs_up_leaves_nothing_behind(zygote: int) -> None:
+    """Neither a kernel nor a word in the log, which is for what is wrong with the zygote itself."""
+    log = client.socket_path().with_suffix(".log")
+    before, forks = log.read_text(), client.status()["forks"]
+    for _ in range(40):
+        with socket.socket(socket.AF_UNIX) as asker:
+            asker.connect(str(client.socket_path()))
+            asker.recv(1)
+            asker.sendall(wire.FORK)
+    assert within(30, lambda: client.status()["forks"] == forks + 40 and not kernels())
+    assert log.read_text() == before
 
 
 def test_a_zygote_that_is_killed_takes_its_kernels_along_and_plain_ones_follow(own: Path) -> None:
