@@ -22,10 +22,11 @@ from typing import Any
 
 _KERNEL = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger",
-    "ipykernel.iostream", "opslib.kernels.stream", "ipykernel.displayhook", "ipykernel.comm", "IPython.core.debugger",
+    "ipykernel.iostream", "ipykernel.displayhook", "ipykernel.comm", "IPython.core.debugger",
     "IPython.core.completer", "IPython.core.completerlib", "IPython.core.history", "IPython.core.oinspect",
     "IPython.extensions.storemagic", "pdb", "comm", "zmq.eventloop.zmqstream", "zmq.asyncio",
     "tornado.platform.asyncio", "sqlite3", "psutil", "concurrent.futures.thread", "encodings.idna", "ctypes",
+    "opslib.kernels.stream",
 )  # fmt: skip
 _LIBRARIES = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "httpx", "psycopg")
 # Of commands; first the one that leaves out of the notebook stack what it does not need.
