@@ -650,6 +650,14 @@ def test_it_does_not_end_as_long_as_a_kernel_lives(own: Path, monkeypatch: pytes
     assert done.text.split() == [done.text.split()[0]] * 2
 
 
+def test_who_has_it_warmed_finds_it_for_the_whole_time(zygote: int) -> None:
+    """It would else end in the moment before the first kernel; who asks how it is keeps it from nothing."""
+    assert within(10, lambda: client.status()["unused_s"] > 0.2)
+    long = client.status()["unused_s"]
+    client.warm()
+    assert within(5, lambda: client.status()["unused_s"] < long), "asking how it is counts as no use"
+
+
 OWNER = "import time\nfrom opslib.kernels import client\nclient._owner.append(True)\n" \
     "print(client.warm()['pid'], flush=True)\ntime.sleep(600)"  # fmt: skip
 
