@@ -36,6 +36,7 @@ _BROKE = 3  # unknown: what would be 1 to Python is a verdict here
 _INLINE = "module://matplotlib_inline.backend_inline"
 # No thread that watches the parent: that is the zygote, and its end ends us at once.
 _NO_POLLER = "--IPKernelApp.parent_handle=1"
+# First, so that whoever starts the kernel may ask for another.
 _STREAMS = "--IPKernelApp.outstream_class=opslib.kernels.stream.Stream"
 
 
@@ -248,7 +249,7 @@ def _kernel(request: wire.Message) -> Any:
     logging.getLogger().handlers.clear()
     app = IPKernelApp.instance()
     with _modules_listed():
-        app.initialize([*words, _NO_POLLER, _STREAMS])
+        app.initialize([_STREAMS, *words, _NO_POLLER])
     session = app.session
     if session.username == type(session).username.default_value:
         session.username = os.environ.get("USER", "username")
