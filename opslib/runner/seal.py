@@ -51,7 +51,7 @@ def seal(
     folder = store.publish(archive, document["run_id"], started, {**files, "run.json": whole})
     document["record"] = str(folder)
     Index(archive).add(record.document(json.loads(whole), folder), folder)
-    return Outcome(document["run_id"], Status(document["verdict"]), document, folder)
+    return Outcome.of(document, folder)
 
 
 def prepare() -> None:
