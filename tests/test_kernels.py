@@ -127,6 +127,15 @@ def test_a_debugger_steps_over_what_was_loaded_before_the_notebook(tmp_path: Pat
     assert set(forked.value) <= set(plain.value)
 
 
+def test_a_reset_forgets_the_modules_of_the_notebook_and_no_others(tmp_path: Path) -> None:
+    """IPython takes down their names as it begins; a fork has those from the zygote."""
+    (tmp_path / "loaded_by_the_notebook.py").touch()
+    cells = ["import loaded_by_the_notebook\nget_ipython().reset(aggressive=True)"]
+    cells += ["import sys\nprint({'loaded_by_the_notebook', 'json', 'IPython', 'comm'} & set(sys.modules))"]
+    forked, plain = (run(*cells, kernel=kernel, cwd=tmp_path).text for kernel in (FORKED, PLAIN))
+    assert sorted(forked) == sorted(plain) and "loaded_by_the_notebook" not in forked
+
+
 KINDS = {
     "a plot of pyplot": "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
     "a plot that nobody shows": "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",

@@ -222,17 +222,19 @@ def _forget() -> None:
 
 @contextmanager
 def _modules_listed() -> Iterator[None]:
-    """Have ipykernel list the modules that are loaded, for its debugger, from the zygote's own list.
+    """Have IPython and ipykernel list the modules that are loaded from the zygote's own list.
 
-    To look at each module is to copy the page of memory on which it is: of 3,000, half would else be shared.
+    One does so for its debugger, the other for `%reset`. To look at each module or its name is to copy the
+    page of memory on which it is: of 3,000, half would else be shared.
     """
     from ipykernel import ipkernel
+    from IPython.core import shellapp
 
-    ipkernel.sys = preload.Listed()
+    ipkernel.sys = shellapp.sys = preload.Listed()
     try:
         yield
     finally:
-        ipkernel.sys = sys
+        ipkernel.sys = shellapp.sys = sys
 
 
 def _kernel(request: wire.Message) -> Any:
@@ -251,6 +253,7 @@ def _kernel(request: wire.Message) -> Any:
     app = IPKernelApp.instance()
     with _modules_listed():
         app.initialize([*words, *streams, _NO_POLLER])
+    app.shell._sys_modules_keys = preload.Names()
     session = app.session
     if session.username == type(session).username.default_value:
         session.username = os.environ.get("USER", "username")

@@ -55,7 +55,7 @@ for_commands: list[str] = []
 # What imports have put into the environment; debugpy does, for what it imports later.
 added: dict[str, str] = {}
 
-# The module that was loaded last, and the files of all that a notebook finds loaded.
+# The module that was loaded last, and names and files of all that a notebook finds loaded.
 _last: list[str] = []
 _BETWEEN = "\0"
 
@@ -66,14 +66,24 @@ class Listed:
     """`sys`, but that the files of its modules stand in one text: to read it touches nothing else."""
 
     def __init__(self) -> None:
-        since = takewhile(lambda name: name != _last[0], reversed(sys.modules))
-        own = [getattr(sys.modules[name], "__file__", None) for name in list(since)]
-        files = [*_last[1].split(_BETWEEN), *filter(None, own)]
+        own = [getattr(sys.modules[name], "__file__", None) for name in _since()]
+        files = [*_last[2].split(_BETWEEN), *filter(None, own)]
         self.modules = {number: SimpleNamespace(__file__=file) for number, file in enumerate(files)}
 
     def __getattr__(self, name: str) -> Any:
         """Return what is asked of `sys`."""
         return getattr(sys, name)
+
+
+class Names:
+    """The names of the modules that are loaded now, to be taken from a set of names; from one text, too."""
+
+    def __init__(self) -> None:
+        self._own = _since()
+
+    def __rsub__(self, others: set[str]) -> set[str]:
+        """Return those others that are loaded since."""
+        return others.difference(self._own, _last[1].split(_BETWEEN))
 
 
 class Unfit(Exception):
@@ -100,12 +110,14 @@ def everything() -> None:
 
 
 def _list() -> None:
-    kept = sys.modules.keys() - for_commands
-    files = [getattr(module, "__file__", None) for name, module in sys.modules.items() if name in kept]
-    _last[:] = [
-        next(name for name in reversed(sys.modules) if name in kept),
-        _BETWEEN.join(filter(None, files)),
-    ]
+    kept = [name for name in sys.modules if name not in for_commands]
+    files = [getattr(sys.modules[name], "__file__", None) for name in kept]
+    _last[:] = [kept[-1], _BETWEEN.join(kept), _BETWEEN.join(filter(None, files))]
+
+
+def _since() -> list[str]:
+    """Return the modules that were loaded in this fork."""
+    return list(takewhile(lambda name: name != _last[0], reversed(sys.modules)))
 
 
 def check(before: set[str]) -> None:
