@@ -19,6 +19,7 @@ from opslib.evidence.sealing import finished as finished
 from opslib.evidence.sealing import seal as seal
 from opslib.evidence.signing import LogSigner as LogSigner
 from opslib.evidence.signing import sign_statement as sign_statement
+from opslib.evidence.standalone import standalone_verifier as standalone_verifier
 from opslib.evidence.trusting import load_trust as load_trust
 from opslib.evidence.trusting import trust as trust
 from opslib.evidence.verifying import verify_archive as verify_archive
