@@ -1,0 +1,158 @@
+"""What a verification found, each kind of attack by its name, and what it could not prove."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from opslib.evidence.plain import readable
+
+
+class Kind(StrEnum):
+    """What can be wrong with evidence, or has to be known about it."""
+
+    RECORD_EDITED = "record-edited"
+    NOTEBOOK_EDITED = "notebook-edited"
+    FILE_EDITED = "file-edited"
+    BLOB_EDITED = "blob-edited"
+    PROOF_EDITED = "proof-edited"
+    LOG_EDITED = "log-edited"
+    DELETED = "deleted"
+    FORGED = "forged"
+    SWAPPED = "swapped"
+    TRUNCATED = "truncated"
+    REBUILT = "rebuilt"
+    FORKED = "forked"
+    REORDERED = "reordered"
+    BACK_DATED = "back-dated"
+    POST_DATED = "post-dated"
+    RETIRED_KEY = "retired-key"
+    NEVER_RECORDED = "never-recorded"
+    UNFINISHED = "unfinished"
+    UNANNOUNCED = "unannounced"
+    UNWITNESSED = "unwitnessed"
+    DISPOSED_ON_HOLD = "disposed-on-hold"
+    NOT_UNDERSTOOD = "not-understood"
+    DISPOSED = "disposed"
+    RUNNING = "running"
+    WITNESSED_LATE = "witnessed-late"
+
+
+_NO_FAULTS = {Kind.DISPOSED, Kind.RUNNING, Kind.WITNESSED_LATE}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    Args:
+        kind: which.
+        subject: a run, a file, a part of the log.
+        text: what is wrong, in a sentence.
+        index: of the leaf, where one is meant.
+    """
+
+    kind: Kind
+    subject: str
+    text: str
+    index: int | None = None
+
+    @property
+    def fault(self) -> bool:
+        """Whether the evidence is not sound because of it."""
+        return self.kind not in _NO_FAULTS
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A moment for which the schedule had a run.
+
+    Args:
+        name: of the schedule's entry.
+        moment: in UTC.
+    """
+
+    name: str
+    moment: datetime
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is to be verified, and how strictly.
+
+    Args:
+        since: only events at or after this moment.
+        until: only events before it.
+        slots: all slots that must have a run; None where the schedule is not known.
+        checkpoints: earlier heads of the log that were kept elsewhere, as signed notes.
+        tolerance: how far two clocks may be apart.
+        longest: how long a run may take before one without an end is a fault.
+        late: how long after an event its first cosignature may come.
+        now: the present; a run that began lately may still be running.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    slots: tuple[Slot, ...] | None = None
+    checkpoints: tuple[bytes, ...] = ()
+    tolerance: timedelta = timedelta(minutes=5)
+    longest: timedelta = timedelta(days=1)
+    late: timedelta = timedelta(days=2)
+    now: datetime | None = None
+
+    def covers(self, when: datetime) -> bool:
+        """Say whether a moment lies in the period."""
+        return (self.since is None or self.since <= when) and (self.until is None or when < self.until)
+
+    @property
+    def present(self) -> datetime:
+        """The moment from which is looked back."""
+        return self.now or datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of a verification.
+
+    Args:
+        findings: everything that was found.
+        leaves: events in the log, hashed again.
+        records: records that were looked at.
+        unproven: what none of this shows, in sentences.
+    """
+
+    findings: tuple[Finding, ...]
+    leaves: int
+    records: int
+    unproven: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(finding.fault for finding in self.findings)
+
+    def named(self) -> set[str]:
+        """Return the names of all faults."""
+        return {str(finding.kind) for finding in self.findings if finding.fault}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON."""
+        return {
+            "sound": self.sound,
+            "leaves": self.leaves,
+            "records": self.records,
+            "findings": [
+                {"kind": str(one.kind), "subject": one.subject, "text": one.text, "index": one.index}
+                for one in self.findings
+            ],
+            "unproven": list(self.unproven),
+        }
+
+
+def report(findings: Iterable[Finding], leaves: int, records: int, unproven: Iterable[str] = ()) -> Report:
+    """Return a report in which nothing stands twice, and nothing that could play tricks on a terminal."""
+    plain = [Finding(one.kind, readable(one.subject), readable(one.text), one.index) for one in findings]
+    return Report(tuple(dict.fromkeys(plain)), leaves, records, tuple(unproven))

@@ -1,0 +1,153 @@
+"""Verify evidence: one record by its proof, or an archive with its whole log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from opslib.evidence.complete import missing, strangers
+from opslib.evidence.events import Event, RunFinished, decode_event
+from opslib.evidence.findings import Finding, Kind, Report, Scope, report
+from opslib.evidence.history import LOG, History, read_history
+from opslib.evidence.lives import Story, order_findings, story_of, time_findings
+from opslib.evidence.notes import Checkpoint, Note
+from opslib.evidence.plain import NotSound, content_of, shown
+from opslib.evidence.proofs import Head, Proof, Trust, head_of
+from opslib.evidence.records import PROOF, Place, folder_of, proof_findings, record_findings
+
+NO_WITNESS = (
+    "no witness has cosigned this log: whoever holds its keys could have cut it back, reordered it, rewritten"
+    " it or left runs out before anybody else had seen it, and nothing here would show that"
+)
+NO_SCHEDULE = "no schedule was given: a run that was due and never recorded cannot be missed"
+NOT_READ = "the log is not the one that was signed: order, times and completeness were not looked at"
+ONE_RECORD = "one record was looked at: whether others were removed or left out needs the whole log"
+NO_EARLIER = "no earlier checkpoint was given that you kept yourself"
+
+
+def verify_archive(archive: Path, trust: Trust, scope: Scope | None = None) -> Report:
+    """Verify the log of an archive and the records of a period, all of them by default.
+
+    Args:
+        archive: the archive's folder.
+        trust: whom to believe.
+        scope: the period, expected slots, earlier checkpoints, limits.
+    """
+    scope = scope or Scope()
+    history = read_history(archive / LOG, trust, scope)
+    story = story_of(history.events)
+    chosen = [
+        (index, event)
+        for index, event in history.events
+        if isinstance(event, RunFinished) and scope.covers(event.time)
+    ]
+    told = _log_findings(archive, history, story, scope) if history.leaves.intact else ()
+    kept = [one for leaf in chosen for one in _record(archive, *leaf, history, story, trust, scope)]
+    found = (*history.findings, *told, *kept)
+    return report(found, history.leaves.tree.size, len(chosen), _unproven(history, scope))
+
+
+def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Report:
+    """Verify one record by the proof beside it; the log itself is not needed.
+
+    Args:
+        folder: of the record, with envelope, proof and files.
+        trust: whom to believe.
+        scope: earlier checkpoints, limits.
+    """
+    scope = scope or Scope()
+    unproven = [ONE_RECORD]
+    findings: list[Finding] = []
+    content = content_of(folder / PROOF)
+    if content is None:
+        return report([Finding(Kind.DELETED, folder.name, f"{PROOF} is not there")], 0, 0, unproven)
+    try:
+        proof = Proof.parse(content)
+        head = head_of(proof.note, trust)
+        event = decode_event(proof.leaf)
+        proof.included()
+    except NotSound as error:
+        return report([Finding(Kind.PROOF_EDITED, folder.name, str(error))], 0, 0, unproven)
+    findings.extend(_head_findings(head, event, proof.index, folder.name, scope))
+    if isinstance(event, RunFinished):
+        story = story_of([(proof.index, event)])
+        place = Place(folder, _with_blobs(folder))
+        findings.extend(record_findings(place, proof.index, event, story, trust, scope))
+    else:
+        findings.append(Finding(Kind.SWAPPED, folder.name, f"its proof is of {event.kind}", proof.index))
+    findings.extend(_other_heads(head.checkpoint, trust, scope))
+    return report(findings, 1, 1, unproven if head.witnesses else [*unproven, NO_WITNESS])
+
+
+def _log_findings(archive: Path, history: History, story: Story, scope: Scope) -> Iterator[Finding]:
+    yield from order_findings(story, scope)
+    yield from time_findings(history.events, history.anchors, scope)
+    yield from missing(story, scope)
+    yield from strangers(archive, story)
+    for run, life in story.lives.items():
+        if len({event.subjects for _, event in life.finished}) > 1:
+            yield Finding(
+                Kind.FORGED, run, "was sealed twice, each time with other files", life.finished[1][0]
+            )
+
+
+def _record(
+    archive: Path, index: int, event: RunFinished, history: History, story: Story, trust: Trust, scope: Scope
+) -> Iterator[Finding]:
+    place = Place(folder_of(archive, event), archive)
+    yield from record_findings(place, index, event, story, trust, scope)
+    if index == story.lives[event.run].finished[-1][0]:
+        yield from proof_findings(place, index, history.leaves, event.run, trust)
+
+
+def _with_blobs(folder: Path) -> Path:
+    """Return where the blobs of a record are: beside its files, or in the archive in which it lies."""
+    around = (folder, *folder.resolve().parents[:5])
+    return next((place for place in around if (place / "blobs").is_dir()), folder)
+
+
+def _head_findings(head: Head, event: Event, index: int, name: str, scope: Scope) -> Iterator[Finding]:
+    if not head.signed:
+        yield Finding(Kind.REBUILT, LOG, "no key that is trusted for this log has signed its head", index)
+    if not head.quorum:
+        yield Finding(Kind.UNWITNESSED, name, "fewer witnesses than demanded have cosigned its proof", index)
+    if head.witnesses:
+        yield from _seen_by_then(head, event, index, scope)
+
+
+def _seen_by_then(head: Head, event: Event, index: int, scope: Scope) -> Iterator[Finding]:
+    """Yield what the cosignatures of one checkpoint say against the time of a leaf in it."""
+    latest = max(head.witnesses.values())
+    if event.time > latest + scope.tolerance:
+        text = f"says {shown(event.time)}, but witnesses had seen it by {shown(latest)}"
+        yield Finding(Kind.POST_DATED, getattr(event, "run", event.kind), text, index)
+
+
+def _other_heads(checkpoint: Checkpoint, trust: Trust, scope: Scope) -> Iterator[Finding]:
+    """Yield checkpoints of the same size that have another root; more takes the log itself."""
+    for content in scope.checkpoints:
+        try:
+            other = head_of(Note.parse(content), trust).checkpoint
+        except NotSound as error:
+            yield Finding(Kind.PROOF_EDITED, "a checkpoint kept elsewhere", str(error))
+            continue
+        if other.size == checkpoint.size and other.root != checkpoint.root:
+            yield Finding(Kind.FORKED, LOG, f"two heads of {other.size} leaves have been signed")
+
+
+def _unproven(history: History, scope: Scope) -> Iterator[str]:
+    size = history.leaves.size
+    if not history.leaves.intact:
+        yield NOT_READ
+    if not history.anchors:
+        yield NO_WITNESS
+    elif history.anchors[-1].size < size:
+        last = history.anchors[-1]
+        yield (
+            f"leaves {last.size} to {size - 1} came after what witnesses saw last ({shown(last.latest)}):"
+            " they can still be cut off or rewritten unseen"
+        )
+    if not scope.checkpoints:
+        yield NO_EARLIER
+    if scope.slots is None:
+        yield NO_SCHEDULE
