@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from opslib import masking
 from opslib.masking import WITHHELD, Masker, search, seen, spans, views
@@ -383,3 +385,14 @@ def test_a_value_that_begins_within_a_character_breaks_nothing() -> None:
     masker = Masker({"key": "¶-secret-7x9"})
     assert masker.mask("an ö-secret-7x9!") == "an [redacted:key]!"
     assert not masker.withheld
+
+
+def test_a_private_key_hides_itself_and_not_the_public_one_that_its_file_holds() -> None:
+    """The public one stands in plans and lists of people."""
+    for _ in range(30):
+        made = Ed25519PrivateKey.generate()
+        private = made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+        public = made.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        masker = Masker({"key": private})
+        assert masker.mask_json({"by": public}) == {"by": public}
+        assert private.splitlines()[4] not in masker.mask(f"it was\n{private}")

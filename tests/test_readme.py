@@ -38,7 +38,7 @@ def test_its_links_and_its_picture_exist() -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what the commands read and write, so that none of them touches the project."""
-    for name in ("notebooks", "opslib", "parameters"):
+    for name in ("notebooks", "parameters"):
         shutil.copytree(ROOT / name, tmp_path / name)
     return tmp_path
 

@@ -95,7 +95,8 @@ def _turned(text: str) -> Iterator[Form]:
 
 def _parts(text: str) -> Iterator[str]:
     """Yield what error messages show of an address: its password, what it was wrongly split into."""
-    if _ADDRESS.fullmatch(text):
+    # Most of such a file is the public key, which everybody may see.
+    if _ADDRESS.fullmatch(text) or "OPENSSH PRIVATE KEY" in text:
         return
     url = _URL.match(text)
     if url and maskable(url["password"] or ""):
