@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "history": ("What was found before", "records"),
     "show": ("What was found before", "records"),
     "report": ("What was found before", "records"),
+    "verify": ("What was found before", "verifying"),
     "schedule": ("Routine", "schedules"),
     "doctor": ("Routine", "readiness"),
     "system": ("Routine", "systems"),

@@ -19,7 +19,7 @@ from opslib import config, ids
 from opslib.archive import record, store
 from opslib.errors import ArchiveError, ProcedureError, SecretError
 from opslib.masking import Masker, registered
-from opslib.runner import lost, notebooks, origin, permission, recover, results, seal
+from opslib.runner import lost, notary, notebooks, origin, permission, recover, results, seal
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.spool import Saver, Spool, opened
 from opslib.runner.together import Together, Told, bounded, usual
@@ -77,6 +77,7 @@ def run_many(
 def _together(requests: Sequence[Request], jobs: int, told: Told) -> None:
     for archive in {request.archive for request in requests}:
         store.check(archive)
+    notary.requested(requests)
     ended = asyncio.run(_all(requests, jobs, told))
     if ended:
         raise ended
@@ -107,6 +108,7 @@ async def _one(request: Request) -> Outcome:
         return seal.seal(notebook, intent, broke, masker.summary())
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
+        notary.started(request.archive, request.run_id)
         ending = await _execute(request, spool, notebook, masking(), masker)
         if ending.bereft and not permission.changing(request):
             ending = await _again(request, spool, notebook, masking(), masker)

@@ -12,7 +12,7 @@ from opslib import ids
 from opslib.archive import record, store
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError
-from opslib.runner import results
+from opslib.runner import notary, results
 from opslib.runner.request import Ending, Outcome
 from opslib.verdict import Cause, Finding, Status
 
@@ -48,7 +48,9 @@ def seal(
     files["run.html"] = page.render(notebook, shown, _history(archive, document)).encode()
     whole = record.encode(record.statement(stated, files))
     started = datetime.fromisoformat(intent["started_at"])
-    folder = store.publish(archive, document["run_id"], started, {**files, "run.json": whole})
+    files |= {notary.STATEMENT: whole, **notary.signed(whole)}
+    folder = store.publish(archive, document["run_id"], started, files)
+    notary.sealed(archive, folder, str(intent["origin"].get("actor", "")))
     document["record"] = str(folder)
     Index(archive).add(record.document(json.loads(whole), folder), folder)
     return Outcome(document["run_id"], Status(document["verdict"]), document, folder)
@@ -74,9 +76,10 @@ def taken_over(intent: Mapping[str, Any]) -> bool:
     archive = Path(intent["archive"])
     started = datetime.fromisoformat(intent["started_at"])
     folder = store.folder(archive, intent["run_id"], started)
-    kept = folder / "run.json"
+    kept = folder / notary.STATEMENT
     if not kept.is_file():
         return False
+    notary.sealed(archive, folder)
     Index(archive).add(record.document(json.loads(kept.read_text(encoding="utf-8")), folder), folder)
     return True
 

@@ -1,0 +1,160 @@
+"""`opslib verify`: is what is kept what was sealed, and is nothing missing?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from opslib.cli import options, output, verdicts
+from opslib.errors import UsageError
+from opslib.verdict import Status
+
+if TYPE_CHECKING:
+    from opslib.evidence import Report, Scope, Slot, Trust
+
+_FILE = click.Path(path_type=Path)
+_OWN = (
+    "the keys are those of this machine: for somebody else's archive, or for an auditor, give --policy and"
+    " --runner-keys that came by another way"
+)
+
+
+@click.command("verify")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option("--since", metavar="TIME", help="Only what happened at or after it, RFC 3339 or a date (UTC).")
+@click.option("--until", metavar="TIME", help="Only what happened before it.")
+@click.option("--policy", metavar="FILE", type=_FILE, help="Whom to believe: logs, witnesses, quorum.")
+@click.option("--runner-keys", metavar="FILE", type=_FILE, help="Public keys of runners, one a line.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    metavar="FILE",
+    type=_FILE,
+    multiple=True,
+    help="A head of the log that was kept elsewhere; may be repeated.",
+)
+@click.option(
+    "--complete", is_flag=True, help="Also that each moment of the schedule since --since has its run."
+)
+@options.archive
+@options.as_json
+def verify_command(
+    runs: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    policy: Path | None,
+    runner_keys: Path | None,
+    checkpoints: tuple[Path, ...],
+    complete: bool,
+    archive: str | None,
+    as_json: bool,
+) -> int:
+    """Check offline that records are what was sealed, and that none is missing.
+
+    Without a run, the whole log and every record of the period: edited, deleted, swapped or forged files, a
+    log that was cut, rewritten or forked, runs without an end. Each is named, and so is what cannot be
+    proven. The exit code is 0 when all is sound and 2 when it is not.
+
+    \b
+    opslib verify
+    opslib verify latest
+    opslib verify --since 2026-11-01 --complete --checkpoint checkpoint-of-october
+    """
+    from opslib.evidence import Scope, verify_archive, verify_record
+
+    folder = options.opened_archive(archive)
+    trust = _trust(folder, policy, runner_keys)
+    kept = tuple(_content(path) for path in checkpoints)
+    scope = Scope(since=_moment("--since", since), until=_moment("--until", until), checkpoints=kept)
+    if complete:
+        scope = replace(scope, slots=_slots(scope))
+    if runs:
+        reports = {run: verify_record(place, trust, scope) for run, place in _folders(folder, runs).items()}
+    else:
+        reports = {str(folder): verify_archive(folder, trust, scope)}
+    unproven = [] if policy else [_OWN]
+    if as_json:
+        output.emit(_document(reports, unproven))
+    else:
+        for name, report in reports.items():
+            _show(name, report, unproven)
+    sound = all(report.sound for report in reports.values())
+    return (Status.OK if sound else Status.CRITICAL).exit_code
+
+
+def _slots(scope: Scope) -> tuple[Slot, ...]:
+    """Return the moments of the schedule, as it is now, that lie in the period and are over."""
+    from opslib import config, schedule
+    from opslib.evidence import Slot
+
+    since = scope.since
+    if since is None:
+        raise UsageError("--complete needs a beginning", hint="give --since")
+    until = min(scope.until or scope.present, scope.present)
+    return tuple(
+        Slot(schedule.name(slot), moment)
+        for slot in config.load_schedule()
+        for moment in takewhile(lambda moment: moment >= since, schedule.moments(slot, until))
+    )
+
+
+def _trust(archive: Path, policy: Path | None, runner_keys: Path | None) -> Trust:
+    from opslib.evidence import load_trust
+    from opslib.runner import notary
+
+    if bool(policy) != bool(runner_keys):
+        raise UsageError("--policy and --runner-keys belong together", hint="give both, or none")
+    return load_trust(policy, runner_keys) if policy and runner_keys else notary.own_trust(archive)
+
+
+def _folders(archive: Path, runs: Sequence[str]) -> dict[str, Path]:
+    from opslib.archive.index import Index
+
+    index = Index(archive)
+    documents = [index.get(run) for run in runs]
+    return {document["run_id"]: Path(document["record"]) for document in documents}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        why = (error.strerror or "unknown reason").lower()
+        raise UsageError(f"{path}: the checkpoint cannot be read: {why}") from None
+
+
+def _moment(option: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{option} {text} is no moment", hint="such as 2026-11-21 or 2026-11-21T03:00Z"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _document(reports: Mapping[str, Report], unproven: Sequence[str]) -> dict[str, Any]:
+    found = [{"subject": name, **report.to_dict()} for name, report in reports.items()]
+    for one in found:
+        one["unproven"] = [*one["unproven"], *unproven]
+    return {"sound": all(one["sound"] for one in found), "reports": found}
+
+
+def _show(name: str, report: Report, unproven: Sequence[str]) -> None:
+    looked = f"{name}: {report.records} records, {report.leaves} leaves of the log"
+    verdicts.headline(Status.OK if report.sound else Status.CRITICAL, looked)
+    rows = [(str(one.kind), one.subject, one.text) for one in report.findings]
+    if rows:
+        output.say("")
+        output.table(("WHAT", "WHERE", "WHY"), rows)
+    output.say("\nnot proven:", style="dim")
+    for text in (*report.unproven, *unproven):
+        output.say(f"  {text}", style="dim")
