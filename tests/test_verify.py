@@ -68,6 +68,11 @@ def append(path: Path, more: str = " ") -> None:
     path.write_bytes(path.read_bytes() + more.encode())
 
 
+def spoil(path: Path) -> None:
+    """Change the last byte of a file."""
+    path.write_bytes(path.read_bytes()[:-2] + b"x}")
+
+
 def test_a_run_is_announced_begun_and_sealed_with_its_proof(project: Project) -> None:
     """Three leaves a run, in their order, and nothing is wrong."""
     done = project.opslib("verify")
