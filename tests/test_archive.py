@@ -281,13 +281,22 @@ def test_an_index_that_cannot_be_used_is_made_again_from_the_records(tmp_path: P
 
 
 def test_a_damaged_record_is_named_when_the_index_is_made_again(tmp_path: Path) -> None:
-    """Leaving it out without a word would hide a run."""
+    """Leaving it out without a word would hide a run; stopping there would hide all the others."""
     keep(tmp_path, "a")
     bad = keep(tmp_path, "b") / "run.json"
     bad.write_text("{}")
-    with pytest.raises(ArchiveError) as raised:
-        Index(tmp_path).rebuild()
-    assert str(bad) in raised.value.message
+    assert Index(tmp_path).rebuild() == 1
+    ((named, why),) = Index(tmp_path).unreadable()
+    assert named == bad and "not a record of opslib" in why
+    assert ids(tmp_path) == ["a"]
+
+
+def test_a_record_in_the_folder_of_another_run_is_named(tmp_path: Path) -> None:
+    """Two records that were swapped must not be shown under each other's name."""
+    folder = keep(tmp_path, "a")
+    folder.rename(folder.with_name("b"))
+    assert Index(tmp_path).rebuild() == 0
+    assert "run a" in Index(tmp_path).unreadable()[0][1]
 
 
 def test_a_run_that_could_not_be_added_is_in_the_index_of_who_asks_next(tmp_path: Path) -> None:
