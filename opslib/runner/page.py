@@ -12,8 +12,10 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from opslib.archive.since import Since
 from opslib.runner import outputs
 from opslib.runner.card import card, clock, span
+from opslib.runner.since import section
 from opslib.show.words import SIGN
 from opslib.verdict import Status
 
@@ -24,7 +26,7 @@ SHOWN_CALLS = 200
 Json = Mapping[str, Any]
 
 
-def render(notebook: Json, statement: Json, history: Sequence[Json]) -> str:
+def render(notebook: Json, statement: Json, history: Sequence[Json], since: Since | None = None) -> str:
     """Return the page of a run.
 
     Args:
@@ -32,17 +34,19 @@ def render(notebook: Json, statement: Json, history: Sequence[Json]) -> str:
         statement: the in-toto statement of the run, or one without its final subjects.
         history: runs of the same procedure on the same system and environment, the oldest first and this
             one last: `run_id`, `verdict`, `started_at` (RFC 3339), `duration_s` (seconds or None).
+        since: the last ok run, against which one that is not ok is held.
     """
     stated = statement["predicate"]
     title = _title(notebook, stated)
     body = [
         card(title, stated),
+        section(since),
         strip(history),
         f'<main class="notebook" aria-label="What was done">{outputs.notebook(notebook)}</main>',
         _calls(stated.get("calls") or []),
         _footer(statement),
     ]
-    return _document(f"{SIGN[Status(stated['verdict'])]} {title}", "\n".join(body))
+    return document(f"{SIGN[Status(stated['verdict'])]} {title}", "\n".join(body))
 
 
 def prepare() -> None:
@@ -140,7 +144,13 @@ def _title(notebook: Json, stated: Json) -> str:
     return str(own or stated["runDefinition"]["externalParameters"]["runbook"])
 
 
-def _document(title: str, body: str) -> str:
+def document(title: str, body: str) -> str:
+    """Return a whole page, which needs and may load nothing else.
+
+    Args:
+        title: plain text.
+        body: HTML that is safe already.
+    """
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
