@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,7 @@ def test_the_page_is_one_file_that_says_it_all_and_cannot_act(tmp_path: Path) ->
     assert "<script" not in html and "<img" not in html and "onerror=&quot;" in html
     assert html.count("Content-Security-Policy") == 1 and "http:" not in html and "https:" not in html
     for part in (
+        f"<h2>{escape(row['key'][:100])}",
         'class="run critical"',
         'class="run missed"',
         "first seen 2026-11-18 06:02",
