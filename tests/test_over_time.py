@@ -239,6 +239,20 @@ def test_the_page_is_one_file_that_says_it_all_and_cannot_act(tmp_path: Path) ->
         assert part in html
 
 
+def test_records_that_cannot_be_read_are_said_on_the_page_and_on_the_terminal(
+    tmp_path: Path, opslib: Shell
+) -> None:
+    """A rate over the runs that happen to be readable must not look whole."""
+    keep(tmp_path, "1", procedure="too-warm", system="shop")
+    bad = keep(tmp_path, "2", procedure="too-warm", system="shop") / "run.json"
+    bad.write_text("{", encoding="utf-8")
+    Index(tmp_path).rebuild()
+    assert opslib("report", "too-warm", "--system", "shop") == 0
+    html = Path(opslib.out.strip()).read_text(encoding="utf-8")
+    assert "1 record of this archive cannot be read and is not counted" in html
+    assert str(bad) in opslib.err
+
+
 def test_nothing_open_and_one_run_make_a_page_too(tmp_path: Path) -> None:
     """The first day."""
     keep(tmp_path, "1", DAY)

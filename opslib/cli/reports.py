@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import options, output, verdicts
+from opslib.cli import asked, options, output, verdicts
 from opslib.errors import ArchiveError, ConfigError, OpsError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def _gathered(index: Index, target: dict[str, str], key: str) -> OverTime:
     except ConfigError as error:
         output.note(f"opslib: what was missed is not known: {error.message}")
         slots = ()
+    asked.unreadable(index)
     return gather(index, slots, target, key=key)
 
 

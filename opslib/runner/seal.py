@@ -45,7 +45,11 @@ def seal(
     stated = _stated(document, intent, ending, masked, result.get("calls", []))
     files = {"run.ipynb": record.encode(notebook)}
     shown = record.statement(stated, files)
-    before = _history(archive, document), _since(archive, record.document(shown, archive))
+    before = (
+        _history(archive, document),
+        _since(archive, record.document(shown, archive)),
+        _unreadable(archive),
+    )
     files["run.html"] = page.render(notebook, shown, *before).encode()
     whole = record.encode(record.statement(stated, files))
     started = datetime.fromisoformat(intent["started_at"])
@@ -154,3 +158,10 @@ def _since(archive: Path, document: Mapping[str, Any]) -> since.Since | None:
         return since.compared(Index(archive), document)
     except ArchiveError:
         return None
+
+
+def _unreadable(archive: Path) -> int:
+    try:
+        return len(Index(archive).unreadable())
+    except ArchiveError:
+        return 0  # then the history is missing as a whole, and that is said

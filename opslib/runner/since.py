@@ -22,7 +22,7 @@ def section(since: Since | None) -> str:
     if since is None:
         return ""
     if not since.run_id:
-        return _section("No earlier run here was ok: nothing to compare it with.", "")
+        return _section("No earlier run here is known to be ok: nothing to compare it with.", "")
     lead = f"<b>Since the last ok</b>, {escape(clock(since.started_at))}"
     run = f'<small class="quiet">run {escape(since.run_id)}</small>'
     if since.difference is None:

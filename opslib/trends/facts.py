@@ -120,6 +120,7 @@ class OverTime:
         flips: verdicts that changed without a cause that could be seen here, the newest first.
         notes: what people noted to the runs in `entries`, the newest first.
         looked: how many runs were looked through for findings, numbers and flips.
+        unreadable: how many records of the archive cannot be read.
     """
 
     procedure: str
@@ -135,6 +136,7 @@ class OverTime:
     flips: tuple[Flip, ...]
     notes: tuple[Mapping[str, Any], ...]
     looked: int
+    unreadable: int
 
     @property
     def flaky(self) -> bool:

@@ -71,6 +71,7 @@ def gather(
         flips=tuple(_flips(runs, moment)),
         notes=_notes(index, entries),
         looked=len(runs),
+        unreadable=len(index.unreadable()),
     )
 
 

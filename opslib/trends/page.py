@@ -8,7 +8,7 @@ from typing import Any
 
 from opslib.runner.card import brief, environment, span
 from opslib.runner.page import document
-from opslib.show.words import HEADLINE, SIGN
+from opslib.show.words import HEADLINE, SIGN, unread
 from opslib.trends import words
 from opslib.trends.curve import curve
 from opslib.trends.facts import MISSED, Entry, Open, OverTime, Rates
@@ -131,6 +131,7 @@ def _note(note: Mapping[str, Any]) -> str:
 
 def _foot(over: OverTime) -> str:
     told = f"{over.looked} runs were looked through for findings, numbers and flaky verdicts."
+    told += f" {unread(over.unreadable)}." if over.unreadable else ""
     made = f"Put together {words.clock(over.now)} UTC from the archive; it is no record itself."
     return f"<footer><p>{told} {made}</p></footer>"
 
