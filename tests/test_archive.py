@@ -188,6 +188,23 @@ def test_an_archive_that_cannot_be_written_is_said_before_a_run_and_can_still_be
     assert files(read_only) == set(FILES)
 
 
+def test_an_archive_that_cannot_be_written_is_read_once_for_all_questions(
+    read_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report asks a dozen questions; reading a year of records for each would take the night."""
+    read: list[Path] = []
+
+    def records(archive: Path) -> list[Path]:
+        read.append(archive)
+        return []
+
+    monkeypatch.setattr(store, "records", records)
+    index = Index(read_only)
+    assert (index.find(), index.counts(), index.unreadable()) == ([], {}, [])
+    assert read == [read_only]
+    assert Index(read_only).find() == [] and len(read) == 2
+
+
 def test_asking_an_archive_that_is_not_there_finds_nothing_and_makes_nothing(tmp_path: Path) -> None:
     """`opslib history` in the wrong folder must not leave an archive behind."""
     assert ids(tmp_path / "archive") == []

@@ -35,6 +35,7 @@ class Index:
         self.archive = archive
         self._path = archive / "index.sqlite"
         self._stale = archive / _STALE
+        self._held: sqlite3.Connection | None = None
 
     def add(self, document: Mapping[str, Any], folder: Path) -> None:
         """Add one run; adding it again changes nothing.
@@ -195,7 +196,7 @@ class Index:
             again: fill anew whatever is there.
         """
         if not os.access(self.archive, os.W_OK):
-            return _filled(sqlite3.connect(":memory:"), self.archive)
+            return self._in_memory()
         with FileLock(self.archive / _LOCK):
             again = again or self._stale.exists()
             found = self._existing(whole=True)
@@ -208,6 +209,13 @@ class Index:
             database = _filled(found or sqlite3.connect(self._path, timeout=_WAIT_SECONDS), self.archive)
             self._stale.unlink(missing_ok=True)
             return database
+
+    def _in_memory(self) -> sqlite3.Connection:
+        """Return an index for an archive that cannot be written to; it lasts as long as this object."""
+        place = f"file:opslib-{id(self)}?mode=memory&cache=shared"
+        if self._held is None:
+            self._held = _filled(sqlite3.connect(place, uri=True), self.archive)
+        return sqlite3.connect(place, uri=True)
 
 
 def _filled(database: sqlite3.Connection, archive: Path) -> sqlite3.Connection:
