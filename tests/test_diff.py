@@ -82,6 +82,7 @@ def test_every_kind_of_fact_is_compared(
         ({"observed": "1 200 rows"}, {"observed": "900 rows"}, "moved", -300),
         ({"observed": "900 ms"}, {"observed": "1.2 s"}, "changed", None),
         ({"observed": "none"}, {"observed": "3 sessions"}, "changed", None),
+        ({"observed": "none for 1 min"}, {"observed": "none for 2 min"}, "moved", None),
         ({"limit": "80 %"}, {"limit": "90 %"}, "changed", None),
         ({"why": "refused"}, {"why": "forbidden"}, "changed", None),
         ({"status": "ok", "observed": "1 s"}, {"status": "warning", "observed": "9 s"}, "changed", 8),

@@ -179,6 +179,25 @@ def test_the_number_that_is_held_to_a_limit_and_worst_is_drawn(tmp_path: Path) -
     assert other and len(other.points) == 4 and not other.limits
 
 
+def test_a_number_is_drawn_in_the_unit_of_its_limit_and_words_are_no_number(tmp_path: Path) -> None:
+    """What only mentions a number must not be drawn as if it had been measured."""
+    for days, seen in ((2, "1 of 194 (0.5 %)"), (1, "195 of 194 (100 %)")):
+        words_only = found("idle sessions", "critical", observed="none idle for 60 min", limit="60 min")
+        rows = [words_only, found("slots", observed=seen, limit="80 % / 90 %")]
+        keep(tmp_path, f"run-{days}", days * DAY, findings=rows)
+    trend = over(tmp_path).trend
+    assert trend and (trend.key, trend.unit) == ("slots", "%")
+    assert [value for _, value in trend.points] == [0.5, 100] and len(trend.limits) == 2
+
+
+def test_one_number_is_no_trend_unless_it_is_asked_for(tmp_path: Path) -> None:
+    """The first day has nothing to compare."""
+    keep(tmp_path, "1", findings=[found("slots", observed="4 %")])
+    assert over(tmp_path).trend is None
+    asked = over(tmp_path, key="slots").trend
+    assert asked and words.trend(asked).startswith("4 % over 1 run;")
+
+
 def test_a_key_without_numbers_is_refused_with_those_that_have_some(tmp_path: Path) -> None:
     """A misspelt key must not show another number."""
     keep(tmp_path, "1", findings=[found("slots", observed="4 %"), found("locks", observed="none")])
@@ -191,31 +210,48 @@ def test_a_key_without_numbers_is_refused_with_those_that_have_some(tmp_path: Pa
 @pytest.mark.parametrize(
     ("apart", "told", "flaky"),
     [
-        (10, {"verdict": "critical"}, True),
-        (16, {"verdict": "critical"}, False),
-        (10, {"verdict": "ok"}, False),
-        (10, {"verdict": "critical", "parameters": {"a": 1}}, False),
-        (10, {"verdict": "critical", "sha256": "1" * 64}, False),
-        (10, {"verdict": "critical", "changed": [{"target": "x", "state": "done"}]}, False),
+        (30, {"verdict": "critical"}, True),
+        (31, {"verdict": "critical"}, False),
+        (30, {"verdict": "ok"}, False),
+        (30, {"verdict": "critical", "parameters": {"a": 1}}, False),
+        (30, {"verdict": "critical", "sha256": "1" * 64}, False),
+        (30, {"verdict": "critical", "changed": [{"target": "x", "state": "done"}]}, False),
     ],
 )
-def test_flaky_is_another_verdict_soon_after_with_the_same_code_and_parameters(
+def test_flaky_is_a_verdict_that_soon_goes_back_with_the_same_code_and_parameters(
     tmp_path: Path, apart: int, told: dict[str, Any], flaky: bool
 ) -> None:
-    """What was changed, or is long ago, is reason enough for another verdict."""
-    keep(tmp_path, "1", DAY + apart * MINUTE)
-    keep(tmp_path, "2", DAY, **told)
+    """What was changed, or took long, is reason enough for another verdict."""
+    keep(tmp_path, "1", DAY + 2 * apart * MINUTE)
+    keep(tmp_path, "2", DAY + apart * MINUTE, **told)
+    keep(tmp_path, "3", DAY)
     known = over(tmp_path)
     assert known.flaky is flaky
     assert bool(words.flaky(known)) is flaky
     if flaky:
+        assert "ok, critical, and ok again at 2026-11-20 12:00" in words.flaky(known)
         assert words.look(known.flips[0]) == "opslib diff 1 2"
+
+
+def test_a_fault_that_begins_or_ends_is_not_flaky(tmp_path: Path) -> None:
+    """Else every incident that a check every five minutes finds would be called a flutter."""
+    for number, verdict in enumerate(["ok", "ok", "critical", "critical", "ok", "ok"]):
+        keep(tmp_path, str(number), DAY - number * MINUTE, verdict=verdict)
+    assert not over(tmp_path).flaky
+
+
+def test_runs_that_all_changed_something_are_not_flaky(tmp_path: Path) -> None:
+    """Each of them is a reason for the next one's verdict."""
+    done = [{"target": "x", "state": "done"}]
+    for number, verdict in enumerate(["ok", "critical", "ok"]):
+        keep(tmp_path, str(number), DAY - number * MINUTE, verdict=verdict, changed=done)
+    assert not over(tmp_path).flaky
 
 
 def test_flaky_is_forgotten_after_a_month(tmp_path: Path) -> None:
     """It says how things are."""
-    keep(tmp_path, "1", 31 * DAY + MINUTE)
-    keep(tmp_path, "2", 31 * DAY, verdict="critical")
+    for number, verdict in enumerate(["ok", "critical", "ok"]):
+        keep(tmp_path, str(number), 31 * DAY - number * MINUTE, verdict=verdict)
     assert not over(tmp_path).flaky
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from opslib.archive.figures import figure
+from opslib.archive.figures import measured
 
 APPEARED, GONE, CHANGED, MOVED = "appeared", "gone", "changed", "moved"
 _SIDE = ("run_id", "procedure", "system", "environment", "verdict", "started_at")
@@ -186,7 +186,7 @@ def _shape(text: str) -> str:
 
 
 def _by(was: Json, now: Json) -> float | None:
-    old, new = figure(was["observed"]), figure(now["observed"])
+    old, new = measured(was["observed"]), measured(now["observed"])
     if not old or not new or old.unit != new.unit or old.value == new.value:
         return None
     return round(new.value - old.value, 6)

@@ -90,12 +90,12 @@ class Trend:
 
 @dataclass(frozen=True)
 class Flip:
-    """Two runs of the same code with the same parameters that soon after one another said differently.
+    """A verdict that soon went back to what it was, with the same code and parameters.
 
     Args:
-        before, after: ids of the two.
-        moment: when the second began.
-        verdicts: what each came to.
+        before, after: ids of the run before, and of the one that said differently.
+        moment: when the run began that said as before again.
+        verdicts: what the two came to.
     """
 
     before: str
@@ -117,7 +117,7 @@ class OverTime:
         rates: for some spans of days, the shortest first.
         open: findings that are not ok, the worst first.
         trend: of the number that matters most; None where no finding has one.
-        flips: verdicts that changed without a cause that could be seen here, the newest first.
+        flips: verdicts that went back without a reason that could be seen here, the newest first.
         notes: what people noted to the runs in `entries`, the newest first.
         looked: how many runs were looked through for findings, numbers and flips.
         unreadable: how many records of the archive cannot be read.

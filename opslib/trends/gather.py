@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from opslib import ids
-from opslib.archive.figures import figure, limits
+from opslib.archive.figures import Figure, limits, measured
 from opslib.archive.index import Index
 from opslib.archive.notes import Notes
 from opslib.errors import UnknownName
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 SHOWN = 30  # runs and missed moments
 LOOKED = 400  # runs
 DAYS = (30, 90, 365)
-SOON = timedelta(minutes=15)
+SOON = timedelta(minutes=60)
 _FLIPPED = timedelta(days=30)
 _GOOD = (Status.OK, Status.SKIPPED)
 
@@ -125,11 +124,19 @@ def _trend(runs: Sequence[Run], key: str) -> Trend | None:
     if not known:
         return None
     chosen = key or max(known, key=lambda name: _weight(known[name]))
-    now = figure(known[chosen][0]["observed"])
-    unit = now.unit if now else ""
+    unit, bounds = _scale(known[chosen][0])
     points = tuple(_points(runs, chosen, unit))
-    bounds = tuple(bound for bound in limits(known[chosen][0]["limit"]) if bound.unit == unit)
-    return Trend(chosen, unit, points, bounds)
+    return Trend(chosen, unit, points, bounds) if key or len(points) > 1 else None
+
+
+def _scale(newest: Mapping[str, str]) -> tuple[str, tuple[Figure, ...]]:
+    """Return the unit in which a finding is drawn, and its limits in that unit."""
+    bounds = limits(newest["limit"])
+    for bound in bounds:
+        if measured(newest["observed"], bound.unit):
+            return bound.unit, tuple(one for one in bounds if one.unit == bound.unit)
+    first = measured(newest["observed"])
+    return first.unit if first else "", ()
 
 
 def _numbered(runs: Sequence[Run]) -> dict[str, list[Mapping[str, str]]]:
@@ -137,41 +144,41 @@ def _numbered(runs: Sequence[Run]) -> dict[str, list[Mapping[str, str]]]:
     rows: dict[str, list[Mapping[str, str]]] = {}
     for run in runs:
         for row in run["findings"]:
-            if row["key"] in rows or figure(row["observed"]):
+            if row["key"] in rows or measured(row["observed"]):
                 rows.setdefault(row["key"], []).append(row)
     return rows
 
 
 def _weight(rows: Sequence[Mapping[str, str]]) -> tuple[bool, int, int, int]:
     """Return by how much a finding matters: held to a limit, bad now, not always the same, often seen."""
-    newest, seen = rows[0], figure(rows[0]["observed"])
-    held = any(seen and bound.unit == seen.unit for bound in limits(newest["limit"]))
-    return held, Status(newest["status"]).severity, len({row["observed"] for row in rows}), len(rows)
+    held = bool(_scale(rows[0])[1])
+    values = {row["observed"] for row in rows}
+    return held, Status(rows[0]["status"]).severity, len(values), len(rows)
 
 
 def _points(runs: Sequence[Run], key: str, unit: str) -> Iterator[tuple[datetime, float]]:
     for run in reversed(runs):
-        found = next((figure(row["observed"]) for row in run["findings"] if row["key"] == key), None)
-        if found and found.unit == unit:
+        seen = (measured(row["observed"], unit) for row in run["findings"] if row["key"] == key)
+        if found := next(seen, None):
             yield _began(run), found.value
 
 
 def _flips(runs: Sequence[Run], now: datetime) -> Iterator[Flip]:
-    """Yield neighbours of the last days that differ although nothing that we know of changed in between."""
-    for after, before in pairwise(runs):
+    """Yield verdicts of the last days that soon went back, although nothing that we know of changed."""
+    for after, between, before in zip(runs, runs[1:], runs[2:], strict=False):
         moment = _began(after)
         if now - moment > _FLIPPED:
             return
-        if moment - _began(before) <= SOON and _alike(before, after):
-            verdicts = (before["verdict"], after["verdict"])
-            yield Flip(before["run_id"], after["run_id"], moment, verdicts)
+        back = before["verdict"] == after["verdict"] != between["verdict"]
+        if back and moment - _began(before) <= SOON and _alike(before, between, after):
+            verdicts = (before["verdict"], between["verdict"])
+            yield Flip(before["run_id"], between["run_id"], moment, verdicts)
 
 
-def _alike(before: Run, after: Run) -> bool:
-    """Whether two runs that differ in their verdict should not."""
-    code = [(run.get("code") or {}).get("sha256") for run in (before, after)]
-    same = code[0] == code[1] is not None and before["parameters"] == after["parameters"]
-    return same and before["verdict"] != after["verdict"] and not (before["changed"] or after["changed"])
+def _alike(*runs: Run) -> bool:
+    """Whether runs that differ in their verdicts should not."""
+    first, *others = ((run["code"]["sha256"], run["parameters"], bool(run["changed"])) for run in runs)
+    return first[0] is not None and not first[2] and all(other == first for other in others)
 
 
 def _notes(index: Index, entries: Sequence[Entry]) -> tuple[Mapping[str, Any], ...]:

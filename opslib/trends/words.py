@@ -48,14 +48,16 @@ def flaky(over: OverTime) -> str:
         return ""
     many = "once" if len(over.flips) == 1 else f"{len(over.flips)} times"
     minutes = int(SOON.total_seconds() // 60)
-    lead = f"within {minutes} minutes its verdict changed {many} in 30 days, though notebook and parameters"
-    return f"{lead} are the same and these runs changed nothing: {flip(over.flips[0])}"
+    return (
+        f"its verdict changed and went back within {minutes} minutes, {many} in 30 days, with the same"
+        f" notebook and parameters: {flip(over.flips[0])}. The check flutters, or somebody mended it in between"
+    )
 
 
 def flip(pair: Flip) -> str:
     """Return one change of verdict."""
     first, second = pair.verdicts
-    return f"{first}, then {second} at {clock(pair.moment)}"
+    return f"{first}, {second}, and {first} again at {clock(pair.moment)}"
 
 
 def look(pair: Flip) -> str:
@@ -93,7 +95,8 @@ def trend(found: Trend) -> str:
     bounds = " / ".join(bound.text() for bound in found.limits)
     held = f", limit {bounds}" if bounds else ""
     span = f"{values[0]:g} → {values[-1]:g}{unit}" if len(values) > 1 else f"{values[-1]:g}{unit}"
-    return f"{span} over {len(values)} runs; lowest {min(values):g}, highest {max(values):g}{held}"
+    many = "1 run" if len(values) == 1 else f"{len(values)} runs"
+    return f"{span} over {many}; lowest {min(values):g}, highest {max(values):g}{held}"
 
 
 def sparkline(found: Trend, most: int) -> str:
