@@ -50,7 +50,7 @@ def flaky(over: OverTime) -> str:
     minutes = int(SOON.total_seconds() // 60)
     return (
         f"its verdict changed and went back within {minutes} minutes, {many} in 30 days, with the same"
-        f" notebook and parameters: {flip(over.flips[0])}. The check flutters, or somebody mended it meanwhile"
+        f" notebook and parameters: {flip(over.flips[0])}. The check flutters, or somebody mended it"
     )
 
 
