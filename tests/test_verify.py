@@ -91,9 +91,7 @@ ATTACKS: dict[str, Callable[[Path], Any]] = {
     "file-edited": lambda record: append(record / "run.html"),
     "deleted": lambda record: shutil.rmtree(record),
     "forged": lambda record: shutil.copytree(record, record.with_name("0" * 8 + record.name[8:])),
-    "log-edited": lambda record: [
-        append(path) for path in (record.parents[4] / "log" / "tile" / "entries").glob("*/*")
-    ],
+    "log-edited": lambda record: spoil(record.parents[4] / "log" / "tile" / "entries" / "000.p" / "3"),
 }
 
 

@@ -43,6 +43,20 @@ def code(document: Mapping[str, Any]) -> int:
     return Status(document["verdict"]).exit_code
 
 
+def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the notes about a run as lines.
+
+    Args:
+        rows: as `Note.to_dict` has them.
+    """
+    return [
+        f"Note:   {row['text']} ({row['actor']}, {str(row['time'])[:16].replace('T', ' ')} UTC)"
+        if row["readable"]
+        else f"Note:   cannot be read: {row['text']}"
+        for row in rows
+    ]
+
+
 def _also(document: Mapping[str, Any]) -> None:
     for cause in list(document.get("causes") or [])[1:3]:
         output.say(f"  also:  {cause['id']}. {cause['text']}")

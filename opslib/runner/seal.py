@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib import ids
-from opslib.archive import record, store
+from opslib.archive import record, since, store
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError
 from opslib.runner import notary, results
@@ -45,7 +45,12 @@ def seal(
     stated = _stated(document, intent, ending, masked, result.get("calls", []))
     files = {"run.ipynb": record.encode(notebook)}
     shown = record.statement(stated, files)
-    files["run.html"] = page.render(notebook, shown, _history(archive, document)).encode()
+    before = (
+        _history(archive, document),
+        _since(archive, record.document(shown, archive)),
+        _unreadable(archive),
+    )
+    files["run.html"] = page.render(notebook, shown, *before).encode()
     whole = record.encode(record.statement(stated, files))
     started = datetime.fromisoformat(intent["started_at"])
     files |= {notary.STATEMENT: whole, **notary.signed(whole)}
@@ -146,3 +151,20 @@ def _history(archive: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]
         return []
     rows = [{name: row[name] for name in names} for row in reversed(earlier)]
     return [*rows, {name: document[name] for name in names}]
+
+
+def _since(archive: Path, document: Mapping[str, Any]) -> since.Since | None:
+    """Return a run that is not ok against the last ok one; None if it is ok, or the index cannot be read."""
+    if document["verdict"] == Status.OK:
+        return None
+    try:
+        return since.compared(Index(archive), document)
+    except ArchiveError:
+        return None
+
+
+def _unreadable(archive: Path) -> int:
+    try:
+        return len(Index(archive).unreadable())
+    except ArchiveError:
+        return 0  # then the history is missing as a whole, and that is said
