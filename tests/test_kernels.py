@@ -554,6 +554,19 @@ def test_of_two_that_start_at_once_one_zygote_comes(own: Path) -> None:
     assert len(pids) == 1 and pids != {""}
 
 
+def test_another_name_of_the_same_interpreter_has_the_same_zygote(zygote: int, tmp_path: Path) -> None:
+    """`opslib` may be run by `python3` where JupyterLab is run by `python`; each sees its own name."""
+    other = Path(sys.executable).with_name("python3" if Path(sys.executable).name == "python" else "python")
+    if not other.exists():
+        pytest.skip("this environment has one name for its interpreter")
+    look = "from tests.warmth import run\n"
+    look += "print(run('import os, sys; print(os.getppid(), sys.executable)').text)"
+    done = subprocess.run(
+        [str(other), "-c", look], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(zygote), str(other)]
+
+
 def test_one_that_was_begun_by_somebody_who_gave_up_is_waited_for(own: Path) -> None:
     """Whoever starts one and is stopped meanwhile leaves it beginning, and the next would start a second."""
     reading, writing = os.pipe()

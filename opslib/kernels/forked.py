@@ -97,6 +97,7 @@ def _stand(request: wire.Message, streams: tuple[int, int]) -> None:
     os.environ.clear()
     os.environ.update({**preload.added, **request["env"]})
     os.chdir(request["cwd"])
+    sys.executable = request["executable"]
     _unshadowed()
     _refresh()
 

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -47,6 +48,7 @@ class Launch:
         self._request = {
             "errand": errand,
             "command": list(command),
+            "executable": sys.executable,
             "argv": list(argv),
             "cwd": cwd,
             "env": dict(env),

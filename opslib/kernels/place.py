@@ -78,7 +78,8 @@ def here() -> Place:
 def surroundings() -> dict[str, Any]:
     """Return what a fork has from its zygote and what cannot be given to it afterwards."""
     return {
-        "python": [sys.executable, sys.prefix, sys.version],
+        # `python` and `python3` of one environment are the same; a fork is given the name that was used.
+        "python": [str(Path(sys.executable).resolve()), sys.prefix, sys.version],
         "user": [os.getuid(), os.getgid(), sorted(os.getgroups())],
         "spaces": _spaces("self"),
         "bounds": sorted(_bounds()),
