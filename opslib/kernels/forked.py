@@ -53,8 +53,8 @@ def become(connection: socket.socket, parent: int) -> None:
         parent: process of the zygote.
     """
     connection = _alone(connection, parent)
-    connection.sendall(wire.line({"pid": os.getpid()}))
     try:
+        connection.sendall(wire.line({"pid": os.getpid()}))
         request, streams = wire.receive_request(connection)
     except OSError:
         return
