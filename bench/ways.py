@@ -92,7 +92,8 @@ def _calls(entries: Sequence[Entry]) -> dict[_Call, list[str]]:
         asked.setdefault((entry.system, entry.parameters), []).append(entry.procedure)
     calls: dict[_Call, list[str]] = {}
     for (system, parameters), procedures in asked.items():
-        calls.setdefault((tuple(procedures), parameters), []).append(system)
+        # In one order, or the same procedures on another system would be another command.
+        calls.setdefault((tuple(sorted(procedures)), parameters), []).append(system)
     return calls
 
 

@@ -140,6 +140,14 @@ def test_the_suite_has_twenty_different_runbooks_that_only_read() -> None:
     assert not any(procedure.changes for procedure in suite.procedures())
 
 
+def test_the_suite_is_one_command() -> None:
+    """With as many commands as systems, most of what is measured would be their beginnings and ends."""
+    calls = ways._calls(suite.suite(20))
+    assert {call: len(systems) for call, systems in calls.items()} == {
+        (("database-health", "health-check", "site-down", "vendor-status"), ()): 5
+    }
+
+
 def test_a_larger_suite_varies_parameters_and_a_repeated_one_does_not() -> None:
     """Both are said to be what they are."""
     larger = suite.suite(60)

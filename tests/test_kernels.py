@@ -63,6 +63,7 @@ FACTS = """
 import asyncio, gc, json, locale, logging, multiprocessing, os, resource, signal, sys, tempfile, threading
 import time
 import warnings
+def kind(stream): return str(next(t for t in type(stream).__mro__ if not t.__module__.startswith("opslib")))
 def named(handler): return getattr(handler, "__qualname__", type(handler).__qualname__)
 kernel = get_ipython().kernel
 import matplotlib
@@ -77,7 +78,7 @@ print(json.dumps({
     "masked": str(signal.pthread_sigmask(signal.SIG_BLOCK, [])), "locale": locale.setlocale(locale.LC_ALL),
     "encodings": [locale.getpreferredencoding(), sys.getfilesystemencoding(), sys.stdout.encoding],
     "zone": time.tzname, "tmp": tempfile.gettempdir(), "stdin": os.read(0, 1).decode(),
-    "streams": [str(type(s)) for s in (sys.stdout, sys.stderr, sys.stdin, sys.__stdout__, sys.__stderr__)],
+    "streams": [kind(s) for s in (sys.stdout, sys.stderr, sys.stdin, sys.__stdout__, sys.__stderr__)],
     "buffering": [sys.__stdout__.line_buffering, sys.__stderr__.line_buffering],
     "threads": sorted({t.name.split("-")[0] for t in threading.enumerate()} - {"Thread"}),
     "main": sorted(vars(sys.modules["__main__"])),
@@ -96,12 +97,32 @@ print(json.dumps({
 
 
 def test_a_forked_kernel_cannot_tell_itself_from_a_plain_one(tmp_path: Path) -> None:
-    """Arguments, environment, limits, signals, streams, hooks, threads (but the poller of the parent)."""
+    """Arguments, environment, limits, signals, streams, hooks, threads (but the poller of the parent).
+
+    Streams have a class of their own, which only waits less for its thread.
+    """
     env = {**os.environ, "TZ": "Asia/Kathmandu", "OWN": "x", "USER": "somebody", "TMPDIR": str(tmp_path)}
     forked, plain = side_by_side(*(running(FACTS, kernel=k, env=env, cwd=tmp_path) for k in (FORKED, PLAIN)))
     assert not (forked.ending.cause or plain.ending.cause), (forked.ending, plain.ending)
     found = {name: (forked.value[name], plain.value[name]) for name in plain.value}
     assert {name: pair for name, pair in found.items() if pair[0] != pair[1]} == {}
+
+
+UNLISTED = """
+import sys
+mine = get_ipython().kernel._kernel_modules
+files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+print(json.dumps(sorted(name for name, file in files.items() if file and file not in mine)))
+"""
+
+
+def test_a_debugger_steps_over_what_was_loaded_before_the_notebook(tmp_path: Path) -> None:
+    """It takes that from a list which ipykernel makes as it begins; a fork has it from the zygote."""
+    path = ["import json, kernel_begins_after_this", UNLISTED]
+    (tmp_path / "kernel_begins_after_this.py").touch()
+    forked, plain = (run(*path, kernel=kernel, cwd=tmp_path) for kernel in (FORKED, PLAIN))
+    assert "kernel_begins_after_this" in forked.value
+    assert set(forked.value) <= set(plain.value)
 
 
 KINDS = {
@@ -112,6 +133,8 @@ KINDS = {
     "a traceback": "def f(): return 1 / 0\nf()",
     "a warning": "import warnings\nwarnings.warn('old')\nwarnings.warn('older', DeprecationWarning)",
     "native output": "import os\nos.write(1, b'native')\nos.system('echo shell');",
+    "what is printed around": "import sys\nprint(1, end='')\ndisplay(2)\nprint(3, flush=True)\n"
+    "print(4, file=sys.stderr)\ndisplay(5)\nprint(6, end='', flush=True)\nprint(7)\n8",
     "a shell line": "!echo hello",
     "HTML, SVG, Markdown, JSON": "from IPython.display import *\n"
     "display(HTML('<b>x'), SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'), Markdown('*x*'), JSON({}))",

@@ -9,11 +9,13 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import tracemalloc
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,11 @@ import psycopg
 import pytest
 
 from opslib import masking
+from opslib.archive import store
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError, ProcedureError
 from opslib.runner import lost, recover, routine, together
-from opslib.runner.execute import run_many
+from opslib.runner.execute import run, run_many
 from opslib.runner.request import Outcome, Request
 from opslib.runner.together import DATABASE_RUNS, Together
 from opslib.sandbox import control
@@ -39,6 +42,14 @@ UNTIL_ANOTHER_IS_KEPT = """
 import pathlib, time
 from opslib.archive.index import Index
 while not Index(pathlib.Path({!r})).find(): time.sleep(0.01)
+"""
+UNTIL_IT_IS_GONE = """
+import os, pathlib, time
+there = pathlib.Path({!r})
+while not there.exists() or not there.read_text(): time.sleep(0.01)
+try:
+    while True: os.kill(int(there.read_text()), 0); time.sleep(0.01)
+except ProcessLookupError: pass
 """
 HANG = "import os, pathlib, time\npathlib.Path({!r}).write_text(str(os.getpid()))\ntime.sleep(600)\n"
 
@@ -246,6 +257,45 @@ def test_one_that_hangs_holds_no_other(folder: Path) -> None:
     assert told == [*(request.run_id for request in quick), hanging.run_id]
     assert [str(outcome.status) for outcome in outcomes] == ["warning", "ok", "ok", "ok"]
     assert all(outcome.record.is_dir() for outcome in outcomes)
+
+
+def test_one_whose_record_takes_long_to_keep_holds_no_other(folder: Path) -> None:
+    """Its index is locked by somebody else until the other run has come to its end."""
+    run(small.request(folder / "a", small.verdict("ok")))
+    tell = f"import os, pathlib\npathlib.Path({str(folder / 'pid')!r}).write_text(str(os.getpid()))"
+    slow = small.request(folder / "a", tell, small.verdict("ok"))
+    other = small.request(folder / "b", UNTIL_IT_IS_GONE.format(str(folder / "pid")), small.verdict("ok"))
+    told: list[str] = []
+    with closing(sqlite3.connect(folder / "a" / "archive" / "index.sqlite")) as held:
+        held.execute("begin exclusive")
+
+        def note(outcome: Outcome) -> None:
+            told.append(outcome.run_id)
+            held.rollback()
+
+        run_many([slow, other], jobs=2, on_done=note)
+    assert told == [other.run_id, slow.run_id]
+    assert len(Index(slow.archive).find()) == 2
+
+
+def test_who_stops_while_a_record_is_being_kept_waits_for_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run had come to its end before."""
+    keep = store.publish
+
+    def stopped(*what: Any) -> Path:
+        os.kill(os.getpid(), signal.SIGINT)
+        return keep(*what)
+
+    monkeypatch.setattr(store, "publish", stopped)
+    asked = [small.request(folder / name, small.verdict("warning")) for name in "ab"]
+    told: list[Outcome] = []
+    with pytest.raises(KeyboardInterrupt):
+        run_many(asked, jobs=1, on_done=told.append)
+    assert [(outcome.run_id, str(outcome.status)) for outcome in told] == [(asked[0].run_id, "warning")]
+    assert [len(Index(request.archive).find()) for request in asked] == [1, 0]
+    assert not any((folder / "home" / "spool").iterdir())
 
 
 def test_one_that_hangs_is_ended_by_its_own_time_out_and_makes_room(folder: Path) -> None:

@@ -60,6 +60,27 @@ def test_a_table_says_how_many_rows_it_does_not_show() -> None:
     assert "first 20 of 50 rows" in shown and shown.count("<tr>") == 21
 
 
+def test_a_table_reads_the_same_in_text_as_in_html(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who opens a notebook in an editor sees columns; and what would hide a word there is written out."""
+    frame = pd.DataFrame(
+        {
+            "name": ["api", "wo\x1b[2Krker"],
+            "bytes": [1536.0, float("nan")],
+            "since": [pd.Timestamp("2026-11-21 03:00"), pd.NaT],
+            "pid": [7, 4711],
+            "note": [None, "a\nb"],
+        }
+    )
+    display.Show()(frame, title="Sessions")
+    assert capsys.readouterr().out.splitlines() == [
+        "Sessions",
+        "name           bytes  since                 pid  note",
+        "api            1 536  2026-11-21 03:00:00     7",
+        "wo\\x1b[2Krker                              4711  a\\nb",
+    ]
+    assert "<td>1 536</td><td>2026-11-21 03:00:00</td><td>7</td><td></td>" in markup.table(frame, "", 20)
+
+
 @pytest.mark.parametrize(
     "frame, words",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,8 @@ _STATUS = {
 }
 _ORDER = ("operational", "maintenance", "degraded", "outage")
 
+Rows = Sequence[Mapping[Hashable, Any]]
+
 
 def analyse(pages: pd.DataFrame) -> list[Finding]:
     """Judge each vendor by the parts that the system uses; a page that cannot be read is unknown.
@@ -32,20 +35,22 @@ def analyse(pages: pd.DataFrame) -> list[Finding]:
         return [blind]
     if pages.empty:
         return [compare.unknown("vendor", "no status page was read")]
-    return [_vendor(str(name), rows) for name, rows in pages.groupby("vendor", sort=False)]
+    # As rows: a page has a handful, and to choose among them in a frame takes a hundred times as long.
+    rows = pages.to_dict("records")
+    names = dict.fromkeys(row["vendor"] for row in rows)
+    return [_vendor(str(name), [row for row in rows if row["vendor"] == name]) for name in names]
 
 
-def _vendor(name: str, rows: pd.DataFrame) -> Finding:
-    unread = rows[rows["error"] != ""]
-    if not unread.empty:
-        return _unreadable(name, str(unread.iloc[0]["error"]))
-    if (rows["state"] == "").all():
-        return compare.skipped("vendor", str(rows.iloc[0]["detail"]), subject=name)
-    judged = rows[rows["used"].astype(bool) & rows["kind"].isin(["page", "component"])]
-    worst = max(judged["state"], key=_ORDER.index, default="operational")
-    notices = rows[rows["kind"].isin(["incident", "maintenance"])]
-    if worst == "operational" and not notices.empty:
-        worst = "maintenance" if (notices["kind"] == "maintenance").all() else "degraded"
+def _vendor(name: str, rows: Rows) -> Finding:
+    if unread := next((row["error"] for row in rows if row["error"]), ""):
+        return _unreadable(name, str(unread))
+    if not any(row["state"] for row in rows):
+        return compare.skipped("vendor", str(rows[0]["detail"]), subject=name)
+    judged = [row for row in rows if row["used"] and row["kind"] in ("page", "component")]
+    worst = max((row["state"] for row in judged), key=_ORDER.index, default="operational")
+    notices = [row for row in rows if row["kind"] in ("incident", "maintenance")]
+    if worst == "operational" and notices:
+        worst = "maintenance" if all(row["kind"] == "maintenance" for row in notices) else "degraded"
     return _finding(name, worst, judged, notices)
 
 
@@ -54,12 +59,12 @@ def _unreadable(name: str, reason: str) -> Finding:
     return Finding("vendor", Status.UNKNOWN, name, "could not look", "", EXPECTED, reason, "", cause)
 
 
-def _finding(name: str, worst: str, judged: pd.DataFrame, notices: pd.DataFrame) -> Finding:
+def _finding(name: str, worst: str, judged: Rows, notices: Rows) -> Finding:
     status = _STATUS[worst]
     if status is Status.OK:
         return Finding("vendor", status, name, "operational", "operational", EXPECTED)
-    off = judged[judged["state"] != "operational"]
-    parts = ", ".join(f"{row['name']}: {row['state']}" for row in off.to_dict("records"))
+    off = [row for row in judged if row["state"] != "operational"]
+    parts = ", ".join(f"{row['name']}: {row['state']}" for row in off)
     return Finding(
         "vendor",
         status,
@@ -72,9 +77,8 @@ def _finding(name: str, worst: str, judged: pd.DataFrame, notices: pd.DataFrame)
     )
 
 
-def _told(notices: pd.DataFrame) -> str:
-    lines: list[dict[Any, Any]] = notices.to_dict("records")
-    return "; ".join(f"{row['name']} ({row['detail']}, since {row['since']})" for row in lines[:3])
+def _told(notices: Rows) -> str:
+    return "; ".join(f"{row['name']} ({row['detail']}, since {row['since']})" for row in notices[:3])
 
 
 def _cause(name: str, worst: str) -> Cause:

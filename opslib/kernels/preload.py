@@ -15,7 +15,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 _KERNEL = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger",
@@ -23,6 +26,7 @@ _KERNEL = (
     "IPython.core.completer", "IPython.core.completerlib", "IPython.core.history", "IPython.core.oinspect",
     "IPython.extensions.storemagic", "pdb", "comm", "zmq.eventloop.zmqstream", "zmq.asyncio",
     "tornado.platform.asyncio", "sqlite3", "psutil", "concurrent.futures.thread", "encodings.idna", "ctypes",
+    "opslib.kernels.stream",
 )  # fmt: skip
 _LIBRARIES = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "httpx", "psycopg")
 # Of commands; first the one that leaves out of the notebook stack what it does not need.
@@ -47,7 +51,25 @@ for_commands: list[str] = []
 # What imports have put into the environment; debugpy does, for what it imports later.
 added: dict[str, str] = {}
 
+# The module that was loaded last, and the files of all that a notebook finds loaded.
+_last: list[str] = []
+_BETWEEN = "\0"
+
 log = logging.getLogger("opslib.kernels")
+
+
+class Listed:
+    """`sys`, but that the files of its modules stand in one text: to read it touches nothing else."""
+
+    def __init__(self) -> None:
+        since = takewhile(lambda name: name != _last[0], reversed(sys.modules))
+        own = [getattr(sys.modules[name], "__file__", None) for name in list(since)]
+        files = [*_last[1].split(_BETWEEN), *filter(None, own)]
+        self.modules = {number: SimpleNamespace(__file__=file) for number, file in enumerate(files)}
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what is asked of `sys`."""
+        return getattr(sys, name)
 
 
 class Unfit(Exception):
@@ -66,10 +88,20 @@ def everything() -> None:
     _warm()
     added.update({name: value for name, value in os.environ.items() if name not in environment})
     for_commands.extend(name for name in sys.modules if name.partition(".")[0] in _PARTLY)
+    _list()
     gc.collect()
     check(before)
     # What is frozen is not looked at by collections, so that forks go on sharing it.
     gc.freeze()
+
+
+def _list() -> None:
+    kept = sys.modules.keys() - for_commands
+    files = [getattr(module, "__file__", None) for name, module in sys.modules.items() if name in kept]
+    _last[:] = [
+        next(name for name in reversed(sys.modules) if name in kept),
+        _BETWEEN.join(filter(None, files)),
+    ]
 
 
 def check(before: set[str]) -> None:

@@ -10,8 +10,9 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +85,17 @@ def _together(requests: Sequence[Request], jobs: int, told: Told) -> None:
 
 
 async def _all(requests: Sequence[Request], jobs: int, told: Told) -> BaseException | None:
-    side_by_side = Together(requests, _one, jobs, told)
-    with side_by_side.signals():
-        ended = await side_by_side.all()
-        # Of a run that was stopped where it could not seal, the spool is left.
-        for archive in {request.archive for request in requests} if ended else ():
-            recover.sweep(archive)
+    with ThreadPoolExecutor(jobs, "opslib-seal") as sealing:
+        side_by_side = Together(requests, partial(_one, sealing), jobs, told)
+        with side_by_side.signals():
+            ended = await side_by_side.all()
+            # Of a run that was stopped where it could not seal, the spool is left.
+            for archive in {request.archive for request in requests} if ended else ():
+                recover.sweep(archive)
     return ended
 
 
-async def _one(request: Request) -> Outcome:
+async def _one(sealing: Executor, request: Request) -> Outcome:
     begun = ids.stamp(ids.now())
     environment = config.load_system(request.system).environment(request.environment)
     masking = _masking(environment)
@@ -112,17 +114,39 @@ async def _one(request: Request) -> Outcome:
         ending = await _execute(request, spool, notebook, masking(), masker)
         if ending.bereft and not permission.changing(request):
             ending = await _again(request, spool, notebook, masking(), masker)
-        shown = notebooks.masked(notebook, masker)
-        ending = _masked(ending, masker)
-        if masker.quarantine:
-            shown, ending = notebooks.empty(), _withheld(masker.quarantine)
-        try:
-            outcome = seal.seal(shown, intent, ending, masker.summary())
-        except ArchiveError as error:
-            raise _unsealed(spool, shown, ending, error) from error
-        spool.remove()
+        outcome = await _whole(sealing, partial(_kept, spool, intent, notebook, ending, masker))
     if ending.cause == "interrupted":
         raise asyncio.CancelledError
+    return outcome
+
+
+async def _whole(sealing: Executor, work: Callable[[], Outcome]) -> Outcome:
+    """Do the work in a thread, while other runs go on; whoever stops us waits for its end.
+
+    The disk takes its time to keep a record, and kernels would wait meanwhile to be given their next cell.
+    """
+    doing = asyncio.get_running_loop().run_in_executor(sealing, work)
+    while not doing.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(doing)
+    return doing.result()
+
+
+def _kept(spool: Spool, intent: dict[str, Any], notebook: Any, ending: Ending, masker: Masker) -> Outcome:
+    """Put a run that has ended into the archive.
+
+    Raises:
+        ArchiveError: it cannot be kept there; it is kept in its spool.
+    """
+    shown = notebooks.masked(notebook, masker)
+    ending = _masked(ending, masker)
+    if masker.quarantine:
+        shown, ending = notebooks.empty(), _withheld(masker.quarantine)
+    try:
+        outcome = seal.seal(shown, intent, ending, masker.summary())
+    except ArchiveError as error:
+        raise _unsealed(spool, shown, ending, error) from error
+    spool.remove()
     return outcome
 
 

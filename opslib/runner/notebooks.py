@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def _times(start: str | None, end: str | None, status: str) -> dict[str, Any]:
     return {"start_time": start, "end_time": end, "duration": None, "status": status, "exception": None}
 
 
+@cache
 def _papermill_version() -> str:
     from importlib.metadata import version
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opslib import frames, masking
-from opslib.show import changes, markup
+from opslib.show import cells, changes, markup
 from opslib.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -33,12 +33,9 @@ class Banner:
 
     def show(self, heading: markup.Heading, verdict: Verdict) -> None:
         """Show the banner, or bring the one already shown up to date."""
-        _html(
-            markup.style() + markup.banner(heading, verdict),
-            text=plain(heading, verdict),
-            display_id=self._display_id,
-            update=self._shown,
-        )
+        said = {"text/html": markup.style() + _masked(markup.banner(heading, verdict)),
+                "text/plain": _masked(plain(heading, verdict))}  # fmt: skip
+        _display(said, raw=True, display_id=self._display_id, update=self._shown)
         self._shown = True
 
 
@@ -55,7 +52,7 @@ class Show:
         """
         if self._absent(frame, title):
             return
-        _html(markup.table(frame, title, top), text=f"{title}\n{frame.head(top).to_string(index=False)}")
+        _html(markup.table(frame, title, top), text=f"{title}\n{cells.text(frame, top)}")
 
     def bar(
         self, frame: pd.DataFrame, x: str, y: str, limit: float | None = None, title: str = "", unit: str = ""
@@ -79,7 +76,7 @@ class Show:
         masked = frame.assign(**{x: frame[x].map(_masked)})
         figure = getattr(plots, kind)(masked, x, y, limit=limit, title=_masked(title), unit=unit)
         picture = base64.b64encode(plots.png(figure)).decode("ascii")
-        words = masked[[x, y]].head(20).to_string(index=False)
+        words = cells.text(masked[[x, y]], plots.BARS)
         _display({"image/png": picture, "text/plain": f"{_masked(title)}\n{words}"}, raw=True)
 
     def _absent(self, frame: pd.DataFrame, title: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 import pandas as pd
 
+from opslib.show.cells import cell
 from opslib.show.words import HEADLINE, SIGN, counts
 from opslib.verdict import Finding, Status, Verdict
 
@@ -34,6 +36,7 @@ class Heading:
     running: bool
 
 
+@cache
 def style() -> str:
     """Return the style sheet that notebooks embed once, as a `<style>` element."""
     sheet = resources.files("opslib.show").joinpath("show.css").read_text(encoding="utf-8")
@@ -122,17 +125,7 @@ _FINDING_CELLS: dict[str, Callable[[Finding], str]] = {
 
 
 def _cells(values: Sequence[object]) -> str:
-    return "".join(f"<td>{escaped(_plain(value))}</td>" for value in values)
-
-
-def _plain(value: object) -> str:
-    if value is None or (isinstance(value, float) and pd.isna(value)) or value is pd.NaT:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.2f}".rstrip("0").rstrip(".").replace(",", " ")
-    if isinstance(value, pd.Timestamp):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    return str(value)
+    return "".join(f"<td>{escaped(cell(value))}</td>" for value in values)
 
 
 def _caption(title: str, shown: int, total: int) -> str:

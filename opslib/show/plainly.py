@@ -11,7 +11,8 @@ _HIDDEN = ("Cc", "Cf", "Zl", "Zp", "Cs", "Co")
 
 def line(text: object) -> str:
     """Return a text in one line, with what would not be seen written out: `\\x1b`, `\\u202e`, `\\n`."""
-    return "".join(_shown(letter) for letter in str(text))
+    said = str(text)
+    return said if said.isprintable() else "".join(map(_shown, said))
 
 
 def lines(text: object) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 INK = "#0969da"
 LIMIT = "#cf222e"
-_BARS = 20
+BARS = 20  # the most that one plot has
 # In inches: a bar with its gap, the figure, and the room around the bars; numbers stand on their right.
 _BAR, _WIDTH = 0.28, 7.2
 _ABOVE, _BELOW, _RIGHT, _GAP = 0.4, 0.25, 0.7, 0.12
@@ -33,7 +33,7 @@ def bar(frame: pd.DataFrame, x: str, y: str, *, limit: float | None, title: str,
         title: title of the plot.
         unit: unit of `y`.
     """
-    rows = frame.head(_BARS)
+    rows = frame.head(BARS)
     names, values = [str(name) for name in rows[x]], [float(value) for value in pd.to_numeric(rows[y])]
     sheet = _Sheet(names, _BAR * max(len(rows), 2), f"{title} ({unit or y})")
     longest = max([limit or 0.0, *filter(math.isfinite, values)]) or 1.0
