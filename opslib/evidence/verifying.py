@@ -41,10 +41,10 @@ def verify_archive(archive: Path, trust: Trust, scope: Scope | None = None) -> R
         for index, event in history.events
         if isinstance(event, RunFinished) and scope.covers(event.time)
     ]
-    told = _log_findings(archive, history, story, scope) if history.leaves.intact else ()
+    told = log_findings(archive, history, story, scope) if history.leaves.intact else ()
     kept = [one for leaf in chosen for one in _record(archive, *leaf, history, story, trust, scope)]
     found = (*history.findings, *told, *kept)
-    return report(found, history.leaves.tree.size, len(chosen), _unproven(history, scope))
+    return report(found, history.leaves.tree.size, len(chosen), unproven_by(history, scope))
 
 
 def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Report:
@@ -79,7 +79,8 @@ def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Rep
     return report(findings, 1, 1, unproven if head.witnesses else [*unproven, NO_WITNESS])
 
 
-def _log_findings(archive: Path, history: History, story: Story, scope: Scope) -> Iterator[Finding]:
+def log_findings(archive: Path, history: History, story: Story, scope: Scope) -> Iterator[Finding]:
+    """Yield what is wrong with the log's events, and records that it does not know."""
     yield from order_findings(story, scope)
     yield from time_findings(history.events, history.anchors, scope)
     yield from missing(story, scope)
@@ -135,7 +136,8 @@ def _other_heads(checkpoint: Checkpoint, trust: Trust, scope: Scope) -> Iterator
             yield Finding(Kind.FORKED, LOG, f"two heads of {other.size} leaves have been signed")
 
 
-def _unproven(history: History, scope: Scope) -> Iterator[str]:
+def unproven_by(history: History, scope: Scope) -> Iterator[str]:
+    """Yield what a sound log does not show, in sentences."""
     size = history.leaves.size
     if not history.leaves.intact:
         yield NOT_READ

@@ -85,10 +85,21 @@ def own_trust(archive: Path) -> Trust:
         ConfigError: a key is there and cannot be used.
     """
     from opslib.evidence import trust
+
+    policy, runner = own_keys(archive)
+    return trust(policy, [runner])
+
+
+def own_keys(archive: Path) -> tuple[str, str]:
+    """Return a policy that believes this machine's log, and the line of its runner's public key.
+
+    Raises:
+        ConfigError: a key is there and cannot be used.
+    """
     from opslib.keys.machine import machine_key
 
     verifier = _log(archive, private("keys")).signer.verifier
-    return trust(f"log {verifier.text}\nquorum none\n", [machine_key("runner").public.line])
+    return f"log {verifier.text}\nquorum none\n", machine_key("runner").public.line
 
 
 def _asked(request: Request) -> Event:
