@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "annotate": ("What was found before", "noting"),
     "verify": ("What was found before", "verifying"),
     "export": ("What was found before", "exporting"),
+    "hold": ("What was found before", "keeping"),
+    "dispose": ("What was found before", "keeping"),
     "schedule": ("Routine", "schedules"),
     "doctor": ("Routine", "readiness"),
     "system": ("Routine", "systems"),

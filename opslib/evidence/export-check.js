@@ -192,8 +192,24 @@ function toldOtherwise(told, event, one, say) {
     say("forged", event.run, `its record is of ${told.procedure}, but ${one.procedure} was asked for`);
 }
 
+function disposalFindings(index, event, story, say) {
+  const holds = (story.holds.get(event.run) || []).filter((one) => one.index < index);
+  if (holds.length && holds[holds.length - 1].event.state === "set")
+    say("disposed-on-hold", event.run, "was destroyed while on hold");
+  const life = story.lives.get(event.run);
+  const days = /^\S+: ([0-9]{1,6}) days$/.exec(event.policy);
+  if (!life || !life.finished.length) {
+    say("disposed-without-rule", event.run, "was destroyed, but the log has no record of it");
+  } else if (days) {
+    const began = Date.parse(life.finished[life.finished.length - 1].event.started);
+    if (Date.parse(event.time) < began + days[1] * 86400000)
+      say("disposed-early", event.run, `was destroyed ${event.time}, before ${days[1]} days were over`);
+  }
+}
+
 function lifeFindings(log, extent, say) {
   const inside = (step) => extent.since <= step.event.time && step.event.time < extent.until;
+  for (const { index, event } of log.story.disposals) disposalFindings(index, event, log.story, say);
   const last = log.events.reduce((latest, event) => (event.time > latest ? event.time : latest), "");
   for (const [run, life] of log.story.lives) {
     const step = life.requested || life.started;

@@ -264,7 +264,7 @@ function rootOf(hashes) {
 }
 
 function storyOf(events) {
-  const story = { lives: new Map(), disposed: new Map(), retired: new Map() };
+  const story = { lives: new Map(), disposed: new Map(), retired: new Map(), disposals: [], holds: new Map() };
   const life = (run) => {
     if (!story.lives.has(run)) story.lives.set(run, { finished: [] });
     return story.lives.get(run);
@@ -273,9 +273,11 @@ function storyOf(events) {
     if (event.type === "run.requested") life(event.run).requested ||= { index, event };
     else if (event.type === "run.started") life(event.run).started ||= { index, event };
     else if (event.type === "run.finished") life(event.run).finished.push({ index, event });
-    else if (event.type === "disposal")
+    else if (event.type === "hold") story.holds.set(event.run, [...(story.holds.get(event.run) || []), { index, event }]);
+    else if (event.type === "disposal") {
+      story.disposals.push({ index, event });
       for (const one of event.subjects) story.disposed.set(`${event.run} ${one.sha256}`, index);
-    else if (event.type === "key.rotated" && !story.retired.has(event.old)) story.retired.set(event.old, index);
+    } else if (event.type === "key.rotated" && !story.retired.has(event.old)) story.retired.set(event.old, index);
   });
   return story;
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 _PACKAGE = "opslib.evidence"
 _MODULES = (
     "light", "plain", "merkle", "ed25519", "notes", "policy", "runners", "envelopes", "events", "tiles",
-    "proofs", "findings", "history", "lives", "records", "complete", "verifying", "population",
+    "proofs", "findings", "history", "lives", "records", "retention", "complete", "verifying", "population",
     "drawing", "exported", "verifier",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3

@@ -78,6 +78,15 @@ def sealed(archive: Path, folder: Path, actor: str = "") -> None:
         seal(_log(archive, private("keys")), folder, event)
 
 
+def log_of(archive: Path) -> Log:
+    """Return the log of an archive, signed with the key of this machine.
+
+    Raises:
+        ConfigError: the key is there and cannot be used.
+    """
+    return _log(archive, private("keys"))
+
+
 def own_trust(archive: Path) -> Trust:
     """Return trust in the keys of this machine: enough to see what others did to its own archive.
 
