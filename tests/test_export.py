@@ -21,6 +21,7 @@ import pytest
 from opslib.errors import ArchiveError, UsageError
 from opslib.evidence import zipping
 from opslib.evidence.envelopes import Envelope
+from opslib.evidence.events import Disposal, Hold, Subject
 from opslib.evidence.exporting import Asked, Export, Keys, export
 from opslib.evidence.population import Extent, Row, sheet
 from opslib.evidence.signing import sign_statement
@@ -585,6 +586,57 @@ def test_a_witness_is_taken_along(made: tuple[Kept, Export], tmp_path: Path) -> 
     assert export(kept.archive, tmp_path / "a.zip", asked, watched).report.named() == {"unwitnessed"}
     kept.cosign(later(1))
     assert export(kept.archive, tmp_path / "b.zip", asked, watched).report.sound
+
+
+def with_disposal(folder: Path, policy: str, *, held: bool = False) -> tuple[Kept, Export]:
+    """Return an archive of two runs, one of which was destroyed, and what was handed over of it."""
+    kept = Kept(folder / "archive")
+    for number in range(2):
+        kept.run(number)
+    if held:
+        kept.log.append(Hold(time=later(2), run="run-0000", state="set", reason="a dispute"))
+    names = ("run.dsse.json", "run.ipynb", "run.html")
+    gone = [kept.folder(0) / name for name in names]
+    subjects = tuple(Subject(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in gone)
+    kept.log.append(Disposal(time=later(24 * 30), run="run-0000", policy=policy, subjects=subjects))
+    for path in gone:
+        path.unlink()
+    return kept, handed_over(kept, folder / "x.zip")
+
+
+def test_a_disposed_run_stays_in_the_population(tmp_path: Path) -> None:
+    """With its verdict, without its content; it is not drawn, and it is not missing."""
+    made = with_disposal(tmp_path, "ops-29d: 29 days")[1]
+    assert made.report.sound and made.manifest.drawn == ("run-0001",)
+    with zipfile.ZipFile(made.path) as packed:
+        packed.extractall(tmp_path / "auditor")
+    first = rows(tmp_path / "auditor")[0]
+    told = [first[name] for name in ("run", "state", "verdict", "finished")]
+    assert told == ["run-0000", "disposed", "ok", ""]
+    code, found = said(tmp_path / "auditor")
+    assert code == 0 and "disposed" in {one["kind"] for one in found["findings"]}
+    assert made.manifest.counts["runs disposed"] == 1 and made.manifest.counts["leaves: population"] == 7
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("page")
+@pytest.mark.parametrize(
+    ("policy", "held", "kinds"),
+    [
+        ("ops-29d: 29 days", False, set()),
+        ("ops-31d: 31 days", False, {"disposed-early"}),
+        ("ops-29d: 29 days", True, {"disposed-on-hold"}),
+    ],
+)
+def test_page_and_script_agree_on_what_was_destroyed(
+    browser: Any, unpacked: Path, tmp_path: Path, policy: str, held: bool, kinds: set[str]
+) -> None:
+    """By a rule, too early, or while it had to be kept."""
+    made = with_disposal(tmp_path, policy, held=held)[1]
+    assert made.report.named() == kinds
+    tab = opened(browser, unpacked)
+    checked(tab, made.path)
+    assert kinds_on(tab) == kinds
 
 
 @pytest.mark.browser

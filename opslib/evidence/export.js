@@ -80,10 +80,14 @@ function sha256(...parts) {
   return new Uint8Array(digest.buffer);
 }
 
+const imported = new Map();
+
 async function signed(key, message, signature) {
+  const name = hex(key);
+  if (!imported.has(name)) imported.set(name, crypto.subtle.importKey("raw", key, "Ed25519", false, ["verify"]));
   let known;
   try {
-    known = await crypto.subtle.importKey("raw", key, "Ed25519", false, ["verify"]);
+    known = await imported.get(name);
   } catch {
     throw new CannotCheck("this browser cannot check Ed25519 signatures: use a newer one, or verify_evidence.py");
   }
@@ -100,7 +104,7 @@ async function unzipped(bytes) {
   const count = view.getUint16(end + 10, true);
   let at = view.getUint32(end + 16, true);
   must(count < 0xffff && at < 0xffffffff, "the zip is too large for this page: use verify_evidence.py");
-  const files = new Map();
+  const found = new Map();
   for (let number = 0; number < count; number++) {
     must(view.getUint32(at, true) === 0x02014b50, "the zip is damaged");
     const [method, size] = [view.getUint16(at + 10, true), view.getUint32(at + 20, true)];
@@ -108,11 +112,12 @@ async function unzipped(bytes) {
     const name = text(bytes.subarray(at + 46, at + 46 + named));
     const local = view.getUint32(at + 42, true);
     const start = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
-    must(!files.has(name), `the zip has ${name} twice`);
-    if (!name.endsWith("/")) files.set(name, await unpacked(method, bytes.subarray(start, start + size), name));
+    must(!found.has(name), `the zip has ${name} twice`);
+    if (!name.endsWith("/")) found.set(name, unpacked(method, bytes.subarray(start, start + size), name));
     at += 46 + named + extra + remark;
   }
-  return files;
+  const contents = await Promise.all(found.values());
+  return new Map([...found.keys()].map((name, number) => [name, contents[number]]));
 }
 
 async function unpacked(method, content, name) {
