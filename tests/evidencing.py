@@ -29,6 +29,7 @@ from opslib.keys.machine import MachineKey
 BEGAN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 ORIGIN = "records.example/acme"
 SLOT = "nightly"
+PROCEDURE = "site-down"
 
 
 def key(seed: int) -> MachineKey:
@@ -106,17 +107,24 @@ class Kept:
         """Have a run leave all that it leaves; return the folder of its record."""
         began = at or BEGAN + timedelta(hours=number)
         run = f"run-{number:04d}"
-        asked = RunRequested(time=began, actor="ana", run=run, slot=SLOT, scheduled_for=began)
-        self.log.append(asked, RunStarted(time=began, run=run))
+        self.begin(run, began, **more)
         folder = self.publish(run, began, verdict, **more)
         self.seal(folder, began + timedelta(minutes=1))
         self.runs.append(run)
         return folder
 
+    def begin(self, run: str, began: datetime, **more: Any) -> None:
+        """Have a run be asked for and started."""
+        what = {"procedure": more.get("procedure", PROCEDURE), "system": "kulti", "environment": "production"}
+        who = {"actor": more.get("actor", "ana"), "trigger": "schedule", "slot": SLOT}
+        asked = RunRequested(time=began, run=run, scheduled_for=began, **what, **who)
+        self.log.append(asked, RunStarted(time=began, run=run))
+
     def publish(self, run: str, began: datetime, verdict: str = "ok", **more: Any) -> Path:
         """Put a record into its place, unsealed."""
         files = {"run.ipynb": f'{{"cells": ["{run}"]}}'.encode(), "run.html": f"<p>{run}".encode()}
-        signed = sign_statement(statement(run, began, verdict, files), more.get("signer", self.runner))
+        stated = statement(run, began, verdict, files, more.get("procedure", PROCEDURE))
+        signed = sign_statement(stated, more.get("signer", self.runner))
         return store.publish(self.archive, run, began, {**files, "run.dsse.json": signed})
 
     def seal(self, folder: Path, when: datetime, blob: bytes = b"") -> None:
@@ -149,11 +157,13 @@ class Kept:
         (self.archive / "runner-keys").write_text(f"{self.runner.public.line} runner\n")
 
 
-def statement(run: str, began: datetime, verdict: str, files: dict[str, bytes]) -> bytes:
+def statement(
+    run: str, began: datetime, verdict: str, files: dict[str, bytes], procedure: str = PROCEDURE
+) -> bytes:
     """Return the statement of a run, as the archive makes it."""
     ended = began + timedelta(seconds=30)
     document: dict[str, Any] = {
-        "run_id": run, "procedure": "site-down", "system": "kulti", "environment": "production",
+        "run_id": run, "procedure": procedure, "system": "kulti", "environment": "production",
         "verdict": verdict, "cause": None, "causes": [], "findings": [], "next": [], "plan": None,
         "changed": [], "started_at": stamp(began), "finished_at": stamp(ended), "duration_s": 30.0,
     }  # fmt: skip

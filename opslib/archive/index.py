@@ -140,6 +140,11 @@ class Index:
         with self._told(), closing(self._renewed(again=True)) as database:
             return int(database.execute("select count(*) from run").fetchone()[0])
 
+    def outdate(self) -> None:
+        """Have whoever asks next make it anew."""
+        with store.plainly(self.archive):
+            self._stale.touch()
+
     def _document(self, folder: str, document: str) -> dict[str, Any]:
         # The archive may have been moved: where a record is follows from where the archive is now.
         return {**json.loads(document), "record": str(self.archive / folder)}

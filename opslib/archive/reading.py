@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from opslib.archive import record
+from opslib.archive import disposed, record
 from opslib.archive.asking import place
 from opslib.errors import ArchiveError
 from opslib.verdict import FINDING_COLUMNS
@@ -22,13 +22,14 @@ def document(path: Path) -> dict[str, Any]:
     """Return what the statement of a record says, as the index keeps it.
 
     Args:
-        path: the statement, `run.json`.
+        path: the statement, `run.json`, or what is left of it, `disposed.json`.
 
     Raises:
         ArchiveError: it is gone, damaged, or none of ours.
     """
     try:
-        found = record.document(json.loads(path.read_text(encoding="utf-8")), path.parent)
+        form = disposed.document if path.name == disposed.FILE else record.document
+        found = form(json.loads(path.read_text(encoding="utf-8")), path.parent)
         if found["run_id"] != path.parent.name:
             raise ValueError(f"it is the record of run {found['run_id']}")
         return _checked(found)

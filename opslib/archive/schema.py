@@ -44,6 +44,7 @@ pragma user_version = {VERSION};
 
 def fill(database: sqlite3.Connection, archive: Path) -> None:
     """Put all records of an archive, and nothing else, into a database; what cannot be read is listed."""
+    database.execute("pragma secure_delete = on")  # of a record that was destroyed, nothing stays in the file
     with database:
         database.execute("begin immediate")
         for command in _SCHEMA.split(";\n"):
@@ -126,6 +127,8 @@ def _texts(
     database: sqlite3.Connection, document: Mapping[str, Any], folder: Path, archive: Path
 ) -> dict[str, str]:
     """Return what is searched of a run; a notebook that cannot be read is listed."""
+    if document.get("disposed"):
+        return texts.searched(document, {})
     try:
         return texts.searched(document, reading.notebook(folder))
     except ArchiveError as error:

@@ -82,7 +82,7 @@ def _table(runs: Sequence[Mapping[str, Any]]) -> None:
 def _row(run: Mapping[str, Any], noted: bool) -> tuple[Any, ...]:
     when = str(run["started_at"])[:19].replace("T", " ")
     where = f"{run['system']} ({run['environment']})"
-    cause = (run.get("cause") or {}).get("id", "")
+    cause = "(disposed)" if run.get("disposed") else (run.get("cause") or {}).get("id", "")
     verdict = Status(run["verdict"])
     cells = (when, verdict, run["procedure"], where, cause, run.get("actor", ""), run["run_id"])
     return (*cells, str(len(run["notes"]) or "")) if noted else cells

@@ -21,7 +21,10 @@ def show(document: Mapping[str, Any]) -> None:
     findings = list(document.get("findings") or [])
     skipped = bool(findings) and all(f["check"] == NEEDS for f in findings)
     headline(status, f"{document['procedure']} on {document['system']} ({document['environment']})")
-    if skipped:
+    if document.get("disposed"):
+        gone = document["disposed"]
+        output.say(f"  its content was destroyed {gone['time'][:10]} under {gone['policy']}", style="dim")
+    elif skipped:
         output.say("  not run: the system's file does not name all that it needs", style="dim")
     elif document.get("cause"):
         output.say(f"  cause: {document['cause']['id']}. {document['cause']['text']}")

@@ -17,6 +17,7 @@ from opslib.verdict import Status
 
 if TYPE_CHECKING:
     from opslib.evidence import Report, Scope, Slot, Trust
+    from opslib.evidence.retention import Rule
 
 _FILE = click.Path(path_type=Path)
 _OWN = (
@@ -71,7 +72,8 @@ def verify_command(
     folder = options.opened_archive(archive)
     trust = _trust(folder, policy, runner_keys)
     kept = tuple(_content(path) for path in checkpoints)
-    scope = Scope(since=_moment("--since", since), until=_moment("--until", until), checkpoints=kept)
+    period = (_moment("--since", since), _moment("--until", until))
+    scope = Scope(*period, checkpoints=kept, retention=rules())
     if complete:
         scope = replace(scope, slots=_slots(scope))
     if runs:
@@ -86,6 +88,26 @@ def verify_command(
             _show(name, report, unproven)
     sound = all(report.sound for report in reports.values())
     return (Status.OK if sound else Status.CRITICAL).exit_code
+
+
+def rules() -> tuple[Rule, ...] | None:
+    """Return the rules of retention; None where there are none, or no parameters at all.
+
+    Raises:
+        ConfigError: the file is wrong.
+    """
+    from opslib import config
+    from opslib.errors import ConfigError
+    from opslib.evidence.retention import Rule
+
+    try:
+        folder = config.find_parameters()
+    except ConfigError:
+        return None  # an archive can be looked at from anywhere
+    found = config.load_retention(folder)
+    if found is None:
+        return None
+    return tuple(Rule(**{**dict(one), "failure_days": one.failure_days or one.days}) for one in found)
 
 
 def _slots(scope: Scope) -> tuple[Slot, ...]:
@@ -118,6 +140,10 @@ def _folders(archive: Path, runs: Sequence[str]) -> dict[str, Path]:
 
     index = Index(archive)
     documents = [index.get(run) for run in runs]
+    for document in documents:
+        if gone := document.get("disposed"):
+            why = f"the content of {document['run_id']} was destroyed under {gone['policy']}"
+            raise UsageError(why, hint="`opslib verify` without a run looks at the log, which says so")
     return {document["run_id"]: Path(document["record"]) for document in documents}
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from opslib.config.policy import Policy as Policy
     from opslib.config.policy import Rule as Rule
     from opslib.config.policy import load_policy as load_policy
+    from opslib.config.retention import RetentionClass as RetentionClass
+    from opslib.config.retention import load_retention as load_retention
     from opslib.config.routines import Routine as Routine
     from opslib.config.routines import RoutineItem as RoutineItem
     from opslib.config.schedule import Slot as Slot
@@ -39,6 +41,7 @@ _HOME = {
     "People": "people",
     "Person": "people",
     "Policy": "policy",
+    "RetentionClass": "retention",
     "Routine": "routines",
     "RoutineItem": "routines",
     "Rule": "policy",
@@ -50,6 +53,7 @@ _HOME = {
     "list_systems": "loader",
     "load_people": "people",
     "load_policy": "policy",
+    "load_retention": "retention",
     "load_schedule": "schedule",
     "load_system": "loader",
     "system_file": "loader",
@@ -63,6 +67,7 @@ __all__ = [
     "People",
     "Person",
     "Policy",
+    "RetentionClass",
     "Routine",
     "RoutineItem",
     "Rule",
@@ -74,6 +79,7 @@ __all__ = [
     "list_systems",
     "load_people",
     "load_policy",
+    "load_retention",
     "load_schedule",
     "load_system",
     "system_file",

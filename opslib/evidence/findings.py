@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from opslib.evidence.plain import readable
 
@@ -35,6 +35,8 @@ class Kind(StrEnum):
     UNANNOUNCED = "unannounced"
     UNWITNESSED = "unwitnessed"
     DISPOSED_ON_HOLD = "disposed-on-hold"
+    DISPOSED_EARLY = "disposed-early"
+    DISPOSED_WITHOUT_RULE = "disposed-without-rule"
     NOT_UNDERSTOOD = "not-understood"
     DISPOSED = "disposed"
     RUNNING = "running"
@@ -66,6 +68,18 @@ class Finding:
         return self.kind not in _NO_FAULTS
 
 
+class Keeping(Protocol):
+    """How long records of some runs are kept, as `retention.Rule` has it."""
+
+    def fits(self, procedure: str, environment: str) -> bool:
+        """Say whether it is about a run."""
+        ...
+
+    def said(self, verdict: str) -> str:
+        """Return the rule as a disposal names it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Slot:
     """A moment for which the schedule had a run.
@@ -91,6 +105,7 @@ class Scope:
         tolerance: how far two clocks may be apart.
         longest: how long a run may take before one without an end is a fault.
         late: how long after an event its first cosignature may come.
+        retention: rules by which records may be destroyed; None where they are not known.
         now: the present; a run that began lately may still be running.
     """
 
@@ -101,6 +116,7 @@ class Scope:
     tolerance: timedelta = timedelta(minutes=5)
     longest: timedelta = timedelta(days=1)
     late: timedelta = timedelta(days=2)
+    retention: tuple[Keeping, ...] | None = None
     now: datetime | None = None
 
     def covers(self, when: datetime) -> bool:

@@ -43,20 +43,22 @@ class Story:
     Args:
         lives: run -> what happened to it.
         disposed: (run, digest) -> index of the leaf that says so.
-        held: run -> (index, state) of its holds.
+        disposals: (index, event) of all of these leaves.
+        held: run -> (index, event) of its holds.
         retired: fingerprint of a key -> index of the leaf from which on it does not count.
         owners: (name, digest) -> the runs that have such a file.
     """
 
     lives: dict[str, Life] = field(default_factory=dict)
     disposed: dict[tuple[str, str], int] = field(default_factory=dict)
-    held: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    disposals: list[tuple[int, Disposal]] = field(default_factory=list)
+    held: dict[str, list[tuple[int, Hold]]] = field(default_factory=dict)
     retired: dict[str, int] = field(default_factory=dict)
     owners: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def on_hold(self, run: str, index: int) -> bool:
         """Say whether a record was on hold when a leaf was added."""
-        states = [state for at, state in self.held.get(run, []) if at < index]
+        states = [event.state for at, event in self.held.get(run, []) if at < index]
         return bool(states) and states[-1] == "set"
 
 
@@ -74,9 +76,10 @@ def story_of(events: Iterable[tuple[int, Event]]) -> Story:
             case RunFinished():
                 _finish(story, index, event)
             case Disposal():
+                story.disposals.append((index, event))
                 story.disposed.update({(event.run, one.sha256): index for one in event.subjects})
             case Hold():
-                story.held.setdefault(event.run, []).append((index, event.state))
+                story.held.setdefault(event.run, []).append((index, event))
             case KeyRotated():
                 story.retired.setdefault(event.old, index)
     return story

@@ -20,7 +20,7 @@ from opslib.evidence.proofs import Proof, Trust, head_of
 
 ENVELOPE, PROOF = "run.dsse.json", "run.tlog-proof"
 _BLOBS = "blobs/"
-_KINDS = {ENVELOPE: Kind.RECORD_EDITED, "run.ipynb": Kind.NOTEBOOK_EDITED}
+KINDS_OF_FILES = {ENVELOPE: Kind.RECORD_EDITED, "run.ipynb": Kind.NOTEBOOK_EDITED}
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,12 @@ class Place:
     Args:
         folder: of the record.
         archive: of the blobs.
+        only: names of the files that were handed over; None where all should be there.
     """
 
     folder: Path
     archive: Path
+    only: frozenset[str] | None = None
 
     def content(self, name: str) -> bytes | None:
         """Return what is in a file; None where it cannot be read."""
@@ -49,6 +51,8 @@ class Statement:
         verdict: of the run.
         started: when it began, as text.
         finished: when it ended, as text.
+        procedure: what was run.
+        cause: id of the first cause; empty where there is none.
         subjects: its files.
     """
 
@@ -56,6 +60,8 @@ class Statement:
     verdict: str
     started: str
     finished: str
+    procedure: str
+    cause: str
     subjects: tuple[Subject, ...]
 
     @classmethod
@@ -69,7 +75,10 @@ class Statement:
             found: dict[str, Any] = json.loads(payload)
             told, meta = found["predicate"], found["predicate"]["runDetails"]["metadata"]
             subjects = tuple(Subject(one["name"], one["digest"]["sha256"]) for one in found["subject"])
-            texts = (meta["invocationId"], told["verdict"], meta["startedOn"], meta["finishedOn"])
+            runbook = told["runDefinition"]["externalParameters"]["runbook"]
+            cause = (told["cause"] or {"id": ""})["id"]
+            times = (meta["startedOn"], meta["finishedOn"])
+            texts = (meta["invocationId"], told["verdict"], *times, runbook, cause)
             if not all(isinstance(text, str) for text in texts):
                 raise NotSound("the statement has something else where text belongs")
             return cls(*texts, subjects)
@@ -106,12 +115,14 @@ def record_findings(
             stated = _signed(content, index, story, trust)
             subjects.update(dict.fromkeys(stated.subjects))
             yield from _told_otherwise(stated, index, event, scope)
+            yield from _asked_otherwise(stated, index, story)
         except _RetiredKey as error:
             yield Finding(Kind.RETIRED_KEY, event.run, str(error), index)
         except NotSound as error:
             yield Finding(Kind.FORGED, event.run, str(error), index)
     for one in subjects:
-        yield from _file(place, one, index, event, story)
+        if place.only is None or one.name in place.only:
+            yield from _file(place, one, index, event, story)
 
 
 def proof_findings(place: Place, index: int, leaves: Leaves, run: str, trust: Trust) -> Iterator[Finding]:
@@ -172,6 +183,14 @@ def _told_otherwise(stated: Statement, index: int, event: RunFinished, scope: Sc
         yield Finding(Kind.POST_DATED, event.run, text, index)
 
 
+def _asked_otherwise(stated: Statement, index: int, story: Story) -> Iterator[Finding]:
+    life = story.lives.get(stated.run)
+    asked = life.requested[1].procedure if life and life.requested else ""
+    if asked and asked != stated.procedure:
+        text = f"its record is of {stated.procedure}, but {asked} was asked for"
+        yield Finding(Kind.FORGED, stated.run, text, index)
+
+
 def _file(place: Place, one: Subject, index: int, event: RunFinished, story: Story) -> Iterator[Finding]:
     content = place.content(one.name)
     if content is None:
@@ -194,7 +213,7 @@ def _other(one: Subject, found: str, content: bytes, index: int, event: RunFinis
     if owners or (one.name == ENVELOPE and _of_another(content, event.run)):
         whose = min(owners, default="another run")
         return Finding(Kind.SWAPPED, event.run, f"{one.name} is that of {whose}", index)
-    kind = Kind.BLOB_EDITED if one.name.startswith(_BLOBS) else _KINDS.get(one.name, Kind.FILE_EDITED)
+    kind = Kind.BLOB_EDITED if one.name.startswith(_BLOBS) else KINDS_OF_FILES.get(one.name, Kind.FILE_EDITED)
     return Finding(kind, event.run, f"{one.name} is not what was sealed", index)
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 _PACKAGE = "opslib.evidence"
 _MODULES = (
     "light", "plain", "merkle", "ed25519", "notes", "policy", "runners", "envelopes", "events", "tiles",
-    "proofs", "findings", "history", "lives", "records", "complete", "verifying", "verifier",
+    "proofs", "findings", "history", "lives", "records", "retention", "complete", "verifying", "population",
+    "drawing", "exported", "verifier",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3
 """Verify records and the log of an opslib archive, offline. Python 3.11 or newer, nothing else.
 
-    python3 verify_evidence.py FOLDER [--policy FILE] [--runner-keys FILE] [--json]
+    python3 verify_evidence.py FOLDER [--policy FILE] [--runner-keys FILE] [--checkpoint FILE] [--json]
 """
 
 from __future__ import annotations

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from opslib.evidence.exported import MANIFEST, POPULATION, verify_export
 from opslib.evidence.findings import Report, Scope, Slot
 from opslib.evidence.plain import NotSound, moment
 from opslib.evidence.policy import Policy
@@ -17,9 +19,12 @@ from opslib.evidence.verifying import verify_archive, verify_record
 
 POLICY, RUNNER_KEYS, SLOTS, EARLIER = "policy", "runner-keys", "slots.json", "checkpoints"
 SOUND, UNSOUND, USAGE = 0, 2, 64
-_OPTIONS = ("--policy", "--runner-keys", "--since", "--until", "--now")
-_USE = "FOLDER [--policy FILE] [--runner-keys FILE] [--since TIME] [--until TIME] [--now TIME] [--json]"
-_KEYS_INSIDE = "keys were taken from the folder itself: compare them with those that you were given elsewhere"
+_OPTIONS = ("--policy", "--runner-keys", "--checkpoint", "--since", "--until", "--now")
+_USE = (
+    "FOLDER [--policy FILE] [--runner-keys FILE] [--checkpoint FILE] [--since TIME] [--until TIME]"
+    " [--now TIME] [--json]"
+)
+KEYS_INSIDE = "keys were taken from the folder itself: compare them with those that you were given elsewhere"
 
 
 def main(words: list[str]) -> int:
@@ -35,16 +40,16 @@ def main(words: list[str]) -> int:
         print(f"{error}\nuse: {_USE}", file=sys.stderr)
         return USAGE
     inside = not {"--policy", "--runner-keys"} <= options.keys()
-    unproven = (*report.unproven, *([_KEYS_INSIDE] if inside else []))
+    unproven = (*report.unproven, *([KEYS_INSIDE] if inside else []))
     print(_told(Report(report.findings, report.leaves, report.records, unproven), "--json" in options))
     return SOUND if report.sound else UNSOUND
 
 
 def verified_folder(folder: Path, options: dict[str, str]) -> Report:
-    """Return what was found in an archive, or in a record that stands alone.
+    """Return what was found in an archive, in a record that stands alone, or in an export.
 
     Args:
-        folder: has `log/` and `runs/`, or is that of one record.
+        folder: has `log/` and `runs/`, or is that of one record, or was handed over to an auditor.
         options: values of the command line's options.
 
     Raises:
@@ -55,8 +60,14 @@ def verified_folder(folder: Path, options: dict[str, str]) -> Report:
     keys = Path(options.get("--runner-keys", folder / RUNNER_KEYS))
     told = policy.read_text(encoding="utf-8", errors="surrogateescape")
     trust = Trust(Policy.parse(told), runner_keys(keys.read_text(encoding="utf-8", errors="replace")))
-    verify = verify_record if (folder / PROOF).exists() or (folder / ENVELOPE).exists() else verify_archive
-    return verify(folder, trust, _scope(folder, options))
+    return _verifier_of(folder)(folder, trust, _scope(folder, options))
+
+
+def _verifier_of(folder: Path) -> Callable[[Path, Trust, Scope], Report]:
+    if (folder / MANIFEST).exists() or (folder / POPULATION).exists():
+        return verify_export
+    one = (folder / PROOF).exists() or (folder / ENVELOPE).exists()
+    return verify_record if one else verify_archive
 
 
 def _asked(words: list[str]) -> tuple[Path, dict[str, str]]:
@@ -70,7 +81,8 @@ def _asked(words: list[str]) -> tuple[Path, dict[str, str]]:
 
 
 def _scope(folder: Path, options: dict[str, str]) -> Scope:
-    earlier = tuple(path.read_bytes() for path in sorted((folder / EARLIER).glob("*")))
+    kept = [Path(options["--checkpoint"])] if "--checkpoint" in options else []
+    earlier = tuple(path.read_bytes() for path in (*sorted((folder / EARLIER).glob("*")), *kept))
     since, until, now = (_time(options.get(name)) for name in ("--since", "--until", "--now"))
     return Scope(since=since, until=until, slots=_slots(folder / SLOTS), checkpoints=earlier, now=now)
 

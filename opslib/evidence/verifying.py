@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from opslib.evidence.complete import missing, strangers
-from opslib.evidence.events import Event, RunFinished, decode_event
+from opslib.evidence.events import Disposal, Event, RunFinished, decode_event
 from opslib.evidence.findings import Finding, Kind, Report, Scope, report
 from opslib.evidence.history import LOG, History, read_history
 from opslib.evidence.lives import Story, order_findings, story_of, time_findings
@@ -14,12 +14,14 @@ from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, content_of, shown
 from opslib.evidence.proofs import Head, Proof, Trust, head_of
 from opslib.evidence.records import PROOF, Place, folder_of, proof_findings, record_findings
+from opslib.evidence.retention import disposal_findings
 
 NO_WITNESS = (
     "no witness has cosigned this log: whoever holds its keys could have cut it back, reordered it, rewritten"
     " it or left runs out before anybody else had seen it, and nothing here would show that"
 )
 NO_SCHEDULE = "no schedule was given: a run that was due and never recorded cannot be missed"
+NO_RULES = "no rules of retention were given: that what was destroyed had to be, only the log says"
 NOT_READ = "the log is not the one that was signed: order, times and completeness were not looked at"
 ONE_RECORD = "one record was looked at: whether others were removed or left out needs the whole log"
 NO_EARLIER = "no earlier checkpoint was given that you kept yourself"
@@ -41,10 +43,10 @@ def verify_archive(archive: Path, trust: Trust, scope: Scope | None = None) -> R
         for index, event in history.events
         if isinstance(event, RunFinished) and scope.covers(event.time)
     ]
-    told = _log_findings(archive, history, story, scope) if history.leaves.intact else ()
+    told = log_findings(archive, history, story, scope) if history.leaves.intact else ()
     kept = [one for leaf in chosen for one in _record(archive, *leaf, history, story, trust, scope)]
     found = (*history.findings, *told, *kept)
-    return report(found, history.leaves.tree.size, len(chosen), _unproven(history, scope))
+    return report(found, history.leaves.tree.size, len(chosen), unproven_by(history, scope))
 
 
 def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Report:
@@ -79,11 +81,13 @@ def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Rep
     return report(findings, 1, 1, unproven if head.witnesses else [*unproven, NO_WITNESS])
 
 
-def _log_findings(archive: Path, history: History, story: Story, scope: Scope) -> Iterator[Finding]:
+def log_findings(archive: Path, history: History, story: Story, scope: Scope) -> Iterator[Finding]:
+    """Yield what is wrong with the log's events, and records that it does not know."""
     yield from order_findings(story, scope)
     yield from time_findings(history.events, history.anchors, scope)
     yield from missing(story, scope)
     yield from strangers(archive, story)
+    yield from disposal_findings(story, scope)
     for run, life in story.lives.items():
         if len({event.subjects for _, event in life.finished}) > 1:
             yield Finding(
@@ -135,7 +139,8 @@ def _other_heads(checkpoint: Checkpoint, trust: Trust, scope: Scope) -> Iterator
             yield Finding(Kind.FORKED, LOG, f"two heads of {other.size} leaves have been signed")
 
 
-def _unproven(history: History, scope: Scope) -> Iterator[str]:
+def unproven_by(history: History, scope: Scope) -> Iterator[str]:
+    """Yield what a sound log does not show, in sentences."""
     size = history.leaves.size
     if not history.leaves.intact:
         yield NOT_READ
@@ -151,3 +156,5 @@ def _unproven(history: History, scope: Scope) -> Iterator[str]:
         yield NO_EARLIER
     if scope.slots is None:
         yield NO_SCHEDULE
+    if scope.retention is None and any(isinstance(event, Disposal) for _, event in history.events):
+        yield NO_RULES

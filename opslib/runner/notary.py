@@ -78,6 +78,15 @@ def sealed(archive: Path, folder: Path, actor: str = "") -> None:
         seal(_log(archive, private("keys")), folder, event)
 
 
+def log_of(archive: Path) -> Log:
+    """Return the log of an archive, signed with the key of this machine.
+
+    Raises:
+        ConfigError: the key is there and cannot be used.
+    """
+    return _log(archive, private("keys"))
+
+
 def own_trust(archive: Path) -> Trust:
     """Return trust in the keys of this machine: enough to see what others did to its own archive.
 
@@ -85,10 +94,21 @@ def own_trust(archive: Path) -> Trust:
         ConfigError: a key is there and cannot be used.
     """
     from opslib.evidence import trust
+
+    policy, runner = own_keys(archive)
+    return trust(policy, [runner])
+
+
+def own_keys(archive: Path) -> tuple[str, str]:
+    """Return a policy that believes this machine's log, and the line of its runner's public key.
+
+    Raises:
+        ConfigError: a key is there and cannot be used.
+    """
     from opslib.keys.machine import machine_key
 
     verifier = _log(archive, private("keys")).signer.verifier
-    return trust(f"log {verifier.text}\nquorum none\n", [machine_key("runner").public.line])
+    return f"log {verifier.text}\nquorum none\n", machine_key("runner").public.line
 
 
 def _asked(request: Request) -> Event:
