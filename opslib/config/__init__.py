@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from opslib.config.schedule import Slot as Slot
     from opslib.config.schedule import load_schedule as load_schedule
     from opslib.config.secret import Secret as Secret
+    from opslib.config.witnesses import Witness as Witness
+    from opslib.config.witnesses import Witnesses as Witnesses
+    from opslib.config.witnesses import load_witnesses as load_witnesses
 
 _HOME = {
     "Door": "environment",
@@ -46,12 +49,15 @@ _HOME = {
     "Slot": "schedule",
     "System": "model",
     "VendorAccess": "environment",
+    "Witness": "witnesses",
+    "Witnesses": "witnesses",
     "find_parameters": "loader",
     "list_systems": "loader",
     "load_people": "people",
     "load_policy": "policy",
     "load_schedule": "schedule",
     "load_system": "loader",
+    "load_witnesses": "witnesses",
     "system_file": "loader",
 }
 
@@ -70,12 +76,15 @@ __all__ = [
     "Slot",
     "System",
     "VendorAccess",
+    "Witness",
+    "Witnesses",
     "find_parameters",
     "list_systems",
     "load_people",
     "load_policy",
     "load_schedule",
     "load_system",
+    "load_witnesses",
     "system_file",
 ]
 

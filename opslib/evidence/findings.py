@@ -91,6 +91,7 @@ class Scope:
         tolerance: how far two clocks may be apart.
         longest: how long a run may take before one without an end is a fault.
         late: how long after an event its first cosignature may come.
+        patience: how long a log, or a record, may have been there without any cosignature that is demanded.
         now: the present; a run that began lately may still be running.
     """
 
@@ -101,6 +102,7 @@ class Scope:
     tolerance: timedelta = timedelta(minutes=5)
     longest: timedelta = timedelta(days=1)
     late: timedelta = timedelta(days=2)
+    patience: timedelta = timedelta(0)
     now: datetime | None = None
 
     def covers(self, when: datetime) -> bool:

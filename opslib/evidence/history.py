@@ -11,7 +11,7 @@ from opslib.evidence.events import Event, decode_event
 from opslib.evidence.findings import Finding, Kind, Scope
 from opslib.evidence.merkle import HASH_BYTES
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.plain import NotSound, content_of
+from opslib.evidence.plain import NotSound, content_of, shown
 from opslib.evidence.proofs import Head, Trust, head_of
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, WIDTH, Rehashed, bundles, hashes_in, read_tile
 
@@ -93,9 +93,9 @@ def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
     leaves = reading.leaves(folder, head)
     for name, content in _others(folder, scope):
         reading.other(name, content, leaves if head else None)
-    if trust.policy.wants_witnesses and not reading.anchors:
-        reading.say(Kind.UNWITNESSED, LOG, "no checkpoint here is cosigned by as many witnesses as demanded")
     anchors = tuple(sorted(reading.anchors, key=lambda anchor: (anchor.size, anchor.earliest)))
+    if trust.policy.wants_witnesses:
+        reading.findings.extend(_unwitnessed(reading.events, anchors, scope))
     return History(leaves, tuple(reading.events), anchors, tuple(reading.findings))
 
 
@@ -165,6 +165,23 @@ class _Reading:
         if head.witnesses and head.quorum:
             times = head.witnesses.values()
             self.anchors.append(Anchor(head.checkpoint.size, min(times), max(times)))
+
+
+def _unwitnessed(
+    events: Sequence[tuple[int, Event]], anchors: Sequence[Anchor], scope: Scope
+) -> Iterator[Finding]:
+    """Yield what has been in the log for too long without the cosignatures that are demanded."""
+    if not anchors:
+        if events and all(scope.present - event.time < scope.patience for _, event in events):
+            return
+        text = "no checkpoint here is cosigned by as many witnesses as demanded"
+        yield Finding(Kind.UNWITNESSED, LOG, text)
+        return
+    for index, event in events:
+        if index >= anchors[-1].size and scope.present - event.time > scope.late:
+            text = f"since {shown(event.time)} fewer witnesses than demanded have cosigned what was logged"
+            yield Finding(Kind.UNWITNESSED, LOG, text, index)
+            return
 
 
 def _others(folder: Path, scope: Scope) -> Iterator[tuple[str, bytes]]:

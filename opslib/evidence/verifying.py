@@ -109,7 +109,7 @@ def _with_blobs(folder: Path) -> Path:
 def _head_findings(head: Head, event: Event, index: int, name: str, scope: Scope) -> Iterator[Finding]:
     if not head.signed:
         yield Finding(Kind.REBUILT, LOG, "no key that is trusted for this log has signed its head", index)
-    if not head.quorum:
+    if not head.quorum and scope.present - event.time >= scope.patience:
         yield Finding(Kind.UNWITNESSED, name, "fewer witnesses than demanded have cosigned its proof", index)
     if head.witnesses:
         yield from _seen_by_then(head, event, index, scope)

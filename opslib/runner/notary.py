@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING
 
 from opslib import ids
 from opslib.errors import OpsError
-from opslib.home import private
+from opslib.home import parameters_file, private
 
 if TYPE_CHECKING:
+    from opslib.config import Witnesses
     from opslib.evidence import Log, Trust
     from opslib.evidence.events import Event
+    from opslib.evidence.witnesses import Standing
     from opslib.runner.request import Request
 
-LOG, STATEMENT = "log", "run.json"
+LOG, STATEMENT, WITNESSES = "log", "run.json", "witnesses.yml"
 _ODD = re.compile(r"[^A-Za-z0-9.-]+")
 
 log = logging.getLogger("opslib.evidence")
@@ -87,8 +89,60 @@ def own_trust(archive: Path) -> Trust:
     from opslib.evidence import trust
     from opslib.keys.machine import machine_key
 
-    verifier = _log(archive, private("keys")).signer.verifier
-    return trust(f"log {verifier.text}\nquorum none\n", [machine_key("runner").public.line])
+    return trust(own_policy(archive), [machine_key("runner").public.line])
+
+
+def own_policy(archive: Path) -> str:
+    """Return whom this machine believes about its own log: the log's key, and the witnesses of its file.
+
+    Raises:
+        ConfigError: the file is wrong, or a key cannot be used.
+    """
+    verifier = own_log(archive).signer.verifier
+    found = witnesses()
+    if found is None:
+        return f"log {verifier.text}\nquorum none\n"
+    from opslib.evidence.witnesses import policy_text
+
+    return policy_text(verifier, found)
+
+
+def own_log(archive: Path) -> Log:
+    """Return the log of an archive, with the key of this machine.
+
+    Raises:
+        ConfigError: a key is there and cannot be used.
+    """
+    return _log(archive, private("keys"))
+
+
+def witnesses() -> Witnesses | None:
+    """Return who witnesses the logs of this project; None where no file says so.
+
+    Raises:
+        ConfigError: the file is wrong.
+    """
+    path = parameters_file(WITNESSES)
+    if path is None:
+        return None
+    from opslib.config.witnesses import read_witnesses
+
+    found = read_witnesses(path)
+    return found if found.witnesses else None
+
+
+def standing(archive: Path) -> Standing | None:
+    """Return who is known to hold how much of the log of an archive; None where nobody witnesses it.
+
+    Raises:
+        ConfigError: the file of witnesses is wrong.
+    """
+    found = witnesses()
+    if found is None:
+        return None
+    from opslib.evidence.witnesses import standing as known
+
+    return known(archive / LOG, found)
 
 
 def _asked(request: Request) -> Event:
