@@ -15,6 +15,7 @@ from opslib.config.source import Document, Where, read
 from opslib.config.validate import validated
 
 FILE = "witnesses.yml"
+RESERVED = ("none", "enough")  # words of a trust policy
 _LATE_HOURS = 48.0
 _KEY = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -62,6 +63,8 @@ class Witness(Part):
 
     @model_validator(mode="after")
     def _complete(self) -> Witness:
+        if self.name in RESERVED:
+            raise wrong(f"{self.name} has a meaning of its own in a trust policy: choose another name")
         if self.kind == "c2sp" and not (self.url and self.key):
             raise wrong("a c2sp witness has a `url` and a `key`")
         if self.kind == "git" and not self.remote:

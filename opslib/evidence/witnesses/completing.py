@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from opslib import ids
 from opslib.archive import shared
 from opslib.errors import ArchiveError
 from opslib.evidence.events import RunFinished, decode_event
@@ -52,7 +53,7 @@ class _Completing:
             return False
         content = content_of(folder / PROOF)
         if content is None:
-            return None if datetime.now(UTC) - event.time < _SOON else False
+            return None if ids.now() - event.time < _SOON else False
         if not self._wants(content, index, leaf):
             return False
         write_proof(folder, self.log.proof(index, leaf=leaf, note=self.note))

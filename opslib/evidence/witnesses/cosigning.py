@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from opslib import ids
 from opslib.errors import OpsError, SourceError
 from opslib.evidence.log import Log
 from opslib.evidence.notes import LARGEST_NOTE, Checkpoint, Note
@@ -94,7 +95,7 @@ def _keep(witness: Cosigner, log: Log, note: Note, lines: bytes) -> Asked:
     time = signed.signers([witness.key], quickly_verified).get(witness.key)
     if time is None:
         return _unknown(witness, "what it sent is not signed with the key that we know of it")
-    if abs(time - datetime.now(UTC)) > _CLOCKS:
+    if abs(time - ids.now()) > _CLOCKS:
         return _unknown(witness, f"its clock says {shown(time)}: what it signs with that cannot be used")
     own = tuple(one for one in signed.signatures if (one.name, one.id) == (witness.key.name, witness.key.id))
     log.keep_cosigned(Note(note.text, (*note.signatures, *own)))

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opslib.config import Secret, Witness, Witnesses
+from opslib.config.witnesses import RESERVED
 from opslib.errors import ConfigError
 from opslib.evidence.notes import LOG_KEY, WITNESS_KEY, VerifierKey
 from opslib.evidence.plain import NotSound
 from opslib.verdict import Status
 
-_GROUP = "enough"
+_GROUP = RESERVED[1]
 _HINT = "ask whoever holds the key for it once more: it is one line, name+id+base64"
 
 

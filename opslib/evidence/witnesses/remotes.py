@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -213,23 +214,29 @@ def _git(folder: Path, words: tuple[str, ...], text: bytes, more: Mapping[str, s
     ssh = inherited.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=10")
     own = {**inherited, **_QUIET, "GIT_SSH_COMMAND": ssh, "GIT_DIR": str(folder), **more}
     plain = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "commit.gpgSign=false")
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
+        # A session of its own: what git has started must end with it.
+        running = subprocess.Popen(
             ["git", *plain, *words],
             cwd=folder,
-            input=text,
-            capture_output=True,
             env=own,
-            timeout=SECONDS,
-            check=False,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
         )
     except FileNotFoundError:
         raise SourceError("git is not installed on this machine") from None
-    except subprocess.TimeoutExpired:
-        raise Unreachable(f"git {words[0]} had no answer within {SECONDS} s", kind="timeout") from None
-    if done.returncode:
-        raise SourceError(f"git {words[0]}: {_said(done.stderr, done.stdout)}")
-    return done.stdout
+    with running:
+        try:
+            told, complained = running.communicate(text, timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            raise Unreachable(f"git {words[0]} had no answer within {SECONDS} s", kind="timeout") from None
+    if running.returncode:
+        raise SourceError(f"git {words[0]}: {_said(complained, told)}")
+    return told
 
 
 def _said(*outputs: bytes) -> str:

@@ -7,13 +7,13 @@ kills it in between leaves a head that was not signed; nobody can have it sign t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from opslib import ids
 from opslib.archive import shared
 from opslib.errors import ArchiveError
 from opslib.evidence.merkle import EMPTY_ROOT, consistent
@@ -57,10 +57,6 @@ class _Refusal(Exception):
         self.said = Said(status, f"{text}\n", *([kind] if kind else []))
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class Service:
     """A witness for some logs.
@@ -70,14 +66,12 @@ class Service:
         key: signs them.
         logs: keys of the logs that it witnesses; several may be of one log.
         folder: where it remembers heads.
-        clock: tells the time.
     """
 
     name: str
     key: MachineKey = field(repr=False)
     logs: Sequence[VerifierKey]
     folder: Path
-    clock: Callable[[], datetime] = _now
 
     @property
     def verifier(self) -> VerifierKey:
@@ -148,7 +142,7 @@ class Service:
         return Said(200, signature.line)
 
     def _signature(self, text: str) -> NoteSignature:
-        seconds = int(self.clock().timestamp())
+        seconds = int(ids.now().timestamp())
         content = seconds.to_bytes(8, "big") + self.key.sign(cosigned(text, seconds))
         return NoteSignature(self.name, self.verifier.id, content)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ADD = "/add-checkpoint"
 SIZE_TYPE = "text/x.tlog.size"
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 10.0  # for name, connection, request and answer together
 LARGEST_REQUEST = LARGEST_NOTE + 64 * 46  # bytes; a note, a proof and the old size
 _LONGEST_PROOF = 63
 
@@ -78,9 +78,7 @@ def held_path(origin: str) -> str:
     return f"/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
 
 
-def exchanged(
-    method: str, url: str, path: str, *, body: bytes = b"", token: str = "", seconds: float = DEADLINE_SECONDS
-) -> Answer:
+def exchanged(method: str, url: str, path: str, *, body: bytes = b"", token: str = "") -> Answer:
     """Send one request and return the answer, all of it within a deadline.
 
     Args:
@@ -89,7 +87,6 @@ def exchanged(
         path: below it.
         body: what to send.
         token: a bearer token, or nothing.
-        seconds: for everything: name, connection, request, answer.
 
     Raises:
         Unreachable: no answer came in time.
@@ -104,15 +101,15 @@ def exchanged(
     from opslib.http.transport import Clock, Transport
 
     clock = Clock()
-    clock.begin(seconds)
+    clock.begin(DEADLINE_SECONDS)
     headers = {"Content-Type": "text/plain; charset=utf-8", "Accept-Encoding": "identity"}
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        with httpx.Client(transport=Transport(url, None, clock), timeout=seconds) as client:
+        with httpx.Client(transport=Transport(url, None, clock), timeout=DEADLINE_SECONDS) as client:
             request = client.build_request(method, url + path, content=body, headers=headers)
             return _read(client.send(request, stream=True))
     except httpcore.TimeoutException:
-        raise Unreachable(f"no whole answer came within {seconds:g} s", kind="timeout") from None
+        raise Unreachable(f"no whole answer came within {DEADLINE_SECONDS:g} s", kind="timeout") from None
     except (httpcore.ProtocolError, httpx.DecodingError) as error:
         raise Malformed(f"what it answers is no HTTP: {error}") from None
     except ssl.SSLCertVerificationError as error:
