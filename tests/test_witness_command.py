@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from opslib import home
+from opslib import doctor, home
 from opslib.config.witnesses import load_witnesses, read_witnesses
 from opslib.errors import ConfigError
+from opslib.verdict import Status
 from tests import servers, shop
 from tests.evidencing import Kept
 from tests.shop import Project
@@ -265,6 +266,22 @@ def test_the_file_is_found_where_all_parameters_are(bare: Project, monkeypatch: 
     assert home.parameters_file("witnesses.yml") == path
     monkeypatch.setenv("OPSLIB_PARAMETERS", str(bare.root))
     assert home.parameters_file("witnesses.yml") == path
+
+
+def test_the_doctor_reads_the_file_and_the_keys_in_it(bare: Project) -> None:
+    """A key that does not fit is found now, and not when the first head is not cosigned."""
+
+    def line() -> Any:
+        lines = doctor.examine(bare.archive, None, "production").lines
+        return next((one for one in lines if one.what == "parameters/witnesses.yml"), None)
+
+    assert line() is None
+    kept = Kept(bare.root / "other")
+    one = {"name": "a", "kind": "c2sp", "url": "https://x.example", "key": kept.witness.verifier.text}
+    configured(bare, one, serves={"name": "w", "logs": [kept.signer.verifier.text]})
+    assert line().status is Status.OK and line().seen == "1 witnesses, 1 logs witnessed"
+    configured(bare, {**one, "key": kept.signer.verifier.text})
+    assert line().status is Status.CRITICAL and "is not a witness's" in line().seen
 
 
 @pytest.mark.parametrize(

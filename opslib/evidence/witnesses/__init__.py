@@ -8,6 +8,7 @@ from opslib.evidence.witnesses.asking import ask_all as ask_all
 from opslib.evidence.witnesses.asking import read_all as read_all
 from opslib.evidence.witnesses.asking import worst as worst
 from opslib.evidence.witnesses.known import Asked as Asked
+from opslib.evidence.witnesses.known import cosigners as cosigners
 from opslib.evidence.witnesses.known import log_keys as log_keys
 from opslib.evidence.witnesses.known import policy_text as policy_text
 from opslib.evidence.witnesses.standing import Standing as Standing
