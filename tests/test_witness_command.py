@@ -223,13 +223,13 @@ KEY = "w.example/1+"
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("witnesses: [{name: a, kind: c2sp, url: https://x.example}]", "has a `url` and a `key`"),
-        ("witnesses: [{name: a, kind: git}]", "a git witness has a `remote`"),
+        ("witnesses: [{name: a, kind: c2sp, url: https://x.example}]", "a witness of kind c2sp has a `key`"),
+        ("witnesses: [{name: a, kind: git}]", "a witness of kind git has a `remote`"),
         ("witnesses: [{name: A b, kind: git, remote: /x}]", "name: must be small letters"),
         ("witnesses: [{name: a, kind: git, remote: x}]", "remote: must be a git remote"),
         ("witnesses: [{name: a, kind: git, remote: --upload-pack=x:y}]", "remote: must be a git remote"),
         ("witnesses: [{name: a, kind: git, remote: /x, branch: ../y}]", "must be the name of a branch"),
-        ("witnesses: [{name: a, kind: git, remote: /x, url: https://x.example}]", "are for kind c2sp"),
+        ("witnesses: [{name: a, kind: git, remote: /x, url: https://x.example}]", "`url` is not for a"),
         ("witnesses: [{name: a, kind: post, remote: /x}]", "kind: must be one of"),
         ("witnesses: [{name: a, kind: c2sp, url: x, key: y}]", "must be an address"),
         ("witnesses: [{name: a, kind: c2sp, url: https://x.example, key: y}]", "must be a key of the form"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -237,6 +238,35 @@ def test_of_two_histories_asked_for_at_once_one_is_signed(tmp_path: Path) -> Non
     assert len({which for which, status in answers if status == 200}) == 1
 
 
+def test_nobody_looks_at_what_was_seen_while_another_signs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the other to look as well; only without a lock would both find that nothing was seen."""
+    logs = [Kept(tmp_path / name) for name in "ab"]
+    for log, verdict in zip(logs, ("ok", "warning"), strict=True):
+        log.run(0, verdict=verdict)
+    both, look = threading.Barrier(2), Service._seen
+
+    def together(self: Service, place: Path) -> Checkpoint:
+        found = look(self, place)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+        return found
+
+    monkeypatch.setattr(Service, "_seen", together)
+    witness, answers = service(tmp_path / "witness", logs[0]), []
+    bodies = [Submission(0, (), head(log)).encode() for log in logs]
+    threads = [
+        threading.Thread(target=lambda body=body: answers.append(witness.add_checkpoint(body).status))
+        for body in bodies
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200, 409]
+
+
 def test_two_logs_do_not_stand_in_each_others_way(tmp_path: Path, kept: Kept) -> None:
     """One that cannot be read keeps nobody from the other."""
     from opslib.evidence import Log, LogSigner
@@ -291,7 +321,7 @@ def test_more_connections_than_are_served_are_turned_away(kept: Kept, url: str) 
     """Whoever opens hundreds and says nothing takes no thread each."""
     host, port = url.removeprefix("http://").split(":")
     before = threading.active_count()
-    idle = [socket.create_connection((host, int(port))) for _ in range(100)]
+    idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(100)]
     turned = [one for one in idle[64:] if one.recv(1) == b""]
     assert len(turned) == 36 and threading.active_count() - before <= 65
     for one in idle:

@@ -83,7 +83,7 @@ def verify_command(
         since=_moment("--since", since), until=_moment("--until", until), checkpoints=(*kept, *heads)
     )
     if not policy:
-        scope = _witnessed(scope)
+        scope = _witnessed(folder, scope)
     if complete:
         scope = replace(scope, slots=_slots(scope))
     places = _folders(folder, runs) if runs else {}
@@ -103,13 +103,17 @@ def verify_command(
     return (Status.UNKNOWN if unasked else Status.OK).exit_code
 
 
-def _witnessed(scope: Scope) -> Scope:
-    """Return the scope with what our own file says of how late a cosignature may be."""
+def _witnessed(archive: Path, scope: Scope) -> Scope:
+    """Return the scope with what our own file says: how late a cosignature may be, whose stamps count."""
     from opslib.runner import notary
 
     found = notary.witnesses()
-    late = timedelta(hours=found.late_hours) if found else scope.late
-    return replace(scope, late=late, patience=late)
+    if found is None:
+        return scope
+    from opslib.evidence.witnesses import read_stamps
+
+    late = timedelta(hours=found.late_hours)
+    return replace(scope, late=late, patience=late, stamps=read_stamps(archive / notary.LOG, found))
 
 
 def _standing(archive: Path, places: Mapping[str, Path]) -> dict[str, str]:

@@ -76,7 +76,7 @@ def list_witnesses(archive: str | None, as_json: bool) -> int:
     folder, found = options.opened_archive(archive), _configured()
     held = standing(folder / notary.LOG, found).held
     rows = [
-        {"name": one.name, "kind": one.kind, "at": one.url or one.remote, "holds": held[one.name]}
+        {"name": one.name, "kind": one.kind, "at": one.remote or one.url, "holds": held[one.name]}
         for one in found.witnesses
     ]
     if as_json:

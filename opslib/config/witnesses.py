@@ -17,6 +17,9 @@ from opslib.config.validate import validated
 FILE = "witnesses.yml"
 RESERVED = ("none", "enough")  # words of a trust policy
 _LATE_HOURS = 48.0
+_NEEDS = {"c2sp": ("url", "key"), "git": ("remote",), "rfc3161": ("url", "certificate")}
+_MAY = {"c2sp": ("token",), "git": (), "rfc3161": ("token",)}
+_OF_A_KIND = ("url", "key", "token", "remote", "certificate")
 _KEY = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _KEY_NAME = re.compile(r"[^\s+]{1,200}")
@@ -45,33 +48,36 @@ class Witness(Part):
 
     Args:
         name: stable; what it is called on screens and in the trust policy.
-        kind: `c2sp`, a witness that cosigns over HTTP; or `git`, a remote to which heads are pushed.
-        url: of a c2sp witness, without `add-checkpoint`.
+        kind: `c2sp`, a witness that cosigns over HTTP; `git`, a remote to which heads are pushed; or
+            `rfc3161`, an authority that stamps them with the time.
+        url: of a c2sp witness, without `add-checkpoint`; or of an authority.
         key: its verifier key, `name+id+base64`, which came by another way than the address.
         token: reference to a bearer token, where something in front of it asks for one.
         remote: where to push.
-        branch: to which branch; one a log.
+        branch: to which branch.
+        certificate: file of the authority's root certificate (PEM); relative to the folder of this file.
     """
 
     name: Name
-    kind: Literal["c2sp", "git"]
+    kind: Literal["c2sp", "git", "rfc3161"]
     url: Url | None = None
     key: Key | None = None
     token: Reference | None = None
     remote: Remote | None = None
     branch: Branch = "opslib-heads"
+    certificate: Text | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Witness:
         if self.name in RESERVED:
             raise wrong(f"{self.name} has a meaning of its own in a trust policy: choose another name")
-        if self.kind == "c2sp" and not (self.url and self.key):
-            raise wrong("a c2sp witness has a `url` and a `key`")
-        if self.kind == "git" and not self.remote:
-            raise wrong("a git witness has a `remote`")
-        strange = (self.remote,) if self.kind == "c2sp" else (self.url, self.key, self.token)
-        if any(strange):
-            raise wrong("`url`, `key` and `token` are for kind c2sp, `remote` and `branch` for kind git")
+        missing = [name for name in _NEEDS[self.kind] if getattr(self, name) is None]
+        if missing:
+            raise wrong(f"a witness of kind {self.kind} has a `{missing[0]}`")
+        given = {name for name in _OF_A_KIND if getattr(self, name) is not None}
+        strange = sorted(given - {*_NEEDS[self.kind], *_MAY[self.kind]})
+        if strange:
+            raise wrong(f"`{strange[0]}` is not for a witness of kind {self.kind}")
         return self
 
 
@@ -143,7 +149,13 @@ def read_witnesses(path: Path) -> Witnesses:
     if found.needed > len(found.cosigning):
         few = f"{found.needed} cannot be asked for: {len(found.cosigning)} are of kind c2sp, which sign"
         raise document.error(("quorum",), few, "lower it, or leave it out: then all of them must have signed")
-    return found
+    return found.model_copy(update={"witnesses": tuple(_placed(one, path) for one in found.witnesses)})
+
+
+def _placed(one: Witness, path: Path) -> Witness:
+    if one.certificate is None:
+        return one
+    return one.model_copy(update={"certificate": str(path.parent / Path(one.certificate).expanduser())})
 
 
 def _check_unique(values: Iterable[tuple[Where, str]], document: Document) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -71,12 +72,14 @@ class History:
         leaves: what it holds.
         events: (index, event) of those that are understood.
         anchors: what witnesses stand for, the smallest first.
+        dated: these, and what was stamped with the time.
         findings: what is wrong with the log as a whole.
     """
 
     leaves: Leaves
     events: tuple[tuple[int, Event], ...]
     anchors: tuple[Anchor, ...]
+    dated: tuple[Anchor, ...]
     findings: tuple[Finding, ...]
 
 
@@ -93,10 +96,16 @@ def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
     leaves = reading.leaves(folder, head)
     for name, content in _others(folder, scope):
         reading.other(name, content, leaves if head else None)
-    anchors = tuple(sorted(reading.anchors, key=lambda anchor: (anchor.size, anchor.earliest)))
+    anchors = _sorted(reading.anchors)
+    stamped = list(reading.stamped(scope, leaves, head)) if head else []
     if trust.policy.wants_witnesses:
         reading.findings.extend(_unwitnessed(reading.events, anchors, scope))
-    return History(leaves, tuple(reading.events), anchors, tuple(reading.findings))
+    dated = _sorted([*anchors, *stamped])
+    return History(leaves, tuple(reading.events), anchors, dated, tuple(reading.findings))
+
+
+def _sorted(anchors: Iterable[Anchor]) -> tuple[Anchor, ...]:
+    return tuple(sorted(anchors, key=lambda anchor: (anchor.size, anchor.earliest)))
 
 
 class _Reading:
@@ -160,6 +169,21 @@ class _Reading:
         if leaves and (unlike := leaves.unlike(name, head.checkpoint)):
             self.findings.append(unlike)
         self._anchor(head)
+
+    def stamped(self, scope: Scope, leaves: Leaves, head: Head) -> Iterator[Anchor]:
+        """Yield what stamps stand for, and say which of them the log does not continue."""
+        for one in scope.stamps:
+            if one.fault:
+                self.say(Kind.PROOF_EDITED, one.name, one.fault)
+            elif one.size > leaves.size:
+                text = f"the log had {one.size} leaves when {one.name} was made, now it has {leaves.size}"
+                self.say(Kind.TRUNCATED, LOG, text)
+            elif leaves.intact:
+                text = Checkpoint(head.checkpoint.origin, one.size, leaves.tree.root(one.size)).text
+                if hashlib.new(one.algorithm, text.encode()).digest() == one.digest:
+                    yield Anchor(one.size, one.time, one.time)
+                else:
+                    self.say(Kind.FORKED, LOG, f"the first {one.size} leaves are not those of {one.name}")
 
     def _anchor(self, head: Head) -> None:
         if head.witnesses and head.quorum:

@@ -81,7 +81,7 @@ def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Rep
 
 def _log_findings(archive: Path, history: History, story: Story, scope: Scope) -> Iterator[Finding]:
     yield from order_findings(story, scope)
-    yield from time_findings(history.events, history.anchors, scope)
+    yield from time_findings(history.events, history.dated, scope)
     yield from missing(story, scope)
     yield from strangers(archive, story)
     for run, life in story.lives.items():

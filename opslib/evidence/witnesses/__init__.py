@@ -11,5 +11,6 @@ from opslib.evidence.witnesses.known import Asked as Asked
 from opslib.evidence.witnesses.known import cosigners as cosigners
 from opslib.evidence.witnesses.known import log_keys as log_keys
 from opslib.evidence.witnesses.known import policy_text as policy_text
+from opslib.evidence.witnesses.stamps import read_stamps as read_stamps
 from opslib.evidence.witnesses.standing import Standing as Standing
 from opslib.evidence.witnesses.standing import standing as standing

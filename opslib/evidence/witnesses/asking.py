@@ -18,7 +18,7 @@ from opslib.errors import OpsError
 from opslib.evidence.log import Log
 from opslib.evidence.notes import Note
 from opslib.evidence.plain import NotSound
-from opslib.evidence.witnesses import cosigning, remotes
+from opslib.evidence.witnesses import cosigning, remotes, stamps
 from opslib.evidence.witnesses.completing import complete
 from opslib.evidence.witnesses.known import Asked, Cosigner, cosigners
 from opslib.evidence.witnesses.standing import standing
@@ -75,18 +75,21 @@ def ask_all(archive: Path, log: Log, found: Witnesses) -> Told:
 
 
 def read_all(log: Log, found: Witnesses) -> tuple[Read, ...]:
-    """Have every witness show the head of our log that it holds.
+    """Have every witness show the head of our log that it holds; an authority for time holds none.
 
     Raises:
         ConfigError: a key cannot be used.
     """
     known = {one.name: one for one in cosigners(found)}
-    calls = [partial(_read, one, known.get(one.name), log) for one in found.witnesses]
+    holding = [one for one in found.witnesses if one.kind != stamps.KIND]
+    calls = [partial(_read, one, known.get(one.name), log) for one in holding]
     return tuple(_at_once(calls))
 
 
 def _ask(witness: Witness, cosigner: Cosigner | None, log: Log, old: int) -> Asked:
-    return cosigning.ask(cosigner, log, old) if cosigner else remotes.ask(witness, log)
+    if cosigner:
+        return cosigning.ask(cosigner, log, old)
+    return remotes.ask(witness, log) if witness.kind == remotes.KIND else stamps.ask(witness, log)
 
 
 def _read(witness: Witness, cosigner: Cosigner | None, log: Log) -> Read:

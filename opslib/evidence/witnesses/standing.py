@@ -13,6 +13,7 @@ from opslib.evidence.proofs import Proof
 from opslib.evidence.records import PROOF
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED
 from opslib.evidence.trusting import quickly_verified
+from opslib.evidence.witnesses import stamps
 from opslib.evidence.witnesses.known import Cosigner, cosigners, state_folder
 
 _MOST = 500  # heads that are looked through for a witness which has not answered for long
@@ -72,7 +73,9 @@ def standing(log: Path, found: Witnesses) -> Standing:
     held: dict[str, int] = dict.fromkeys((one.name for one in found.witnesses), 0)
     held |= _cosigned(log, known, _size(log / CHECKPOINT))
     remotes = (one.name for one in found.witnesses if one.kind == "git")
-    return Standing(held | {name: _size(state_folder(log) / name) for name in remotes}, known)
+    held |= {name: _size(state_folder(log) / name) for name in remotes}
+    stamping = (one.name for one in found.witnesses if one.kind == stamps.KIND)
+    return Standing(held | {name: stamps.largest(log, name) for name in stamping}, known)
 
 
 def _cosigned(log: Path, known: Iterable[Cosigner], most: int) -> dict[str, int]:

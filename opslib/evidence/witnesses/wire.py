@@ -19,6 +19,7 @@ SIZE_TYPE = "text/x.tlog.size"
 DEADLINE_SECONDS = 10.0  # for name, connection, request and answer together
 LARGEST_REQUEST = LARGEST_NOTE + 64 * 46  # bytes; a note, a proof and the old size
 _LONGEST_PROOF = 63
+_TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def held_path(origin: str) -> str:
     return f"/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint"
 
 
-def exchanged(method: str, url: str, path: str, *, body: bytes = b"", token: str = "") -> Answer:
+def exchanged(
+    method: str, url: str, path: str, *, body: bytes = b"", token: str = "", kind: str = _TEXT
+) -> Answer:
     """Send one request and return the answer, all of it within a deadline.
 
     Args:
@@ -87,6 +90,7 @@ def exchanged(method: str, url: str, path: str, *, body: bytes = b"", token: str
         path: below it.
         body: what to send.
         token: a bearer token, or nothing.
+        kind: media type of the body.
 
     Raises:
         Unreachable: no answer came in time.
@@ -102,7 +106,7 @@ def exchanged(method: str, url: str, path: str, *, body: bytes = b"", token: str
 
     clock = Clock()
     clock.begin(DEADLINE_SECONDS)
-    headers = {"Content-Type": "text/plain; charset=utf-8", "Accept-Encoding": "identity"}
+    headers = {"Content-Type": kind, "Accept-Encoding": "identity"}
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
     try:
         with httpx.Client(transport=Transport(url, None, clock), timeout=DEADLINE_SECONDS) as client:
