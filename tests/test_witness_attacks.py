@@ -150,7 +150,8 @@ def test_a_run_that_is_sealed_late_is_named(
         asked(kept, cosigner(url, witness))
     late = [one for one in verified(kept).findings if one.kind == "witnessed-late"]
     assert {one.subject for one in late} == {f"run-{RUNS:04d}"}
-    assert verify_record(kept.folder(RUNS), kept.trusted(kept.watched), scope()).sound
+    alone = verify_record(kept.folder(RUNS), kept.trusted(kept.watched), scope())
+    assert alone.sound and [one.kind for one in alone.findings] == ["witnessed-late"]
 
 
 def test_leaves_that_no_witness_has_seen_for_days_are_a_fault(kept: Kept, witness: Service) -> None:

@@ -138,10 +138,11 @@ class Log:
             ArchiveError: it never had so many, or is damaged.
         """
         size = self._checkpoint().size
+        later = size if new is None else new
         with self._told():
-            if not 0 <= old <= (new or size) <= size:
-                raise NotSound(f"the log has {size} leaves, fewer than {max(old, new or 0)}")
-            return consistency(Tiles(self.folder, new or size).subtree, old, new or size)
+            if not 0 <= old <= later <= size:
+                raise NotSound(f"the log has {size} leaves, fewer than {max(old, later)}")
+            return consistency(Tiles(self.folder, later).subtree, old, later)
 
     def continues(self, earlier: Checkpoint) -> bool:
         """Say whether the log, as its tiles have it, began as an earlier head says.

@@ -117,10 +117,14 @@ def _head_findings(head: Head, event: Event, index: int, name: str, scope: Scope
 
 def _seen_by_then(head: Head, event: Event, index: int, scope: Scope) -> Iterator[Finding]:
     """Yield what the cosignatures of one checkpoint say against the time of a leaf in it."""
-    latest = max(head.witnesses.values())
+    first, latest = min(head.witnesses.values()), max(head.witnesses.values())
+    subject = getattr(event, "run", event.kind)
     if event.time > latest + scope.tolerance:
         text = f"says {shown(event.time)}, but witnesses had seen it by {shown(latest)}"
-        yield Finding(Kind.POST_DATED, getattr(event, "run", event.kind), text, index)
+        yield Finding(Kind.POST_DATED, subject, text, index)
+    if first - event.time > scope.late:
+        text = f"no witness saw {event.kind} of {shown(event.time)} before {shown(first)}"
+        yield Finding(Kind.WITNESSED_LATE, subject, text, index)
 
 
 def _other_heads(checkpoint: Checkpoint, trust: Trust, scope: Scope) -> Iterator[Finding]:

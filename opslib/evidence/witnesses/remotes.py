@@ -38,7 +38,6 @@ _QUIET = {
     "SSH_ASKPASS": "true",
     "GCM_INTERACTIVE": "never",
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",  # `ext::` would run any command
-    "GIT_CONFIG_NOSYSTEM": "1",
     "LC_ALL": "C",
     **{f"GIT_{whose}_{what}": value for whose in ("AUTHOR", "COMMITTER")
        for what, value in (("NAME", _WHO), ("EMAIL", "opslib@localhost"))},
