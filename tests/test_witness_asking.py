@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -269,6 +270,43 @@ def test_a_token_is_shown_and_never_told(
         (said,) = asked(kept, one)
     assert arrived[0].headers["authorization"] == "Bearer a-token-of-a-test"
     assert "a-token-of-a-test" not in said.text
+
+
+def test_a_head_that_our_log_never_signed_is_no_alarm(kept: Kept, witness: Service) -> None:
+    """A witness that lies could otherwise have us accuse ourselves."""
+    text = Checkpoint(ORIGIN, 99, bytes(32)).text
+    seconds = int(ids.now().timestamp())
+    content = seconds.to_bytes(8, "big") + witness.key.sign(cosigned(text, seconds))
+    shown = Note(text, (NoteSignature(witness.name, witness.verifier.id, content),)).encode()
+    with servers.serving(servers.in_turn(servers.reply(409, b"99\n"), servers.reply(200, shown))) as url:
+        (said,) = asked(kept, cosigner(url, witness))
+    assert said.status is Status.UNKNOWN and "is not signed by our log" in said.text
+
+
+def test_a_proof_that_is_complete_is_left_as_it_is(kept: Kept, witness: Service) -> None:
+    """Its signature is the earlier one, and proves more; also where nobody remembers what was done."""
+    with serving(witness) as url:
+        asked(kept, cosigner(url, witness))
+        (kept.archive / "log" / "cosigned" / "completed").unlink()
+        kept.run(3)
+        asked(kept, cosigner(url, witness))
+    assert [at(kept, number) for number in range(4)] == [9, 9, 9, 12]
+
+
+def test_heads_of_another_history_do_not_count_as_witnessed(kept: Kept, witness: Service) -> None:
+    """Of a log that was cut back, screens must not say that it is held."""
+    with serving(witness) as url:
+        asked(kept, cosigner(url, witness))
+        shutil.copytree(kept.archive, kept.archive.parent / "before")
+        kept.run(3)
+        asked(kept, cosigner(url, witness))
+        shutil.rmtree(kept.archive)
+        shutil.copytree(kept.archive.parent / "before", kept.archive)
+        known = Witnesses(witnesses=(cosigner(url, witness),))
+        assert asked(Kept(kept.archive), *known.witnesses)[0].status is Status.CRITICAL
+        for _ in range(2):
+            assert standing(kept.archive / "log", known).held == {"w1": 9}
+            Kept(kept.archive).run(4)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from opslib import ids
 from opslib.config import Witnesses
 from opslib.errors import ArchiveError
 from opslib.evidence import Report, verify_archive, verify_record
-from opslib.evidence.witnesses import read_all
+from opslib.evidence.witnesses import read_all, standing
 from opslib.evidence.witnesses.service import Service
 from opslib.verdict import Status
 from tests.attacks import ATTACKS, RUNS, Attack, scope
@@ -137,6 +137,8 @@ def test_a_fork_that_was_asked_for_is_kept_beside_the_log(
     with serving(witness) as url:
         (said,) = asked(Kept(kept.archive), cosigner(url, witness))
     assert said.text == f"holds {RUNS * 3} leaves which are not those of this log: it was rewritten"
+    known = Witnesses(witnesses=(cosigner("http://127.0.0.1:9", witness),))
+    assert standing(kept.archive / "log", known).held == {"w1": 0}
     assert "forked" in verified(kept).named()
 
 

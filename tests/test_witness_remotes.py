@@ -197,8 +197,12 @@ def test_a_push_is_never_forced(kept: Kept, remote: Path) -> None:
         ("http://127.0.0.1:9/heads.git", "git ls-remote"),
     ],
 )
-def test_a_remote_that_cannot_be_had_is_unknown(kept: Kept, place: str, says: str) -> None:
-    """Nobody is asked for a password, and no command hides in an address."""
+def test_a_remote_that_cannot_be_had_is_unknown(
+    kept: Kept, place: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is asked for a password, and no command hides in an address, whatever git is set to allow."""
+    (tmp_path / "config").write_text('[protocol "ext"]\nallow = always\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
     found = said(kept, place)
     assert found.status is Status.UNKNOWN and says in found.text
 
@@ -222,9 +226,9 @@ def test_the_settings_of_whoever_runs_it_do_not_matter(
 ) -> None:
     """Neither hooks nor signing, nor being in the middle of a commit in another repository."""
     (tmp_path / "config").write_text(f"[core]\nhooksPath = {tmp_path}\n[commit]\ngpgSign = true\n")
-    for name, value in (("CONFIG_GLOBAL", "config"), ("DIR", "elsewhere"), ("INDEX_FILE", "index")):
+    for name, value in (("CONFIG_GLOBAL", "config"), ("DIR", "elsewhere"), ("OBJECT_DIRECTORY", "objects")):
         monkeypatch.setenv(f"GIT_{name}", str(tmp_path / value))
-    assert said(kept, remote).status is Status.OK
+    assert said(kept, remote).status is Status.OK and not (tmp_path / "objects").exists()
     monkeypatch.setenv("PATH", str(tmp_path))
     found = said(kept, remote)
     assert found.status is Status.UNKNOWN and found.text == "git is not installed on this machine"

@@ -159,19 +159,21 @@ class Log:
     def keep_cosigned(self, note: Note) -> Path:
         """Keep a head as a witness sent it back, beside what others have cosigned of it.
 
-        A head that this log does not continue is kept as well: verification names what was done.
+        A head that this log does not continue is kept as well, under another name: verification tells
+        what was done.
 
         Raises:
             ArchiveError: this log never signed it, or it cannot be written.
         """
-        checkpoint = self._parsed(note.encode()) and Checkpoint.parse(note.text)
-        path = self.folder / COSIGNED / f"{checkpoint.size if checkpoint else 0:012d}"
+        self._parsed(note.encode())
+        checkpoint = Checkpoint.parse(note.text)
+        path = self.folder / COSIGNED / f"{checkpoint.size:012d}"
+        strange = path.with_name(f"{path.name}-{checkpoint.root.hex()[:16]}")
         with self._alone():
             _make(path.parent)
             before = _note(shared.read(path))
-            if before and before.text != note.text and checkpoint:
-                path = path.with_name(f"{path.name}-{checkpoint.root.hex()[:16]}")
-                before = _note(shared.read(path))
+            if not self.continues(checkpoint) or (before and before.text != note.text):
+                path, before = strange, _note(shared.read(strange))
             shared.replace(path, note.joined(before).encode())
         return path
 
