@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,13 @@ def test_leaves_that_no_witness_has_seen_for_days_are_a_fault(kept: Kept, witnes
     with serving(witness) as url:
         asked(kept, cosigner(url, witness))
     assert verified(kept).named() == set()
+
+
+def test_a_log_of_which_nothing_is_left_is_not_taken_for_a_young_one(kept: Kept) -> None:
+    """There is no leaf whose age would tell."""
+    shutil.rmtree(kept.archive / "log")
+    owner = Kept(kept.archive)
+    patient = scope(patience=timedelta(days=2))
+    assert verify_archive(owner.archive, owner.trusted(owner.watched), patient).named() >= {
+        "truncated", "unwitnessed",
+    }  # fmt: skip
