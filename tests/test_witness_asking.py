@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+import trustme
 
 from opslib import ids
 from opslib.config import Witness, Witnesses
@@ -244,6 +247,21 @@ def test_what_a_witness_only_claims_is_no_alarm(kept: Kept, witness: Service) ->
         assert asked(kept, cosigner(url, witness))[0].status is Status.UNKNOWN
     (read,) = read_all(kept.log, Witnesses(witnesses=(cosigner("http://127.0.0.1:9", witness),)))
     assert read.note is None and read.fault
+
+
+def test_a_witness_whose_certificate_nobody_vouches_for_is_not_asked(kept: Kept, witness: Service) -> None:
+    """Our head is no secret, but whoever stands in between could keep it from the witness."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def talk(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as inside:
+            inside.recv(1)
+
+    with servers.raw(talk) as url:
+        (said,) = asked(kept, cosigner(url.replace("http:", "https:"), witness))
+    assert said.status is Status.UNKNOWN and "certificate verify failed" in said.text
 
 
 def test_one_that_cannot_be_asked_keeps_nobody_from_the_others(kept: Kept, witness: Service) -> None:

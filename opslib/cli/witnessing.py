@@ -56,7 +56,7 @@ def ask(archive: str | None, as_json: bool) -> int:
     else:
         output.table(("WITNESS", "KIND", "", "WHAT IT SAYS"), [_asked(one) for one in told.witnesses])
         if told.completed:
-            output.say(f"\n{told.completed} proofs have got cosignatures.")
+            output.say(f"\nProofs that have got cosignatures: {told.completed}")
     status = worst(told.witnesses)
     return 0 if status is Status.SKIPPED else status.exit_code
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opslib.errors import Forbidden, Malformed, Unreachable
+from opslib.errors import Malformed, Unreachable
 from opslib.evidence.merkle import HASH_BYTES
 from opslib.evidence.notes import LARGEST_NOTE, Note
 from opslib.evidence.plain import NotSound, strict64, text64, whole
@@ -19,6 +20,7 @@ SIZE_TYPE = "text/x.tlog.size"
 DEADLINE_SECONDS = 10.0  # for name, connection, request and answer together
 LARGEST_REQUEST = LARGEST_NOTE + 64 * 46  # bytes; a note, a proof and the old size
 _LONGEST_PROOF = 63
+_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -93,12 +95,9 @@ def exchanged(
         kind: media type of the body.
 
     Raises:
-        Unreachable: no answer came in time.
+        Unreachable: no answer came in time, or its certificate is not trusted.
         Malformed: the answer is too large, or no HTTP.
-        Forbidden: its certificate is not one that is trusted.
     """
-    import ssl
-
     import httpcore
     import httpx
 
@@ -116,10 +115,9 @@ def exchanged(
         raise Unreachable(f"no whole answer came within {DEADLINE_SECONDS:g} s", kind="timeout") from None
     except (httpcore.ProtocolError, httpx.DecodingError) as error:
         raise Malformed(f"what it answers is no HTTP: {error}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise Forbidden(f"its certificate is not trusted: {error.verify_message}") from None
-    except (httpcore.NetworkError, OSError) as error:
-        raise Unreachable(f"it cannot be reached: {error}" if str(error) else "it hung up") from None
+    except (httpcore.NetworkError, httpcore.ProxyError, httpx.InvalidURL, OSError) as error:
+        why = _NUMBER.sub("", str(error)).lower()
+        raise Unreachable(f"it cannot be reached: {why}" if why else "it hung up") from None
 
 
 def _read(response: httpx.Response) -> Answer:
