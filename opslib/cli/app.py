@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("What was found before", "exporting"),
     "hold": ("What was found before", "keeping"),
     "dispose": ("What was found before", "keeping"),
+    "witness": ("What was found before", "witnessing"),
     "schedule": ("Routine", "schedules"),
     "doctor": ("Routine", "readiness"),
     "system": ("Routine", "systems"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,7 +37,7 @@ def history_command(
 
     index = Index(options.opened_archive(archive))
     wanted = asked.chosen(ids.now(), procedure=procedure, **given)
-    runs = Notes(index.archive).beside(index.find(limit=limit, **wanted))
+    runs = _witnessed(index.archive, Notes(index.archive).beside(index.find(limit=limit, **wanted)))
     unread = asked.unreadable(index)
     if as_json:
         output.emit({"runs": runs, "unreadable": unread})
@@ -63,20 +64,34 @@ def show_command(run: str, archive: str | None, as_json: bool) -> int:
     from opslib.archive.notes import Notes
 
     index = Index(options.opened_archive(archive))
-    (document,) = Notes(index.archive).beside([index.get(run)])
+    (document,) = _witnessed(index.archive, Notes(index.archive).beside([index.get(run)]))
     if as_json:
         output.emit(document)
     else:
         verdicts.show(document)
+        if "witnessed" in document:
+            output.say(f"Log:    {document['witnessed']}", style="dim")
         for line in verdicts.notes(document["notes"]):
             output.say(line)
     return 0
 
 
+def _witnessed(archive: Path, documents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return runs with how far they are witnessed, where witnesses are configured."""
+    from opslib.runner import notary
+
+    found = notary.standing(archive)
+    if found is None:
+        return list(documents)
+    return [{**one, "witnessed": found.told(Path(one["record"]))} for one in documents]
+
+
 def _table(runs: Sequence[Mapping[str, Any]]) -> None:
     columns = ["WHEN (UTC)", "VERDICT", "PROCEDURE", "SYSTEM", "CAUSE", "BY", "RUN"]
     noted = any(run["notes"] for run in runs)
-    output.table([*columns, "NOTES"] if noted else columns, [_row(run, noted) for run in runs])
+    log = any("witnessed" in run for run in runs)
+    more = [name for name, there in (("LOG", log), ("NOTES", noted)) if there]
+    output.table([*columns, *more], [_row(run, noted) for run in runs])
 
 
 def _row(run: Mapping[str, Any], noted: bool) -> tuple[Any, ...]:
@@ -85,4 +100,5 @@ def _row(run: Mapping[str, Any], noted: bool) -> tuple[Any, ...]:
     cause = "(disposed)" if run.get("disposed") else (run.get("cause") or {}).get("id", "")
     verdict = Status(run["verdict"])
     cells = (when, verdict, run["procedure"], where, cause, run.get("actor", ""), run["run_id"])
-    return (*cells, str(len(run["notes"]) or "")) if noted else cells
+    log = (run["witnessed"],) if "witnessed" in run else ()
+    return (*cells, *log, str(len(run["notes"]) or "")) if noted else (*cells, *log)

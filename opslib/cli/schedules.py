@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +59,8 @@ def tick(archive: str | None, as_json: bool) -> int:
     """Run once what is due, and say what was missed.
 
     Two ticks at the same moment run a slot once. The exit code is the worst verdict; 0 when
-    nothing was due.
+    nothing was due. After the runs the witnesses of parameters/witnesses.yml, if it is there, are asked to
+    hold the head of the log; what they say is told, and changes no exit code.
     """
     from opslib import config, schedule
     from opslib.archive.index import Index
@@ -67,8 +69,31 @@ def tick(archive: str | None, as_json: bool) -> int:
     folder = options.opened_archive(archive)
     slots = config.load_schedule()
     done = schedule.tick(slots, Index(folder), folder, scheduled.start)
-    output.emit(_ticked(done)) if as_json else _say(done)
+    witnesses = _witnesses(folder)
+    output.emit({**_ticked(done), **witnesses}) if as_json else _say(done)
     return done.status.exit_code
+
+
+def _witnesses(archive: Path) -> dict[str, Any]:
+    """Have witnesses hold what was logged; no run may fail because one of them does."""
+    from opslib.errors import OpsError
+    from opslib.runner import notary
+
+    try:
+        found = notary.witnesses()
+        if found is None:
+            return {}
+        from opslib.cli import witnessing
+        from opslib.evidence.witnesses import ask_all
+
+        told = ask_all(archive, notary.own_log(archive), found)
+    except OpsError as error:
+        output.note(f"opslib: witnesses were not asked: {error.message}")
+        return {}
+    for one in told.witnesses:
+        if one.status not in (Status.OK, Status.SKIPPED):
+            output.note(f"opslib: witness {one.witness}: {one.text}")
+    return {"witnesses": [witnessing.asked(one) for one in told.witnesses]}
 
 
 def _as_dict(slot: Slot, found: list[Due], now: datetime) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,12 @@ _OWN = (
 @click.option(
     "--complete", is_flag=True, help="Also that each moment of the schedule since --since has its run."
 )
+@click.option(
+    "--witnesses",
+    "ask",
+    is_flag=True,
+    help="Ask the witnesses of parameters/witnesses.yml which heads they hold, and compare.",
+)
 @options.archive
 @options.as_json
 def verify_command(
@@ -53,14 +59,15 @@ def verify_command(
     runner_keys: Path | None,
     checkpoints: tuple[Path, ...],
     complete: bool,
+    ask: bool,
     archive: str | None,
     as_json: bool,
 ) -> int:
-    """Check offline that records are what was sealed, and that none is missing.
+    """Check, offline unless --witnesses is given, that records are what was sealed, and that none is missing.
 
     Without a run, the whole log and every record of the period: edited, deleted, swapped or forged files, a
     log that was cut, rewritten or forked, runs without an end. Each is named, and so is what cannot be
-    proven. The exit code is 0 when all is sound and 2 when it is not.
+    proven. The exit code is 0 when all is sound, 2 when it is not, and 3 when a witness could not be asked.
 
     \b
     opslib verify
@@ -72,22 +79,64 @@ def verify_command(
     folder = options.opened_archive(archive)
     trust = _trust(folder, policy, runner_keys)
     kept = tuple(_content(path) for path in checkpoints)
+    heads, unasked = _held(folder) if ask else ((), ())
     period = (_moment("--since", since), _moment("--until", until))
-    scope = Scope(*period, checkpoints=kept, retention=rules())
+    scope = Scope(*period, checkpoints=(*kept, *heads), retention=rules())
+    if not policy:
+        scope = _witnessed(folder, scope)
     if complete:
         scope = replace(scope, slots=_slots(scope))
+    places = _folders(folder, runs) if runs else {}
     if runs:
-        reports = {run: verify_record(place, trust, scope) for run, place in _folders(folder, runs).items()}
+        reports = {run: verify_record(place, trust, scope) for run, place in places.items()}
     else:
         reports = {str(folder): verify_archive(folder, trust, scope)}
-    unproven = [] if policy else [_OWN]
+    unproven = [*unasked, *([] if policy else [_OWN])]
+    told = {} if policy else _standing(folder, places)
     if as_json:
-        output.emit(_document(reports, unproven))
+        output.emit(_document(reports, unproven, told))
     else:
         for name, report in reports.items():
-            _show(name, report, unproven)
-    sound = all(report.sound for report in reports.values())
-    return (Status.OK if sound else Status.CRITICAL).exit_code
+            _show(name, report, unproven, told.get(name, ""))
+    if not all(report.sound for report in reports.values()):
+        return Status.CRITICAL.exit_code
+    return (Status.UNKNOWN if unasked else Status.OK).exit_code
+
+
+def _witnessed(archive: Path, scope: Scope) -> Scope:
+    """Return the scope with what our own file says: how late a cosignature may be, whose stamps count."""
+    from opslib.runner import notary
+
+    found = notary.witnesses()
+    if found is None:
+        return scope
+    from opslib.evidence.witnesses import read_stamps
+
+    late = timedelta(hours=found.late_hours)
+    return replace(scope, late=late, patience=late, stamps=read_stamps(archive / notary.LOG, found))
+
+
+def _standing(archive: Path, places: Mapping[str, Path]) -> dict[str, str]:
+    """Return in words how far each record, or the archive, is witnessed; nothing where nobody does."""
+    from opslib.runner import notary
+
+    found = notary.standing(archive)
+    if found is None:
+        return {}
+    return {run: found.told(place) for run, place in places.items()} or {str(archive): found.summary}
+
+
+def _held(archive: Path) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """Return the heads that witnesses hold, and who could not be asked."""
+    from opslib.evidence.witnesses import read_all
+    from opslib.runner import notary
+
+    found = notary.witnesses()
+    if found is None:
+        raise UsageError("--witnesses: parameters/witnesses.yml names none", hint="leave it out")
+    read = read_all(notary.own_log(archive), found)
+    heads = tuple(one.note.encode() for one in read if one.note)
+    return heads, tuple(f"{one.witness} could not be asked: {one.fault}" for one in read if one.fault)
 
 
 def rules() -> tuple[Rule, ...] | None:
@@ -167,16 +216,22 @@ def _moment(option: str, text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _document(reports: Mapping[str, Report], unproven: Sequence[str]) -> dict[str, Any]:
+def _document(
+    reports: Mapping[str, Report], unproven: Sequence[str], told: Mapping[str, str]
+) -> dict[str, Any]:
     found = [{"subject": name, **report.to_dict()} for name, report in reports.items()]
+    for name, one in zip(reports, found, strict=True):
+        one |= {"witnessed": told[name]} if name in told else {}
     for one in found:
         one["unproven"] = [*one["unproven"], *unproven]
     return {"sound": all(one["sound"] for one in found), "reports": found}
 
 
-def _show(name: str, report: Report, unproven: Sequence[str]) -> None:
+def _show(name: str, report: Report, unproven: Sequence[str], witnessed: str) -> None:
     looked = f"{name}: {report.records} records, {report.leaves} leaves of the log"
     verdicts.headline(Status.OK if report.sound else Status.CRITICAL, looked)
+    if witnessed:
+        output.say(f"  {witnessed}")
     rows = [(str(one.kind), one.subject, one.text) for one in report.findings]
     if rows:
         output.say("")

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from opslib.config.schedule import Slot as Slot
     from opslib.config.schedule import load_schedule as load_schedule
     from opslib.config.secret import Secret as Secret
+    from opslib.config.witnesses import Witness as Witness
+    from opslib.config.witnesses import Witnesses as Witnesses
+    from opslib.config.witnesses import load_witnesses as load_witnesses
 
 _HOME = {
     "Door": "environment",
@@ -49,6 +52,8 @@ _HOME = {
     "Slot": "schedule",
     "System": "model",
     "VendorAccess": "environment",
+    "Witness": "witnesses",
+    "Witnesses": "witnesses",
     "find_parameters": "loader",
     "list_systems": "loader",
     "load_people": "people",
@@ -56,6 +61,7 @@ _HOME = {
     "load_retention": "retention",
     "load_schedule": "schedule",
     "load_system": "loader",
+    "load_witnesses": "witnesses",
     "system_file": "loader",
 }
 
@@ -75,6 +81,8 @@ __all__ = [
     "Slot",
     "System",
     "VendorAccess",
+    "Witness",
+    "Witnesses",
     "find_parameters",
     "list_systems",
     "load_people",
@@ -82,6 +90,7 @@ __all__ = [
     "load_retention",
     "load_schedule",
     "load_system",
+    "load_witnesses",
     "system_file",
 ]
 

@@ -94,6 +94,27 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """What an authority for time says of a head of the log; its signature was checked by whoever made this.
+
+    Args:
+        name: of the stamp.
+        size: leaves of the head.
+        algorithm: of the digest, such as `sha512`.
+        digest: of the head's text.
+        time: when it was stamped.
+        fault: why it proves nothing; then the rest has no meaning.
+    """
+
+    name: str
+    size: int = 0
+    algorithm: str = ""
+    digest: bytes = b""
+    time: datetime = datetime.min
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class Scope:
     """What is to be verified, and how strictly.
 
@@ -102,10 +123,12 @@ class Scope:
         until: only events before it.
         slots: all slots that must have a run; None where the schedule is not known.
         checkpoints: earlier heads of the log that were kept elsewhere, as signed notes.
+        stamps: of heads of the log.
         tolerance: how far two clocks may be apart.
         longest: how long a run may take before one without an end is a fault.
         late: how long after an event its first cosignature may come.
         retention: rules by which records may be destroyed; None where they are not known.
+        patience: how long a log, or a record, may have been there without any cosignature that is demanded.
         now: the present; a run that began lately may still be running.
     """
 
@@ -113,10 +136,12 @@ class Scope:
     until: datetime | None = None
     slots: tuple[Slot, ...] | None = None
     checkpoints: tuple[bytes, ...] = ()
+    stamps: tuple[Stamp, ...] = ()
     tolerance: timedelta = timedelta(minutes=5)
     longest: timedelta = timedelta(days=1)
     late: timedelta = timedelta(days=2)
     retention: tuple[Keeping, ...] | None = None
+    patience: timedelta = timedelta(0)
     now: datetime | None = None
 
     def covers(self, when: datetime) -> bool:

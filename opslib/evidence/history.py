@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from opslib.evidence.events import Event, decode_event
 from opslib.evidence.findings import Finding, Kind, Scope
 from opslib.evidence.merkle import HASH_BYTES
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.plain import NotSound, content_of
+from opslib.evidence.plain import NotSound, content_of, shown
 from opslib.evidence.proofs import Head, Trust, head_of
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, WIDTH, Rehashed, bundles, hashes_in, read_tile
 
@@ -71,12 +72,14 @@ class History:
         leaves: what it holds.
         events: (index, event) of those that are understood.
         anchors: what witnesses stand for, the smallest first.
+        dated: these, and what was stamped with the time.
         findings: what is wrong with the log as a whole.
     """
 
     leaves: Leaves
     events: tuple[tuple[int, Event], ...]
     anchors: tuple[Anchor, ...]
+    dated: tuple[Anchor, ...]
     findings: tuple[Finding, ...]
 
 
@@ -93,10 +96,16 @@ def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
     leaves = reading.leaves(folder, head)
     for name, content in _others(folder, scope):
         reading.other(name, content, leaves if head else None)
-    if trust.policy.wants_witnesses and not reading.anchors:
-        reading.say(Kind.UNWITNESSED, LOG, "no checkpoint here is cosigned by as many witnesses as demanded")
-    anchors = tuple(sorted(reading.anchors, key=lambda anchor: (anchor.size, anchor.earliest)))
-    return History(leaves, tuple(reading.events), anchors, tuple(reading.findings))
+    anchors = _sorted(reading.anchors)
+    stamped = list(reading.stamped(scope, leaves, head)) if head else []
+    if trust.policy.wants_witnesses:
+        reading.findings.extend(_unwitnessed(reading.events, anchors, scope))
+    dated = _sorted([*anchors, *stamped])
+    return History(leaves, tuple(reading.events), anchors, dated, tuple(reading.findings))
+
+
+def _sorted(anchors: Iterable[Anchor]) -> tuple[Anchor, ...]:
+    return tuple(sorted(anchors, key=lambda anchor: (anchor.size, anchor.earliest)))
 
 
 class _Reading:
@@ -161,10 +170,42 @@ class _Reading:
             self.findings.append(unlike)
         self._anchor(head)
 
+    def stamped(self, scope: Scope, leaves: Leaves, head: Head) -> Iterator[Anchor]:
+        """Yield what stamps stand for, and say which of them the log does not continue."""
+        for one in scope.stamps:
+            if one.fault:
+                self.say(Kind.PROOF_EDITED, one.name, one.fault)
+            elif one.size > leaves.size:
+                text = f"the log had {one.size} leaves when {one.name} was made, now it has {leaves.size}"
+                self.say(Kind.TRUNCATED, LOG, text)
+            elif leaves.intact:
+                text = Checkpoint(head.checkpoint.origin, one.size, leaves.tree.root(one.size)).text
+                if hashlib.new(one.algorithm, text.encode()).digest() == one.digest:
+                    yield Anchor(one.size, one.time, one.time)
+                else:
+                    self.say(Kind.FORKED, LOG, f"the first {one.size} leaves are not those of {one.name}")
+
     def _anchor(self, head: Head) -> None:
         if head.witnesses and head.quorum:
             times = head.witnesses.values()
             self.anchors.append(Anchor(head.checkpoint.size, min(times), max(times)))
+
+
+def _unwitnessed(
+    events: Sequence[tuple[int, Event]], anchors: Sequence[Anchor], scope: Scope
+) -> Iterator[Finding]:
+    """Yield what has been in the log for too long without the cosignatures that are demanded."""
+    if not anchors:
+        if events and all(scope.present - event.time < scope.patience for _, event in events):
+            return
+        text = "no checkpoint here is cosigned by as many witnesses as demanded"
+        yield Finding(Kind.UNWITNESSED, LOG, text)
+        return
+    for index, event in events:
+        if index >= anchors[-1].size and scope.present - event.time > scope.late:
+            text = f"since {shown(event.time)} fewer witnesses than demanded have cosigned what was logged"
+            yield Finding(Kind.UNWITNESSED, LOG, text, index)
+            return
 
 
 def _others(folder: Path, scope: Scope) -> Iterator[tuple[str, bytes]]:

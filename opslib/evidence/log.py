@@ -127,29 +127,54 @@ class Log:
             proof.included()
             return proof
 
-    def consistency(self, old: int) -> tuple[bytes, ...]:
+    def consistency(self, old: int, new: int | None = None) -> tuple[bytes, ...]:
         """Return the proof that the log still begins as it did when it had `old` leaves.
+
+        Args:
+            old: leaves of the earlier head.
+            new: leaves of the later one; all that there are now when not given.
 
         Raises:
             ArchiveError: it never had so many, or is damaged.
         """
         size = self._checkpoint().size
+        later = size if new is None else new
         with self._told():
-            if not 0 <= old <= size:
-                raise NotSound(f"the log has {size} leaves, fewer than {old}")
-            return consistency(Tiles(self.folder, size).subtree, old, size)
+            if not 0 <= old <= later <= size:
+                raise NotSound(f"the log has {size} leaves, fewer than {max(old, later)}")
+            return consistency(Tiles(self.folder, later).subtree, old, later)
+
+    def continues(self, earlier: Checkpoint) -> bool:
+        """Say whether the log, as its tiles have it, began as an earlier head says.
+
+        Raises:
+            ArchiveError: it is damaged.
+        """
+        size = self._checkpoint().size
+        with self._told():
+            if not earlier.size or earlier.size > size:
+                return earlier == Checkpoint(self.signer.origin, 0, Edge().root)
+            return Tiles(self.folder, size).subtree(0, earlier.size) == earlier.root
 
     def keep_cosigned(self, note: Note) -> Path:
-        """Keep a head as witnesses sent it back, for later proofs and verifications.
+        """Keep a head as a witness sent it back, beside what others have cosigned of it.
+
+        A head that this log does not continue is kept as well, under another name: verification tells
+        what was done.
 
         Raises:
             ArchiveError: this log never signed it, or it cannot be written.
         """
-        checkpoint = self._parsed(note.encode()) and Checkpoint.parse(note.text)
-        path = self.folder / COSIGNED / f"{checkpoint.size if checkpoint else 0:012d}"
+        self._parsed(note.encode())
+        checkpoint = Checkpoint.parse(note.text)
+        path = self.folder / COSIGNED / f"{checkpoint.size:012d}"
+        strange = path.with_name(f"{path.name}-{checkpoint.root.hex()[:16]}")
         with self._alone():
             _make(path.parent)
-            shared.replace(path, note.encode())
+            before = _note(shared.read(path))
+            if not self.continues(checkpoint) or (before and before.text != note.text):
+                path, before = strange, _note(shared.read(strange))
+            shared.replace(path, note.joined(before).encode())
         return path
 
     def _checkpoint(self) -> Checkpoint:
@@ -233,6 +258,13 @@ class Log:
             yield
         except NotSound as error:
             raise ArchiveError(f"{self.folder}: the log cannot be used: {error}", hint=_DAMAGED) from None
+
+
+def _note(content: bytes) -> Note | None:
+    try:
+        return Note.parse(content)
+    except NotSound:  # there was none, or somebody damaged it: what is sound takes its place
+        return None
 
 
 def _make(folder: Path) -> None:

@@ -125,6 +125,13 @@ class Note:
         """Return the note as it is written."""
         return (self.text + "\n" + "".join(signature.line for signature in self.signatures)).encode()
 
+    def joined(self, before: Note | None) -> Note:
+        """Return the note with the signatures of another copy of it; what was signed first stays."""
+        known = before.signatures if before and before.text == self.text else ()
+        there = {(one.name, one.id) for one in known}
+        more = (one for one in self.signatures if (one.name, one.id) not in there)
+        return Note(self.text, (*known, *more))
+
     def signers(self, keys: Collection[VerifierKey], check: Check) -> dict[VerifierKey, datetime | None]:
         """Return which of the keys have signed, and when if they are witnesses.
 

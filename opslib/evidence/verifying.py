@@ -84,7 +84,7 @@ def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Rep
 def log_findings(archive: Path, history: History, story: Story, scope: Scope) -> Iterator[Finding]:
     """Yield what is wrong with the log's events, and records that it does not know."""
     yield from order_findings(story, scope)
-    yield from time_findings(history.events, history.anchors, scope)
+    yield from time_findings(history.events, history.dated, scope)
     yield from missing(story, scope)
     yield from strangers(archive, story)
     yield from disposal_findings(story, scope)
@@ -113,7 +113,7 @@ def _with_blobs(folder: Path) -> Path:
 def _head_findings(head: Head, event: Event, index: int, name: str, scope: Scope) -> Iterator[Finding]:
     if not head.signed:
         yield Finding(Kind.REBUILT, LOG, "no key that is trusted for this log has signed its head", index)
-    if not head.quorum:
+    if not head.quorum and scope.present - event.time >= scope.patience:
         yield Finding(Kind.UNWITNESSED, name, "fewer witnesses than demanded have cosigned its proof", index)
     if head.witnesses:
         yield from _seen_by_then(head, event, index, scope)
@@ -121,10 +121,14 @@ def _head_findings(head: Head, event: Event, index: int, name: str, scope: Scope
 
 def _seen_by_then(head: Head, event: Event, index: int, scope: Scope) -> Iterator[Finding]:
     """Yield what the cosignatures of one checkpoint say against the time of a leaf in it."""
-    latest = max(head.witnesses.values())
+    first, latest = min(head.witnesses.values()), max(head.witnesses.values())
+    subject = getattr(event, "run", event.kind)
     if event.time > latest + scope.tolerance:
         text = f"says {shown(event.time)}, but witnesses had seen it by {shown(latest)}"
-        yield Finding(Kind.POST_DATED, getattr(event, "run", event.kind), text, index)
+        yield Finding(Kind.POST_DATED, subject, text, index)
+    if first - event.time > scope.late:
+        text = f"no witness saw {event.kind} of {shown(event.time)} before {shown(first)}"
+        yield Finding(Kind.WITNESSED_LATE, subject, text, index)
 
 
 def _other_heads(checkpoint: Checkpoint, trust: Trust, scope: Scope) -> Iterator[Finding]:

@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING
 
 from opslib import ids
 from opslib.errors import OpsError
-from opslib.home import private
+from opslib.home import parameters_file, private
 
 if TYPE_CHECKING:
+    from opslib.config import Witnesses
     from opslib.evidence import Log, Trust
     from opslib.evidence.events import Event
+    from opslib.evidence.witnesses import Standing
     from opslib.runner.request import Request
 
-LOG, STATEMENT = "log", "run.json"
+LOG, STATEMENT, WITNESSES = "log", "run.json", "witnesses.yml"
 _ODD = re.compile(r"[^A-Za-z0-9.-]+")
 
 log = logging.getLogger("opslib.evidence")
@@ -78,15 +80,6 @@ def sealed(archive: Path, folder: Path, actor: str = "") -> None:
         seal(_log(archive, private("keys")), folder, event)
 
 
-def log_of(archive: Path) -> Log:
-    """Return the log of an archive, signed with the key of this machine.
-
-    Raises:
-        ConfigError: the key is there and cannot be used.
-    """
-    return _log(archive, private("keys"))
-
-
 def own_trust(archive: Path) -> Trust:
     """Return trust in the keys of this machine: enough to see what others did to its own archive.
 
@@ -100,15 +93,67 @@ def own_trust(archive: Path) -> Trust:
 
 
 def own_keys(archive: Path) -> tuple[str, str]:
-    """Return a policy that believes this machine's log, and the line of its runner's public key.
+    """Return whom this machine believes about its own log, and the line of its runner's public key.
 
     Raises:
         ConfigError: a key is there and cannot be used.
     """
     from opslib.keys.machine import machine_key
 
-    verifier = _log(archive, private("keys")).signer.verifier
-    return f"log {verifier.text}\nquorum none\n", machine_key("runner").public.line
+    return own_policy(archive), machine_key("runner").public.line
+
+
+def own_policy(archive: Path) -> str:
+    """Return whom this machine believes about its own log: the log's key, and the witnesses of its file.
+
+    Raises:
+        ConfigError: the file is wrong, or a key cannot be used.
+    """
+    verifier = own_log(archive).signer.verifier
+    found = witnesses()
+    if found is None:
+        return f"log {verifier.text}\nquorum none\n"
+    from opslib.evidence.witnesses import policy_text
+
+    return policy_text(verifier, found)
+
+
+def own_log(archive: Path) -> Log:
+    """Return the log of an archive, with the key of this machine.
+
+    Raises:
+        ConfigError: a key is there and cannot be used.
+    """
+    return _log(archive, private("keys"))
+
+
+def witnesses() -> Witnesses | None:
+    """Return who witnesses the logs of this project; None where no file says so.
+
+    Raises:
+        ConfigError: the file is wrong.
+    """
+    path = parameters_file(WITNESSES)
+    if path is None:
+        return None
+    from opslib.config.witnesses import read_witnesses
+
+    found = read_witnesses(path)
+    return found if found.witnesses else None
+
+
+def standing(archive: Path) -> Standing | None:
+    """Return who is known to hold how much of the log of an archive; None where nobody witnesses it.
+
+    Raises:
+        ConfigError: the file of witnesses is wrong.
+    """
+    found = witnesses()
+    if found is None:
+        return None
+    from opslib.evidence.witnesses import standing as known
+
+    return known(archive / LOG, found)
 
 
 def _asked(request: Request) -> Event:
