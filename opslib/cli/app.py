@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("What was found before", "reports"),
     "annotate": ("What was found before", "noting"),
     "verify": ("What was found before", "verifying"),
+    "archive": ("What was found before", "archives"),
     "schedule": ("Routine", "schedules"),
     "doctor": ("Routine", "readiness"),
     "system": ("Routine", "systems"),
