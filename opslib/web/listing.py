@@ -105,14 +105,14 @@ def _filters(index: Index, asked: Asked) -> str:
     known = {**index.known(), **_CHOICES}
     fields = [_choice(name, known[name], asked.get(name, "")) for name in KIND]
     fields += [_limit(name, asked.get(name, "")) for name in LIMITS]
-    kept = "".join(_hidden(name, asked.get(name, "")) for name in (WORDS,))
+    kept = _hidden(WORDS, asked.get(WORDS, ""))
     given = [f"{name} {asked[name]}" for name in (*KIND, *LIMITS) if asked.get(name)]
     told = f": {escape(', '.join(brief(one, 60) for one in given))}" if given else ""
-    clear = frame.link("/", "Clear all") if given or asked.get(WORDS) else ""
+    clear = f'<p class="clear">{frame.link("/", "Clear all")}</p>' if given or asked.get(WORDS) else ""
     return (
-        f'<details class="filters"{" open" if given else ""}><summary>Filters{told}</summary>'
+        f'<details class="filters"><summary>Filters{told}</summary>'
         f'<form action="/">{kept}<div class="fields">{"".join(fields)}</div>'
-        f'<p class="buttons"><button>Show</button> {clear}</p></form></details>'
+        f'<p class="buttons"><button>Show</button></p></form></details>{clear}'
     )
 
 

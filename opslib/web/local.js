@@ -8,5 +8,5 @@ if (zone && zone !== "UTC") {
     time.title = time.textContent;
     time.textContent = form.format(moment);
   }
-  document.querySelector(".zone").textContent = `Times are those of ${zone}; point at one for UTC.`;
+  document.querySelector(".zone").textContent = `Local times are those of ${zone}: point at one for UTC.`;
 }

@@ -70,12 +70,12 @@ def _links(index: Index, kept: Kept) -> str:
         _button("/procedure", "Over time", same),
         _button("/", "Runs like this", same),
         *(
-            _button("/diff", "Against the run before", {"before": one["run_id"], "after": own})
+            _button("/diff", "Compare with the run before", {"before": one["run_id"], "after": own})
             for one in earlier
         ),
     ]
     if well and run["verdict"] != Status.OK:
-        links.append(_button("/diff", "Against the last ok", {"before": well["run_id"], "after": own}))
+        links.append(_button("/diff", "Compare with the last ok", {"before": well["run_id"], "after": own}))
     return f'<nav class="buttons" aria-label="This run">{" ".join(links)}</nav>'
 
 
@@ -128,7 +128,7 @@ def _more(archive: Path, kept: Kept) -> str:
 
 def _section(title: str, values: Mapping[str, Any]) -> str:
     rows = "".join(_pair(name, value) for name, value in values.items() if value not in (None, ""))
-    table = f'<div class="scroll"><table class="pairs"><tbody>{rows}</tbody></table></div>'
+    table = f'<table class="pairs"><tbody>{rows}</tbody></table>'
     return f'<section class="over"><h2>{title}</h2>{table}</section>' if rows else ""
 
 
