@@ -46,7 +46,7 @@ def two(library: Library, index: Index, asked: Mapping[str, str]) -> str:
         f'<header class="list"><h1>What differs between two runs</h1></header>{lost}'
         f'<div class="sides">{sides}</div><main class="over"><h2>{escape(differences.summary(found))}</h2>'
         f"{table(found.told)}{moved}</main>"
-        f'<nav class="buttons">{frame.link("/diff", "The other way round", **turned)}</nav>'
+        f'<nav class="buttons">{frame.link("/diff", "The other way round", turned)}</nav>'
     )
     return frame.document("What differs between two runs", body)
 
@@ -71,7 +71,7 @@ def over_time(index: Index, asked: Mapping[str, str]) -> str:
     except ConfigError as error:
         slots, told = (), f'<p class="quiet">What was missed is not known: {escape(error.message)}</p>'
     over = gather(index, slots, target, key=asked.get("key", ""))
-    links = f'<nav class="buttons">{frame.link("/", "All of these runs", **target)}</nav>'
+    links = f'<nav class="buttons">{frame.link("/", "All of these runs", target)}</nav>'
     body = over_page.body(over, over.procedure, frame.RUNS)
     return frame.document(f"{over.procedure} on {over.system}, over time", f"{body}{told}{links}")
 

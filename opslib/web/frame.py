@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib import resources
+from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
 from opslib.runner.card import clock
@@ -64,7 +65,7 @@ def document(title: str, body: str, *, words: str = "", again: int = 0) -> str:
 """
 
 
-def link(path: str, words: str, **query: str) -> str:
+def link(path: str, words: str, query: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return a link.
 
     Args:

@@ -31,24 +31,14 @@ class Kept:
     Args:
         document: what the statement says; of a record that cannot be read, what the index remembers.
         folder: of the record.
-        content: bytes of the statement; none where it cannot be read.
-        stated: the statement; empty where it cannot be read.
+        stated: the statement; None where it cannot be read.
         fault: why it cannot be read.
     """
 
     document: Mapping[str, Any]
     folder: Path
-    content: bytes = b""
     stated: Mapping[str, Any] | None = None
     fault: str = ""
-
-    def file(self, name: str) -> bytes:
-        """Return what is in a file of the record; nothing where there is none.
-
-        Raises:
-            ArchiveError: it is a link, no plain file, too large, or cannot be read.
-        """
-        return shared.read(self.folder / name, most=LARGEST)
 
 
 class Library:
@@ -96,16 +86,32 @@ class Library:
         """
         folder = Path(known["record"])
         try:
-            if not folder.resolve().is_relative_to((self.archive / "runs").resolve()):
-                raise ArchiveError(f"{folder}: lies outside of the archive")
-            path = folder / reading.STATEMENT
-            content = shared.read(path)
+            path = self._inside(folder) / reading.STATEMENT
+            content = shared.read(path, most=LARGEST)
             if not content:
                 raise ArchiveError(f"{path}: is not there any more")
             stated, document = reading.understood(content, path)
         except ArchiveError as error:
             return Kept(known, folder, fault=error.message)
-        return Kept(document, folder, content, stated)
+        return Kept(document, folder, stated)
+
+    def file(self, known: Mapping[str, Any], name: str) -> bytes:
+        """Return what is in a file of a record; nothing where there is none.
+
+        Args:
+            known: what the index keeps of the run.
+            name: of the file.
+
+        Raises:
+            ArchiveError: it is a link, no plain file, too large, cannot be read, or lies elsewhere.
+        """
+        return shared.read(self._inside(Path(known["record"])) / name, most=LARGEST)
+
+    def _inside(self, folder: Path) -> Path:
+        """Return a folder that lies among the records; the index, or a link, could name another."""
+        if not folder.resolve().is_relative_to((self.archive / "runs").resolve()):
+            raise ArchiveError(f"{folder}: lies outside of the archive")
+        return folder
 
     def _make(self, index: Index) -> None:
         try:

@@ -202,8 +202,8 @@ def _snippet(hit: Hit | None) -> str:
 
 
 def _further(found: Found, asked: Asked) -> str:
-    links = [frame.link("/", "Newest", **_again(asked))] if asked.get(BEFORE) else []
+    links = [frame.link("/", "Newest", _again(asked))] if asked.get(BEFORE) else []
     if found.more:
         last = str(found.runs[-1]["run_id"])
-        links.append(frame.link("/", f"{PAGE} older runs", **{**asked, BEFORE: last}))
+        links.append(frame.link("/", "Older runs", {**asked, BEFORE: last}))
     return f'<nav class="further" aria-label="Pages">{" ".join(links)}</nav>' if links else ""

@@ -18,6 +18,7 @@ from opslib.web import compared, frame, listing, run
 from opslib.web.library import Library
 
 HTML, CSS = "text/html; charset=utf-8", "text/css; charset=utf-8"
+REPORT = "run.html"
 SOON = 2  # seconds after which a page that had to wait is asked for again
 _MOST_FIELDS = 40
 _CHOICES = {"verdict": choosing.VERDICTS, "trigger": choosing.TRIGGERS}
@@ -107,11 +108,10 @@ def _run(library: Library, index: Index, name: str, part: str) -> Answer:
         return Answer(302, b"", headers=(("Location", place),))
     if not part:
         return _shown(run.page(library, index, known))
-    kept = library.kept(known)
     if part == run.REPORT:
-        return Answer(200, _file(kept.file("run.html"), "report"), policy=_SEALED)
+        return Answer(200, _file(library.file(known, REPORT), "report"), policy=_SEALED)
     headers = (("Content-Disposition", f'attachment; filename="{_plain(name)}.ipynb"'),)
-    content = _file(kept.file(reading.NOTEBOOK), "notebook")
+    content = _file(library.file(known, reading.NOTEBOOK), "notebook")
     return Answer(200, content, "application/x-ipynb+json", _SEALED, headers)
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from opslib.errors import OpsError
+from opslib.archive import shared
+from opslib.errors import ArchiveError, OpsError
 from opslib.show.words import SIGN
 from opslib.verdict import Status
+from opslib.web.library import LARGEST
 
 if TYPE_CHECKING:
     from opslib.evidence import Trust
@@ -99,8 +101,9 @@ def _as_signed(kept: Kept) -> bool:
     from opslib.evidence.records import ENVELOPE
 
     try:
-        return bool(json.loads(Envelope.parse(kept.file(ENVELOPE)).payload) == kept.stated)
-    except (NotSound, ValueError, RecursionError):
+        content = shared.read(kept.folder / ENVELOPE, most=LARGEST)
+        return bool(json.loads(Envelope.parse(content).payload) == kept.stated)
+    except (ArchiveError, NotSound, ValueError, RecursionError):
         return False
 
 
