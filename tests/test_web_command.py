@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.evidencing import Kept
+from opslib.keys.machine import machine_key
+from opslib.runner import notary
 from tests.kept import keep
 from tests.test_cli import Shell
 
@@ -120,19 +121,20 @@ def test_a_place_that_is_no_archive_and_keys_that_are_none_are_told_at_once(
 
 
 def test_an_archive_from_elsewhere_is_believed_by_the_keys_that_came_with_it(
-    archive: Path, tmp_path: Path
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With those of this machine it is a stranger's."""
-    (tmp_path / "other").mkdir()
-    kept = Kept(tmp_path / "keys-of-others")
-    kept.write_keys()
-    found = {}
-    for name, words in {"own": (), "theirs": ("--policy", "--runner-keys")}.items():
-        given = [text for word in words for text in (word, str(kept.archive / word.removeprefix("--")))]
-        with serving("--listen", "127.0.0.1:0", "--json", *given) as process:
-            found[name] = got(f"{json.loads(said(process))['address']}runs/0-first")[1]
-    assert "<b>sealed</b>" in found["own"]
-    assert "<b>not sound</b>" in found["theirs"] and "no key that is trusted for this log" in found["theirs"]
+    """By those of this machine it is a stranger's."""
+    policy, runners = tmp_path / "policy", tmp_path / "runner-keys"
+    (log,) = notary.own_trust(archive).policy.logs
+    policy.write_text(f"log {log.text}\nquorum none\n")
+    runners.write_text(machine_key("runner").public.line)
+    monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "elsewhere"))
+    told = []
+    for words in ((), ("--policy", str(policy), "--runner-keys", str(runners))):
+        with serving("--listen", "127.0.0.1:0", "--json", *words) as process:
+            told.append(got(f"{json.loads(said(process))['address']}runs/0-first")[1])
+    assert "<b>not sound</b>" in told[0] and "no key that is trusted for this log" in told[0]
+    assert "<b>sealed</b>" in told[1]
 
 
 def test_help_shows_how(opslib: Shell) -> None:
