@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.kept import NOW, keep
 from tests.test_verify import append
 
 CANARY = "c4n4ry-v4lue-0f-a-secret"
+SINCE = datetime.now(UTC) - NOW  # what flutters is looked for in the last days
 ALL = ["4-warning", "3-sandbox", PLAIN, ILL, WELL]
 
 
@@ -193,8 +194,18 @@ def test_a_procedure_is_told_over_time(shown: Server) -> None:
     assert found.status == 200
     assert f'href="/runs/{WELL}"' in found.text and f'href="/runs/{ILL}"' in found.text
     assert "40 → 95 % over 2 runs" in found.text and "limit 90" in found.text
+    assert "fluttered" not in found.text
     assert asked(shown, "/procedure?procedure=site-down").status == 400
     assert asked(shown, "/procedure?procedure=a&system=b&environment=c").status == 404
+
+
+def test_a_verdict_that_flutters_leads_to_what_differed(tmp_path: Path) -> None:
+    """The mark alone helps nobody."""
+    for number, verdict in enumerate(("ok", "critical", "ok")):
+        keep(tmp_path, f"{number}-run", timedelta(minutes=30 - 10 * number) - SINCE, verdict=verdict)
+    with served(tmp_path) as server:
+        found = asked(server, "/procedure?procedure=site-down&system=kulti&environment=production")
+    assert "fluttered" in found.text and "/diff?before=0-run&amp;after=1-run" in found.text
 
 
 def test_two_runs_are_compared(shown: Server) -> None:

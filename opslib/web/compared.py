@@ -14,6 +14,7 @@ from opslib.runner.since import table
 from opslib.show import differences
 from opslib.show.words import HEADLINE, SIGN
 from opslib.trends import page as over_page
+from opslib.trends.facts import Flip
 from opslib.trends.gather import gather
 from opslib.verdict import Status
 from opslib.web import frame
@@ -71,9 +72,18 @@ def over_time(index: Index, asked: Mapping[str, str]) -> str:
     except ConfigError as error:
         slots, told = (), f'<p class="quiet">What was missed is not known: {escape(error.message)}</p>'
     over = gather(index, slots, target, key=asked.get("key", ""))
-    links = f'<nav class="buttons">{frame.link("/", "All of these runs", target)}</nav>'
+    links = [frame.link("/", "All of these runs", target)]
+    links += [_flip(flip) for flip in over.flips[:1]]
     body = over_page.body(over, over.procedure, frame.RUNS)
-    return frame.document(f"{over.procedure} on {over.system}, over time", f"{body}{told}{links}")
+    foot = f'{told}<nav class="buttons" aria-label="These runs">{" ".join(links)}</nav>'
+    return frame.document(f"{over.procedure} on {over.system}, over time", f"{body}{foot}")
+
+
+def _flip(flip: Flip) -> str:
+    """Return a link to what differed when a verdict fluttered."""
+    return frame.link(
+        "/diff", "What differed when it fluttered", {"before": flip.before, "after": flip.after}
+    )
 
 
 def _needed(asked: Mapping[str, str], names: tuple[str, ...]) -> None:

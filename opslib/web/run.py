@@ -76,7 +76,17 @@ def _links(index: Index, kept: Kept) -> str:
     ]
     if well and run["verdict"] != Status.OK:
         links.append(_button("/diff", "Compare with the last ok", {"before": well["run_id"], "after": own}))
-    return f'<nav class="buttons" aria-label="This run">{" ".join(links)}</nav>'
+    return f'<nav class="buttons" aria-label="This run">{" ".join(links)}</nav>{_compare(own)}'
+
+
+def _compare(own: str) -> str:
+    return (
+        '<details class="compare"><summary>Compare with another run</summary>'
+        '<form class="buttons" action="/diff">'
+        f'<input type="hidden" name="after" value="{escape(own)}"><input name="before" required'
+        ' aria-label="The other run" placeholder="latest ok, or an id" autocomplete="off">'
+        "<button>Compare</button></form></details>"
+    )
 
 
 def _button(path: str, words: str, query: Mapping[str, str]) -> str:
