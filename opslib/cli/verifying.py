@@ -23,7 +23,7 @@ _KEYS = (
     click.option("--policy", metavar="FILE", type=_FILE, help="Whom to believe: logs, witnesses, quorum."),
     click.option("--runner-keys", metavar="FILE", type=_FILE, help="Public keys of runners, one a line."),
 )
-_OWN = (
+OWN_KEYS = (
     "the keys are those of this machine: for somebody else's archive, or for an auditor, give --policy and"
     " --runner-keys that came by another way"
 )
@@ -88,7 +88,7 @@ def verify_command(
         reports = {run: verify_record(place, trust, scope) for run, place in _folders(folder, runs).items()}
     else:
         reports = {str(folder): verify_archive(folder, trust, scope)}
-    unproven = [] if policy else [_OWN]
+    unproven = [] if policy else [OWN_KEYS]
     if as_json:
         output.emit(_document(reports, unproven))
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,11 +47,13 @@ class Library:
     Args:
         archive: the archive's folder.
         trust: whom to believe when a record is verified; asked for each time.
+        unproven: what believing these does not prove, in sentences.
     """
 
-    def __init__(self, archive: Path, trust: Callable[[], Trust]) -> None:
+    def __init__(self, archive: Path, trust: Callable[[], Trust], unproven: Sequence[str] = ()) -> None:
         self.archive = archive
         self.trust = trust
+        self.unproven = tuple(unproven)
         self._lock = threading.Lock()
         self._index, self._seen = Index(archive), _newest(archive)
         self._making: threading.Thread | None = None

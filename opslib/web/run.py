@@ -35,11 +35,11 @@ def page(library: Library, index: Index, known: Mapping[str, Any]) -> str:
     told = kept.document
     parts = [
         card(told["procedure"], kept.stated["predicate"]) if kept.stated else _lost(told, kept.fault),
-        seal.section(seal.badge(kept, library.trust)),
+        seal.section(seal.badge(kept, library)),
         _links(index, kept),
         _since(index, kept),
         _notes(Notes(library.archive).of(told["run_id"])),
-        _more(library.archive, kept),
+        _more(library.archive, kept) if kept.stated else "",
     ]
     sign = SIGN[Status(told["verdict"])]
     return frame.document(f"{sign} {told['procedure']} on {told['system']}", "\n".join(filter(None, parts)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ from opslib.verdict import Status
 from opslib.web.library import LARGEST
 
 if TYPE_CHECKING:
-    from opslib.evidence import Trust
-    from opslib.web.library import Kept
+    from opslib.web.library import Kept, Library
 
 _EDITED = "-edited"
 _WHOLE = "`opslib verify` looks through the whole log"
 NO_PROOF = f"no proof lies beside it: it never came into the log, or somebody took the proof away. {_WHOLE}"
+UNREADABLE = f"its record cannot be read. {_WHOLE}"
 UNSIGNED = "it has neither a signature nor a proof: nothing shows that it is as it was written"
 OTHER_WORDS = "run.json does not say what was signed"
 SOUND = "what is shown here is what was signed, and a proof leads from it to the head of the log"
@@ -43,23 +43,23 @@ class Badge:
     unproven: tuple[str, ...] = ()
 
 
-def badge(kept: Kept, trust: Callable[[], Trust]) -> Badge:
+def badge(kept: Kept, library: Library) -> Badge:
     """Return what a verification of a record says now.
 
     Args:
         kept: the run, as its page shows it.
-        trust: whom to believe.
+        library: knows whom to believe.
     """
     from opslib.evidence.plain import NotSound
     from opslib.evidence.records import ENVELOPE, PROOF
 
     if kept.stated is None:
-        return Badge("not sound", Status.CRITICAL, (kept.fault,))
+        return Badge("not sound", Status.CRITICAL, (UNREADABLE,))
     try:
         if not (kept.folder / PROOF).exists():
             signed = (kept.folder / ENVELOPE).exists()
             return Badge("not sealed", Status.UNKNOWN, (NO_PROOF if signed else UNSIGNED,))
-        return _verified(kept, trust())
+        return _verified(kept, library)
     except (OpsError, OSError, NotSound) as error:
         why = f"it could not be looked at: {getattr(error, 'message', error)}"
         return Badge("not verified", Status.UNKNOWN, (why,))
@@ -77,18 +77,19 @@ def section(found: Badge) -> str:
     )
 
 
-def _verified(kept: Kept, trust: Trust) -> Badge:
+def _verified(kept: Kept, library: Library) -> Badge:
     from opslib.evidence import verify_record
 
-    report = verify_record(kept.folder, trust)
+    report = verify_record(kept.folder, library.trust())
+    unproven = (*report.unproven, *library.unproven)
     faults = [one for one in report.findings if one.fault]
     told = [f"{one.text} ({one.kind})" for one in faults]
     if not _as_signed(kept):
         told.append(OTHER_WORDS)
     if not told:
-        return Badge("sealed", Status.OK, (SOUND,), report.unproven)
+        return Badge("sealed", Status.OK, (SOUND,), unproven)
     edited = all(one.kind.endswith(_EDITED) for one in faults)
-    return Badge("edited" if edited else "not sound", Status.CRITICAL, tuple(told), report.unproven)
+    return Badge("edited" if edited else "not sound", Status.CRITICAL, tuple(told), unproven)
 
 
 def _as_signed(kept: Kept) -> bool:
