@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -18,9 +18,11 @@ from opslib.runner import notary
 from opslib.web.library import Library
 from opslib.web.server import Server
 from tests import kept, pages
-from tests.kept import keep
+from tests.kept import NOW, keep
 
 HOUR = timedelta(hours=1)
+THEN = datetime(2025, 6, 1, 12, tzinfo=UTC)  # what is sealed must not seem to come from the future
+LONG = NOW - THEN
 WELL, ILL, PLAIN = "0-well", "1-ill", "2-plain"
 
 
@@ -83,18 +85,19 @@ def run(server: Server, run_id: str, part: str = "") -> Reply:
 def fill(archive: Path) -> None:
     """Put runs into an archive that differ in all that can be asked for, two of them sealed."""
     slots = partial(kept.found, "connection slots", subject="direct", limit="80 % / 90 %")
-    keep(archive, WELL, 9 * HOUR, sealed=True, findings=[slots("ok", observed="40 %")])
+    keep(archive, WELL, LONG + 9 * HOUR, sealed=True, findings=[slots("ok", observed="40 %")])
     step = {"procedure": "pool-saturation", "parameters": {"system": "kulti"}, "why": "soon none is left"}
     shown = pages.stream("FATAL: sorry, too many clients already")
     keep(
-        archive, ILL, 8 * HOUR, sealed=True, verdict="critical", next=[step], cells=[pages.code("x", shown)],
+        archive, ILL, LONG + 8 * HOUR, sealed=True, verdict="critical", next=[step],
+        cells=[pages.code("x", shown)],
         findings=[slots("critical", observed="95 %", why="new connections are refused")],
         parameters={"samples": 5}, page="<h1>the kept report</h1>",
         **kept.cause("connection-leak", "klutr-api keeps its sessions"),
     )  # fmt: skip
-    keep(archive, PLAIN, 7 * HOUR, system="klutr", trigger="schedule", actor="schedule:daily")
-    keep(archive, "3-sandbox", 6 * HOUR, environment="sandbox", procedure="locks", actor="bo")
-    keep(archive, "4-warning", 5 * HOUR, verdict="warning", procedure="locks")
+    keep(archive, PLAIN, LONG + 7 * HOUR, system="klutr", trigger="schedule", actor="schedule:daily")
+    keep(archive, "3-sandbox", LONG + 6 * HOUR, environment="sandbox", procedure="locks", actor="bo")
+    keep(archive, "4-warning", LONG + 5 * HOUR, verdict="warning", procedure="locks")
     Notes(archive).add(ILL, "bo", "false alarm of the load test")
 
 

@@ -18,11 +18,29 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from opslib.evidence import finished, seal
+from opslib.evidence.records import ENVELOPE
+from opslib.ids import now
+from opslib.runner import notary
 from opslib.web import library as libraries
 from opslib.web import listing
 from opslib.web.server import Server
 from tests import small
-from tests.browsing import ILL, PLAIN, WELL, Reply, asked, every_page, fill, listed, run, served
+from tests.browsing import (
+    HOUR,
+    ILL,
+    LONG,
+    PLAIN,
+    THEN,
+    WELL,
+    Reply,
+    asked,
+    every_page,
+    fill,
+    listed,
+    run,
+    served,
+)
 from tests.kept import NOW, keep
 from tests.test_verify import append
 
@@ -92,7 +110,7 @@ def test_the_newest_runs_come_first_with_all_that_a_person_asks(shown: Server) -
     row = found.text.split(f"/runs/{ILL}")[0].rsplit("<tr", 1)[1] + found.text.split(f"/runs/{ILL}")[1]
     assert 'class="critical"' in row and "✖</span> <b>Critical</b>" in row
     assert "kulti" in row and "production" in row and "connection-leak" in row and "1 note" in row
-    assert '<time datetime="2026-11-21T04:00:00.000Z">2026-11-21 04:00:00 UTC</time>' in row
+    assert '<time datetime="2025-06-01T04:00:00.000Z">2025-06-01 04:00:00 UTC</time>' in row
     assert "ana <small>by hand</small>" in row
 
 
@@ -106,9 +124,9 @@ def test_the_newest_runs_come_first_with_all_that_a_person_asks(shown: Server) -
         ({"cause": "connection-leak"}, [ILL]),
         ({"trigger": "schedule"}, [PLAIN]),
         ({"actor": "bo"}, ["3-sandbox"]),
-        ({"since": (NOW - timedelta(hours=6)).isoformat()}, ["4-warning", "3-sandbox"]),
-        ({"until": (NOW - timedelta(hours=8)).isoformat()}, [WELL]),
-        ({"since": "2026-11-21", "until": "2026-11-21", "verdict": "warning"}, ["4-warning"]),
+        ({"since": (THEN - 6 * HOUR).isoformat()}, ["4-warning", "3-sandbox"]),
+        ({"until": (THEN - 8 * HOUR).isoformat()}, [WELL]),
+        ({"since": "2025-06-01", "until": "2025-06-01", "verdict": "warning"}, ["4-warning"]),
         ({"words": "too many clients"}, [ILL]),
         ({"words": '"many clients"'}, [ILL]),
         ({"words": '"clients many"'}, []),
@@ -315,6 +333,20 @@ def test_the_whole_record_of_another_run_in_its_place_is_not_taken_for_it(
     assert "✖" in badge(found) and "<b>sealed</b>" not in found.text
 
 
+def test_words_that_the_seal_does_not_cover_are_held_against_what_was_signed(
+    server: Server, archive: Path, home: Path
+) -> None:
+    """A leaf may name the signed record alone; what is shown is the plain one beside it."""
+    folder = keep(archive, "5-bare", LONG, verdict="critical")
+    signed = notary.signed((folder / "run.json").read_bytes())[ENVELOPE]
+    (folder / ENVELOPE).write_bytes(signed)
+    seal(notary._log(archive, home / "keys"), folder, finished(signed, now()))
+    assert "<b>sealed</b>" in badge(run(server, "5-bare"))
+    better(folder / "run.json")
+    told = badge(run(server, "5-bare"))
+    assert "✖" in told and "run.json does not say what was signed" in told
+
+
 def test_a_record_that_is_gone_is_told_and_not_made_up(server: Server, archive: Path) -> None:
     """The index remembers it, which is no evidence."""
     shutil.rmtree(folder_of(archive, ILL))
@@ -333,6 +365,7 @@ def test_a_page_tells_the_record_and_not_the_index(server: Server, archive: Path
         base.execute("update run set document = replace(document, '\"critical\"', '\"ok\"')")
     found = run(server, ILL)
     assert "<strong>Critical</strong>" in found.text and "<b>sealed</b>" in badge(found)
+    assert "<title>✖ site-down" in found.text and "Since the last ok" in found.text
 
 
 def test_what_could_not_be_verified_is_not_called_sound(server: Server, home: Path) -> None:
@@ -448,7 +481,8 @@ def test_what_has_not_changed_is_not_sent_again(server: Server, archive: Path) -
         again = asked(server, path, If_None_Match=first.headers["etag"])
         assert (again.status, again.text) == (304, ""), path
         head = asked(server, path, "HEAD")
-        assert head.text == "" and head.headers["content-length"] == str(len(first.text.encode()))
+        assert head.headers["content-length"] == str(len(first.text.encode()))
+        assert raw(server, f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()).endswith(b"\r\n\r\n")
     tag = asked(server, "/").headers["etag"]
     keep(archive, "5-new")
     assert asked(server, "/", If_None_Match=tag).runs[0] == "5-new"
@@ -493,6 +527,15 @@ def test_an_archive_that_cannot_be_read_is_said(server: Server, archive: Path) -
     archive.unlink()
     archive.with_name("away").rename(archive)
     assert asked(server, "/").runs == ALL
+
+
+def test_an_index_that_cannot_be_made_is_said(server: Server, archive: Path) -> None:
+    """With its path and the next step, on every page."""
+    (archive / "index.sqlite").unlink()
+    (archive / "index.sqlite" / "x").mkdir(parents=True)
+    for path in ("/", f"/runs/{ILL}"):
+        broken = asked(server, path)
+        assert broken.status == 500 and "index.sqlite" in broken.text and "→" in broken.text
 
 
 def test_records_that_cannot_be_read_are_named(archive: Path) -> None:

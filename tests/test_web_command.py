@@ -17,6 +17,7 @@ import pytest
 
 from opslib.keys.machine import machine_key
 from opslib.runner import notary
+from tests.browsing import LONG
 from tests.kept import keep
 from tests.test_cli import Shell
 
@@ -28,7 +29,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One sealed run."""
     monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "home"))
     (tmp_path / "archive").mkdir()
-    keep(tmp_path / "archive", "0-first", sealed=True)
+    keep(tmp_path / "archive", "0-first", LONG, sealed=True)
     monkeypatch.setenv("OPSLIB_ARCHIVE", str(tmp_path / "archive"))
     return tmp_path / "archive"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,6 @@ class Library:
         self._lock = threading.Lock()
         self._index, self._seen = Index(archive), _newest(archive)
         self._making: threading.Thread | None = None
-        self._fault: OpsError | None = None
 
     def index(self) -> Index | None:
         """Return the index; None while it is being made, which takes a while where there are many records.
@@ -71,13 +71,10 @@ class Library:
             if index.ready():
                 return index
             if self._making is None or not self._making.is_alive():
-                self._fault = None
-                self._making = threading.Thread(target=self._make, args=(index,), daemon=True)
+                self._making = threading.Thread(target=_make, args=(index,), daemon=True)
                 self._making.start()
             making = self._making
         making.join(PATIENCE)
-        if self._fault:
-            raise self._fault
         return None if making.is_alive() else index
 
     def kept(self, known: Mapping[str, Any]) -> Kept:
@@ -115,16 +112,15 @@ class Library:
             raise ArchiveError(f"{folder}: lies outside of the archive")
         return folder
 
-    def _make(self, index: Index) -> None:
-        try:
-            index.known()  # any question has it made first
-        except OpsError as error:
-            self._fault = error
-
     def _follow(self) -> None:
         """Begin a new index where none can be written: nobody else tells it of new records."""
         if not os.access(self.archive, os.W_OK) and (newest := _newest(self.archive)) != self._seen:
             self._index, self._seen = Index(self.archive), newest
+
+
+def _make(index: Index) -> None:
+    with suppress(OpsError):  # whoever asks next is told the same
+        index.known()  # any question has it made first
 
 
 def _newest(archive: Path) -> tuple[int, ...]:
