@@ -153,6 +153,11 @@ def test_the_form_knows_what_was_asked_and_what_can_be(shown: Server) -> None:
     assert 'name="since" value="3d"' in text and '<input type="hidden" name="words" value="clients">' in text
 
 
+def test_a_moment_is_written_back_as_it_was_said(shown: Server) -> None:
+    """Any sign may stand between day and time; none of them may end the field."""
+    assert 'value="2025-06-01&quot;03:04"' in listed(shown, since='2025-06-01"03:04').text
+
+
 @pytest.mark.parametrize("words", ["", "lag"])
 def test_older_runs_are_a_link_away_and_each_comes_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str

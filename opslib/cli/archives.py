@@ -55,7 +55,7 @@ def serve(
 ) -> int:
     """Show the archive to a browser until Ctrl-C: runs, findings, trends, what differs, what is sealed.
 
-    It reads and writes nothing into the archive. Only this machine reaches it, unless --listen names
+    It only looks: no record, note or log is changed. Only this machine reaches it, unless --listen names
     another address; that needs --token, and whoever is on the way can read what is sent: an SSH tunnel
     (ssh -L 8750:localhost:8750 HOST) is the better way to look from elsewhere.
 
