@@ -14,6 +14,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from filelock import FileLock
@@ -151,6 +152,13 @@ def test_the_form_knows_what_was_asked_and_what_can_be(shown: Server) -> None:
     assert '<option value="gone" selected>gone</option>' in text
     assert '<option value="klutr">' in text and '<option value="connection-leak">' in text
     assert 'name="since" value="3d"' in text and '<input type="hidden" name="words" value="clients">' in text
+
+
+@pytest.mark.parametrize("path", ["/?words=", "/runs/", "/?since=", "/?verdict="])
+def test_words_of_an_address_can_end_no_title_and_no_heading(shown: Server, path: str) -> None:
+    """What stands in a title is no code until the title is ended."""
+    found = asked(shown, f"{path}{quote('</title></h1><script>x()</script>', safe='')}")
+    assert "<script>x()" not in found.text and "&lt;script&gt;x()" in found.text
 
 
 def test_a_moment_is_written_back_as_it_was_said(shown: Server) -> None:
