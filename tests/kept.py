@@ -10,6 +10,7 @@ from typing import Any
 from opslib import ids
 from opslib.archive import record, store
 from opslib.archive.index import Index
+from opslib.runner import notary
 from tests.pages import finding
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -26,13 +27,19 @@ def keep(archive: Path, run_id: str, ago: timedelta = timedelta(), **told: Any) 
         run_id: its id.
         ago: how long before `NOW` it began.
         told: what differs from an ok run of site-down on kulti (production) by ana; `cells` are those of
-            its notebook, `sha256` is that of the notebook it was made from.
+            its notebook, `sha256` is that of the notebook it was made from; with `sealed`, its record is
+            signed and logged with the keys in `OPSLIB_HOME`; `page` is its kept report.
     """
+    sealed, page = told.pop("sealed", False), told.pop("page", "<p>")
     began = NOW - ago
     whole = record.encode({**EMPTY, "cells": told.pop("cells", [])})
     stated = record.statement(record.predicate(_document(run_id, began, told), _origin(told), []), {})
-    files = {"run.ipynb": whole, "run.html": b"<p>", "run.json": record.encode(stated)}
-    folder = store.publish(archive, run_id, began, files)
+    files = {"run.ipynb": whole, "run.html": page.encode()}
+    content = record.encode(record.statement(stated["predicate"], files))
+    signed = notary.signed(content) if sealed else {}
+    folder = store.publish(archive, run_id, began, {**files, "run.json": content, **signed})
+    if sealed:
+        notary.sealed(archive, folder)
     Index(archive).add(record.document(stated, folder), folder)
     return folder
 

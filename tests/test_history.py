@@ -14,8 +14,8 @@ import pytest
 
 from opslib.archive import asking
 from opslib.archive.asking import Filters
+from opslib.archive.choosing import chosen, moment
 from opslib.archive.index import Index
-from opslib.cli.asked import chosen, moment
 from opslib.errors import UnknownName, UsageError
 from tests import kept, shop
 from tests.kept import NOW, keep
@@ -66,6 +66,10 @@ def found(archive: Path, **asked: Any) -> list[str]:
         ({"verdict": "ok", "since": (NOW - 5 * DAY).isoformat()}, ["2-klutr"]),
         ({"verdict": "ok", "until": (NOW - 5 * DAY).isoformat()}, ["1-sandbox"]),
         ({"limit": 2}, ["3-newest", "2-klutr"]),
+        ({"before": "2-klutr"}, ["1-sandbox", "0-oldest"]),
+        ({"before": "3-newest", "verdict": "ok", "limit": 1}, ["2-klutr"]),
+        ({"before": "3-newest", "since": (NOW - 5 * DAY).isoformat()}, ["2-klutr"]),
+        ({"before": "0-oldest"}, []),
         ({"verdict": "ok", "limit": 1}, ["2-klutr"]),
     ],
 )
@@ -75,6 +79,21 @@ def test_every_filter_finds_its_runs_the_newest_first(
     """Whether few runs are sorted or many walked, the answer is the same."""
     monkeypatch.setattr(asking, "MOST_SORTED", most_sorted)
     assert found(archive, **asked) == runs
+
+
+def test_an_index_tells_which_values_can_be_asked_for(archive: Path) -> None:
+    """A person who chooses from a list does not mistype a name."""
+    known = Index(archive).known()
+    assert known["procedure"] == ["locks", "site-down"] and known["environment"] == ["production", "sandbox"]
+    assert known["actor"] == ["ana", "bo", "schedule:daily"] and known["cause"] == ["lock-storm"]
+
+
+def test_an_index_says_whether_all_records_have_to_be_read_first(archive: Path) -> None:
+    """Whoever serves others does not let them wait for it."""
+    assert Index(archive).ready()
+    (archive / "index.sqlite").write_bytes(b"no index")
+    assert not Index(archive).ready()
+    assert len(found(archive)) == 4 and Index(archive).ready()
 
 
 def test_a_filter_that_does_not_exist_is_an_error_and_not_no_filter(archive: Path) -> None:

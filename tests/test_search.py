@@ -94,6 +94,7 @@ def test_the_newest_run_comes_first_and_filters_hold(archive: Path) -> None:
     assert hits(archive, "sessions", cause="lock-storm", verdict="critical") == [("0-cause", "cause")]
     assert hits(archive, "sessions", until=(kept.NOW - 2 * DAY).isoformat()) == [("0-cause", "cause")]
     assert hits(archive, "sessions", since=(kept.NOW - 2 * DAY).isoformat()) == [("1-finding", "findings")]
+    assert hits(archive, "sessions", before="1-finding") == [("0-cause", "cause")]
     assert hits(archive, "sessions", actor='" OR "') == []
 
 

@@ -34,6 +34,7 @@ class Filters:
         actor: who started it.
         since: only runs that began at or after this moment, RFC 3339.
         until: only runs that began before this moment, RFC 3339.
+        before: id of a run; only runs that stand after it where the newest come first.
     """
 
     procedure: str = ""
@@ -45,6 +46,7 @@ class Filters:
     actor: str = ""
     since: str = ""
     until: str = ""
+    before: str = ""
 
     @property
     def kind(self) -> dict[str, str]:
@@ -53,10 +55,21 @@ class Filters:
         return {name: value for name, value in given.items() if value and name in KIND}
 
     @property
-    def bounds(self) -> dict[str, int]:
-        """`since` and `until` as ids: the first that is wanted, the first that is not any more."""
+    def bounds(self) -> dict[str, int | str]:
+        """`since` and `until` as ids: the first that is wanted, the first that is not any more; `before`."""
         given = {"since": self.since, "until": self.until}
-        return {name: place(moment) for name, moment in given.items() if moment}
+        places: dict[str, int | str] = {name: place(moment) for name, moment in given.items() if moment}
+        return {**places, "before": self.before} if self.before else places
+
+    def within(self, column: str) -> list[str]:
+        """Return the conditions on the ids of runs.
+
+        Args:
+            column: the one that has the id.
+        """
+        own = "(select other.id from run as other where other.run_id = :before)"
+        known = {"since": ">= :since", "until": "< :until", "before": f"< {own}"}
+        return [f"{column} {known[name]}" for name in self.bounds]
 
 
 def place(moment: str) -> int:
@@ -74,11 +87,11 @@ def newest(database: sqlite3.Connection, filters: Filters) -> tuple[str, dict[st
     """
     values = {**filters.kind, **filters.bounds}
     if not filters.kind:
-        return _statement(_WALKED, _within(filters)), values
+        return _statement(_WALKED, filters.within("id")), values
     kinds = f"select id from kind where {same(filters.kind)}"
     ask = f"select coalesce(sum(runs), 0), max(last) from kind where {same(filters.kind)}"
     many, last = database.execute(ask, filters.kind).fetchone()
-    conditions = [f"kind in ({kinds})", *_within(filters)]
+    conditions = [f"kind in ({kinds})", *filters.within("id")]
     if many <= MOST_SORTED:
         return _statement(_SORTED, conditions), values
     return _statement(_WALKED, [*conditions, "id <= :last"]), {**values, "last": last}
@@ -87,7 +100,7 @@ def newest(database: sqlite3.Connection, filters: Filters) -> tuple[str, dict[st
 def counting(filters: Filters) -> tuple[str, dict[str, Any]]:
     """Return the statement that counts runs by verdict, and its values."""
     conditions = [f"kind.{name} = :{name}" for name in filters.kind]
-    where = " and ".join([*conditions, *(f"run.{part}" for part in _within(filters))]) or "true"
+    where = " and ".join([*conditions, *filters.within("run.id")]) or "true"
     query = f"select kind.verdict, count(*) from kind join {_SORTED} on run.kind = kind.id"
     return f"{query} where {where} group by kind.verdict", {**filters.kind, **filters.bounds}
 
@@ -95,11 +108,6 @@ def counting(filters: Filters) -> tuple[str, dict[str, Any]]:
 def same(kind: Mapping[str, Any]) -> str:
     """Return the condition that values are as given."""
     return " and ".join(f"{name} = :{name}" for name in kind)
-
-
-def _within(filters: Filters) -> list[str]:
-    known = {"since": "id >= :since", "until": "id < :until"}
-    return [known[name] for name in filters.bounds]
 
 
 def _statement(source: str, conditions: list[str]) -> str:

@@ -57,7 +57,7 @@ class Index:
         Args:
             limit: the largest number of runs.
             asked: as `asking.Filters` has them: procedure, system, environment, verdict, cause, trigger,
-                actor, since, until.
+                actor, since, until, before.
         """
         filters = Filters(**asked)
 
@@ -115,6 +115,26 @@ class Index:
         """
         query, values = asking.counting(Filters(**asked))
         return dict(self._ask(lambda database: database.execute(query, _plain(values)).fetchall()))
+
+    def known(self) -> dict[str, list[str]]:
+        """Return the values that runs have, by the name of the filter: procedure, system and so on."""
+        ask = "select distinct {name} from kind where {name} <> '' order by {name}"
+
+        def found(database: sqlite3.Connection) -> list[Any]:
+            rows = ((name, database.execute(ask.format(name=name)).fetchall()) for name in asking.KIND)
+            return [(name, [value for (value,) in values]) for name, values in rows]
+
+        return dict(self._ask(found))
+
+    def ready(self) -> bool:
+        """Say whether a question can be answered now, or whether all records have to be read first."""
+        with self._told():
+            if self._held is not None:
+                return True
+            found = None if self._stale.exists() else self._existing()
+            if found is not None:
+                found.close()
+            return found is not None
 
     def unreadable(self) -> list[tuple[Path, str]]:
         """Return the files of records that could not be read when the index was made, and why.

@@ -28,13 +28,29 @@ def document(path: Path) -> dict[str, Any]:
         ArchiveError: it is gone, damaged, or none of ours.
     """
     try:
-        form = disposed.document if path.name == disposed.FILE else record.document
-        found = form(json.loads(path.read_text(encoding="utf-8")), path.parent)
-        if found["run_id"] != path.parent.name:
-            raise ValueError(f"it is the record of run {found['run_id']}")
-        return _checked(found)
+        content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, (error.strerror or "").lower()) from error
+    return understood(content, path)[1]
+
+
+def understood(content: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the statement of a record, and what it says as the index keeps it.
+
+    Args:
+        content: of the statement.
+        path: where it stands; its folder has the name of the run.
+
+    Raises:
+        ArchiveError: it is damaged, or none of ours.
+    """
+    try:
+        stated = json.loads(content)
+        form = disposed.document if path.name == disposed.FILE else record.document
+        found = form(stated, path.parent)
+        if found["run_id"] != path.parent.name:
+            raise ValueError(f"it is the record of run {found['run_id']}")
+        return stated, _checked(found)
     except _ODD as error:
         raise ArchiveError(f"{path}: this is not a record of opslib: {error!r}", hint=_HINT) from error
 

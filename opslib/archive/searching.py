@@ -41,8 +41,7 @@ def statement(words: Sequence[str], filters: Filters) -> tuple[str, dict[str, An
     Raises:
         UsageError: there is nothing to be looked for in the words.
     """
-    bounds = {"since": "words.rowid >= :since", "until": "words.rowid < :until"}
-    conditions = ["words match :query", *(bounds[name] for name in filters.bounds)]
+    conditions = ["words match :query", *filters.within("words.rowid")]
     snippets = ", ".join(
         f"snippet(words, {number}, '{texts.BEGIN}', '{texts.END}', '…', {_AROUND})"
         for number in range(len(texts.COLUMNS))

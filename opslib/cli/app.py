@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "hold": ("What was found before", "keeping"),
     "dispose": ("What was found before", "keeping"),
     "witness": ("What was found before", "witnessing"),
+    "archive": ("What was found before", "archives"),
     "schedule": ("Routine", "schedules"),
     "doctor": ("Routine", "readiness"),
     "system": ("Routine", "systems"),

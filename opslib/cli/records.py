@@ -32,11 +32,12 @@ def history_command(
     opslib history --trigger manual --actor ana --json
     """
     from opslib import ids
+    from opslib.archive import choosing
     from opslib.archive.index import Index
     from opslib.archive.notes import Notes
 
     index = Index(options.opened_archive(archive))
-    wanted = asked.chosen(ids.now(), procedure=procedure, **given)
+    wanted = choosing.chosen(ids.now(), procedure=procedure, **given)
     runs = _witnessed(index.archive, Notes(index.archive).beside(index.find(limit=limit, **wanted)))
     unread = asked.unreadable(index)
     if as_json:

@@ -37,10 +37,11 @@ def search_command(
     opslib search stripe timeout --system kulti --verdict critical
     """
     from opslib import ids
+    from opslib.archive import choosing
     from opslib.archive.index import Index
 
     index = Index(options.opened_archive(archive))
-    wanted = asked.chosen(ids.now(), **given)
+    wanted = choosing.chosen(ids.now(), **given)
     hits = index.search(words, limit=limit, **wanted)
     unread = asked.unreadable(index)
     if as_json:

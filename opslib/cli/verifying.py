@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -20,18 +20,28 @@ if TYPE_CHECKING:
     from opslib.evidence.retention import Rule
 
 _FILE = click.Path(path_type=Path)
-_OWN = (
+_KEYS = (
+    click.option("--policy", metavar="FILE", type=_FILE, help="Whom to believe: logs, witnesses, quorum."),
+    click.option("--runner-keys", metavar="FILE", type=_FILE, help="Public keys of runners, one a line."),
+)
+OWN_KEYS = (
     "the keys are those of this machine: for somebody else's archive, or for an auditor, give --policy and"
     " --runner-keys that came by another way"
 )
+
+
+def keys(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that `trusted` reads."""
+    for option in reversed(_KEYS):
+        command = option(command)
+    return command
 
 
 @click.command("verify")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option("--since", metavar="TIME", help="Only what happened at or after it, RFC 3339 or a date (UTC).")
 @click.option("--until", metavar="TIME", help="Only what happened before it.")
-@click.option("--policy", metavar="FILE", type=_FILE, help="Whom to believe: logs, witnesses, quorum.")
-@click.option("--runner-keys", metavar="FILE", type=_FILE, help="Public keys of runners, one a line.")
+@keys
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -77,7 +87,7 @@ def verify_command(
     from opslib.evidence import Scope, verify_archive, verify_record
 
     folder = options.opened_archive(archive)
-    trust = _trust(folder, policy, runner_keys)
+    trust = trusted(folder, policy, runner_keys)
     kept = tuple(_content(path) for path in checkpoints)
     heads, unasked = _held(folder) if ask else ((), ())
     period = (_moment("--since", since), _moment("--until", until))
@@ -91,7 +101,7 @@ def verify_command(
         reports = {run: verify_record(place, trust, scope) for run, place in places.items()}
     else:
         reports = {str(folder): verify_archive(folder, trust, scope)}
-    unproven = [*unasked, *([] if policy else [_OWN])]
+    unproven = [*unasked, *([] if policy else [OWN_KEYS])]
     told = {} if policy else _standing(folder, places)
     if as_json:
         output.emit(_document(reports, unproven, told))
@@ -159,6 +169,21 @@ def rules() -> tuple[Rule, ...] | None:
     return tuple(Rule(**{**dict(one), "failure_days": one.failure_days or one.days}) for one in found)
 
 
+def trusted(archive: Path, policy: Path | None, runner_keys: Path | None) -> Trust:
+    """Return whom to believe: what the files say, else the keys of this machine.
+
+    Raises:
+        UsageError: one of the files was given without the other.
+        ConfigError: one cannot be read, or is not understood.
+    """
+    from opslib.evidence import load_trust
+    from opslib.runner import notary
+
+    if bool(policy) != bool(runner_keys):
+        raise UsageError("--policy and --runner-keys belong together", hint="give both, or none")
+    return load_trust(policy, runner_keys) if policy and runner_keys else notary.own_trust(archive)
+
+
 def _slots(scope: Scope) -> tuple[Slot, ...]:
     """Return the moments of the schedule, as it is now, that lie in the period and are over."""
     from opslib import config, schedule
@@ -173,15 +198,6 @@ def _slots(scope: Scope) -> tuple[Slot, ...]:
         for slot in config.load_schedule()
         for moment in takewhile(lambda moment: moment >= since, schedule.moments(slot, until))
     )
-
-
-def _trust(archive: Path, policy: Path | None, runner_keys: Path | None) -> Trust:
-    from opslib.evidence import load_trust
-    from opslib.runner import notary
-
-    if bool(policy) != bool(runner_keys):
-        raise UsageError("--policy and --runner-keys belong together", hint="give both, or none")
-    return load_trust(policy, runner_keys) if policy and runner_keys else notary.own_trust(archive)
 
 
 def _folders(archive: Path, runs: Sequence[str]) -> dict[str, Path]:

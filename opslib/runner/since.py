@@ -32,7 +32,17 @@ def section(since: Since | None) -> str:
     changes = sorted(since.difference.told, key=lambda change: change.part == "finding")
     moved = _folded(since.difference.moved, "moved")
     more = _folded(changes[SHOWN:], "more changed")
-    return _section(f"{lead} {run}", f"{_table(changes[:SHOWN])}{more}{moved}")
+    return _section(f"{lead} {run}", f"{table(changes[:SHOWN])}{more}{moved}")
+
+
+def table(changes: Sequence[Change]) -> str:
+    """Return what differs as a table; nothing where nothing does."""
+    if not changes:
+        return ""
+    head = "".join(f'<th scope="col">{word}</th>' for word in COLUMNS)
+    rows = "".join(_row(change) for change in changes)
+    whole = f'<table class="changes"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="scroll">{whole}</div>'
 
 
 def _section(lead: str, body: str) -> str:
@@ -44,16 +54,7 @@ def _folded(changes: Sequence[Change], words: str) -> str:
         return ""
     one = "value" if words == "moved" else "fact"
     lead = f"{len(changes)} {one}{'' if len(changes) == 1 else 's'} {words}"
-    return f"<details><summary>{lead}</summary>{_table(changes)}</details>"
-
-
-def _table(changes: Sequence[Change]) -> str:
-    if not changes:
-        return ""
-    head = "".join(f'<th scope="col">{word}</th>' for word in COLUMNS)
-    rows = "".join(_row(change) for change in changes)
-    table = f'<table class="changes"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
+    return f"<details><summary>{lead}</summary>{table(changes)}</details>"
 
 
 def _row(change: Change) -> str:

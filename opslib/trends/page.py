@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from opslib.runner.card import brief, environment, span
 from opslib.runner.page import document
@@ -22,9 +23,20 @@ def render(over: OverTime, title: str) -> str:
         over: what is known.
         title: title of the procedure.
     """
-    below = (part(over) for part in (_strip, _open, _trend, _rates, _notes, _foot))
     sign = SIGN[Status(over.newest["verdict"])]
-    return document(f"{sign} {title} over time", "\n".join([_card(over, title), *below]))
+    return document(f"{sign} {title} over time", body(over, title))
+
+
+def body(over: OverTime, title: str, runs: str = "") -> str:
+    """Return what stands on the page.
+
+    Args:
+        over: what is known.
+        title: title of the procedure.
+        runs: address below which each run has a page of its own; empty where they have none.
+    """
+    below = (part(over) for part in (_open, _trend, _rates, _notes, _foot))
+    return "\n".join([_card(over, title), _strip(over, runs), *below])
 
 
 def _card(over: OverTime, title: str) -> str:
@@ -56,26 +68,27 @@ def _newest(over: OverTime, missed: str) -> str:
     return f"Newest run: {began} UTC, {over.newest['run_id']}.{late}"
 
 
-def _strip(over: OverTime) -> str:
+def _strip(over: OverTime, runs: str) -> str:
     longest = max((entry.seconds or 0.0 for entry in over.entries), default=0.0) or 1.0
-    bars = "".join(_bar(entry, longest) for entry in over.entries)
-    told = escape(words.strip(over))
+    bars = "".join(_bar(entry, longest, runs) for entry in over.entries)
+    told, role = escape(words.strip(over)), "group" if runs else "img"
     return (
-        f'<figure class="history"><div class="bars" role="img" aria-label="{told}">{bars}</div>'
+        f'<figure class="history"><div class="bars" role="{role}" aria-label="{told}">{bars}</div>'
         f"<figcaption>{told}. {escape(words.planned(over))}</figcaption></figure>"
     )
 
 
-def _bar(entry: Entry, longest: float) -> str:
+def _bar(entry: Entry, longest: float, runs: str) -> str:
     missed = entry.state == MISSED
     height = 60 if missed else max(8, round(100 * (entry.seconds or 0.0) / longest))
     took = "" if missed else f", {span(entry.seconds)}"
     told = f"{words.clock(entry.moment)} UTC: {entry.state}{took}"
     shown = "" if entry.state == Status.OK else words.sign(entry.state)
-    return (
-        f'<span class="run {entry.state}" title="{escape(told)}">'
-        f'<i style="height:{height}%"></i><b>{shown}</b></span>'
-    )
+    inside = f'title="{escape(told)}"><i style="height:{height}%"></i><b>{shown}</b>'
+    if not runs or not entry.run_id:
+        return f'<span class="run {entry.state}" {inside}</span>'
+    place = f'href="{runs}{quote(entry.run_id, safe="")}" aria-label="{escape(told)}"'
+    return f'<a class="run {entry.state}" {place} {inside}</a>'
 
 
 def _open(over: OverTime) -> str:
