@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -240,6 +241,16 @@ def test_a_second_copy_of_a_record_elsewhere_is_forged(kept: Kept) -> None:
     folder.mkdir()
     kept.folder(1).rename(folder / "run-0001")
     assert verified(kept).named() == {"forged", "deleted"}
+
+
+def test_the_whole_record_of_another_run_is_not_taken_for_that_of_this_one(kept: Kept) -> None:
+    """Everything in it is sound, but for whose it is."""
+    other = kept.folder(1).with_name("01a1ffa8-3963-70c7-8871-9020ae849070")
+    shutil.copytree(kept.folder(1), other)
+    report = verify_record(other, kept.trusted(), audit())
+    assert report.named() == {"swapped"} and "run-0001" in report.findings[0].text
+    swap(kept.folder(1), kept.folder(2))
+    assert "swapped" in verified(kept).named()
 
 
 def test_an_event_that_witnesses_saw_late_is_told(kept: Kept) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import asked, options, output, verdicts
+from opslib.archive import choosing
+from opslib.cli import options, output, verdicts
 from opslib.errors import UnknownName, UsageError
 from opslib.verdict import Status
 
@@ -96,7 +97,7 @@ def _extent(control: str, since: str, until: str) -> Extent:
         hint = f"name the theme {themes[0]} in `controls` of a notebook's metadata, if that is what it shows"
         raise UsageError(f"no procedure is evidence for {name}", hint=hint)
     now = ids.now()
-    begin, end = asked.moment(since, now), asked.moment(until, now, end=True)
+    begin, end = choosing.moment(since, now), choosing.moment(until, now, end=True)
     if begin >= end:
         raise UsageError("--from is not before --to: no run can lie between")
     return Extent(name, procedures, *(moment.replace(microsecond=0) for moment in (begin, end)))

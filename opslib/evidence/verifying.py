@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ NO_RULES = "no rules of retention were given: that what was destroyed had to be,
 NOT_READ = "the log is not the one that was signed: order, times and completeness were not looked at"
 ONE_RECORD = "one record was looked at: whether others were removed or left out needs the whole log"
 NO_EARLIER = "no earlier checkpoint was given that you kept yourself"
+_AN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def verify_archive(archive: Path, trust: Trust, scope: Scope | None = None) -> Report:
@@ -53,7 +55,7 @@ def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Rep
     """Verify one record by the proof beside it; the log itself is not needed.
 
     Args:
-        folder: of the record, with envelope, proof and files.
+        folder: of the record, with envelope, proof and files; its name is the run's, unless it is no id.
         trust: whom to believe.
         scope: earlier checkpoints, limits.
     """
@@ -74,6 +76,9 @@ def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Rep
     if isinstance(event, RunFinished):
         story = story_of([(proof.index, event)])
         place = Place(folder, _with_blobs(folder))
+        if _AN_ID.fullmatch(folder.name) and folder.name != event.run:
+            text = f"its folder holds the record of {event.run}"
+            findings.append(Finding(Kind.SWAPPED, folder.name, text, proof.index))
         findings.extend(record_findings(place, proof.index, event, story, trust, scope))
     else:
         findings.append(Finding(Kind.SWAPPED, folder.name, f"its proof is of {event.kind}", proof.index))
