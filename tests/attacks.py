@@ -15,12 +15,12 @@ from opslib.evidence.events import (
     Disposal,
     Event,
     Hold,
-    KeyRotated,
     RunRequested,
     RunStarted,
     Subject,
 )
 from opslib.evidence.merkle import leaf_hash
+from opslib.evidence.signing import rotation
 from opslib.evidence.tiles import pack, unpack
 from tests.evidencing import BEGAN, ORIGIN, SLOT, Kept, audit, key, later
 
@@ -171,8 +171,7 @@ def asked_for_today(kept: Kept, _: Path) -> None:
 
 def rotated(kept: Kept, _: Path) -> None:
     """Sign with a key that was retired."""
-    old = kept.runner.public.fingerprint
-    kept.log.append(KeyRotated(time=later(RUNS), role="runner", old=old, new="SHA256:new"))
+    kept.log.append(rotation(later(RUNS), "runner", kept.runner, key(50)))
     kept.run(RUNS)
 
 

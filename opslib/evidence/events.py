@@ -13,34 +13,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar
 
+from opslib.evidence.parts import Planned as Planned
+from opslib.evidence.parts import Subject as Subject
 from opslib.evidence.plain import NotSound, moment, written
 
 LARGEST_LEAF = 65_535  # bytes; its length takes 16 bits in an entry bundle
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
-_PART = re.compile(r"[^/\\\x00-\x1f]{1,255}")
 # RFC 8785 to the byte, as there are no numbers and all names are ASCII; several times as quick.
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A file that an event is about.
-
-    Args:
-        name: relative to the record's folder; `blobs/…` relative to the archive.
-        sha256: digest of its content, in hexadecimal.
-    """
-
-    name: str
-    sha256: str
-
-    def __post_init__(self) -> None:
-        parts = self.name.split("/")
-        if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
-            raise NotSound(f"{self.name[:80]!r} is no name of a file in a record")
-        if not _SHA256.fullmatch(self.sha256):
-            raise NotSound(f"{self.sha256[:80]!r} is no SHA-256 digest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,52 +95,100 @@ class RunFinished(_OfRun):
 
 @dataclass(frozen=True, kw_only=True)
 class Approval(Event):
-    """A person answered for a plan.
+    """A person answered for a plan; what they signed is the subject, the actor is whose key it was.
 
     Args:
         plan: digest of the plan.
-        decision: `approved` or `declined`.
+        decision: `approved`, `break-glass` or `reviewed`.
+        key: fingerprint of the key that signed.
+        given: when, as the signer's clock had it.
     """
 
     kind = "approval"
     plan: str
     decision: str = "approved"
+    key: str = ""
+    given: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeBegun(_OfRun):
+    """A run is about to carry out a plan; logged before anything is touched.
+
+    Args:
+        run: id of the run.
+        plan: digest of the plan.
+        undoes: digest of the plan that it takes back, whose approval covers it.
+        need: whose approval the policy asks for: `none`, `self`, `other` or `break-glass`.
+    """
+
+    kind = "change.begun"
+    plan: str
+    undoes: str = ""
+    need: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleChanged(Event):
-    """The schedule is another one from now on; the new file is the subject."""
+    """The schedule is another one from now on; its file is the subject.
+
+    Args:
+        slots: all of it, as far as it decides when a run is expected.
+    """
 
     kind = "schedule.changed"
+    slots: tuple[Planned, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotSkipped(Event):
+    """A moment of the schedule passes without a run, and this is why.
+
+    Args:
+        slot: name of the schedule's entry.
+        scheduled_for: the moment.
+        reason: why.
+    """
+
+    kind = "slot.skipped"
+    slot: str
+    scheduled_for: datetime
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyRotated(Event):
     """A key took the place of another; what the old one signs from now on does not count.
 
+    Both have signed that, so whoever trusts one of them can follow to the other.
+
     Args:
-        role: `runner`, `log` or `witness`.
-        old: fingerprint or verifier key of the one that is retired.
-        new: of the one that takes its place.
+        role: `runner` or `log`.
+        old: the key that is retired, `ssh-ed25519 AAAA…`.
+        new: the one that takes its place.
+        vouched: signature of the old one, base64.
+        accepted: signature of the new one, base64.
     """
 
     kind = "key.rotated"
     role: str
     old: str
     new: str
+    vouched: str
+    accepted: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Annotation(_OfRun):
-    """Somebody added a remark to a record, which itself never changes.
+    """Somebody added a note to a record, which itself never changes; the note's file is the subject.
 
     Args:
         run: id of the run.
-        text: the remark.
+        key: fingerprint of the key that signed the note; "" where none did.
     """
 
     kind = "annotation"
-    text: str
+    key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +222,8 @@ class Hold(_OfRun):
 KINDS: Mapping[str, type[Event]] = {
     kind.kind: kind
     for kind in (
-        RunRequested, RunStarted, RunFinished, Approval, ScheduleChanged, KeyRotated, Annotation, Disposal,
-        Hold,
+        RunRequested, RunStarted, RunFinished, Approval, ChangeBegun, ScheduleChanged, SlotSkipped,
+        KeyRotated, Annotation, Disposal, Hold,
     )
 }  # fmt: skip
 
@@ -242,7 +270,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return written(value)
     if isinstance(value, tuple):
-        return [{"name": one.name, "sha256": one.sha256} for one in value]
+        return [{part.name: getattr(one, part.name) for part in fields(one)} for one in value]
     return value
 
 
@@ -254,13 +282,14 @@ def _forms(kind: type[Event], parts: int) -> Mapping[str, str]:
 
 
 def _read(form: str, value: Any) -> Any:
-    if form.startswith("tuple") and isinstance(value, list):
-        return tuple(Subject(**one) for one in value)
+    if form in _LISTS and isinstance(value, list):
+        return tuple(_LISTS[form](**one) for one in value)
     if value is None and form.endswith("None"):
         return None
-    if not isinstance(value, str) or form.startswith("tuple"):
+    if not isinstance(value, str) or form in _LISTS:
         raise NotSound(f"the leaf holds {value!r:.40} where something else belongs")
     return moment(value) if form.startswith("datetime") else value
 
 
+_LISTS: Mapping[str, type] = {f"tuple[{kind.__name__}, ...]": kind for kind in (Subject, Planned)}
 _FORMS = {kind: {field.name: str(field.type) for field in fields(kind)} for kind in KINDS.values()}

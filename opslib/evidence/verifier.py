@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def main(words: list[str]) -> int:
         return USAGE
     inside = not {"--policy", "--runner-keys"} <= options.keys()
     unproven = (*report.unproven, *([_KEYS_INSIDE] if inside else []))
-    print(_told(Report(report.findings, report.leaves, report.records, unproven), "--json" in options))
+    print(_told(report, unproven, "--json" in options))
     return SOUND if report.sound else UNSOUND
 
 
@@ -89,12 +90,12 @@ def _slots(path: Path) -> tuple[Slot, ...] | None:
         raise NotSound(f"{path} is no list of name and moment: {error}") from None
 
 
-def _told(report: Report, as_json: bool) -> str:
+def _told(report: Report, unproven: Sequence[str], as_json: bool) -> str:
     if as_json:
-        return json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
+        return json.dumps({**report.to_dict(), "unproven": list(unproven)}, indent=1, ensure_ascii=False)
     lines = [f"{'SOUND' if report.sound else 'NOT SOUND'}: {report.records} records, {report.leaves} leaves"]
     lines += [f"  {one.kind}: {one.subject}: {one.text}" for one in report.findings]
-    return "\n".join([*lines, *(f"  not proven: {text}" for text in report.unproven)])
+    return "\n".join([*lines, *(f"  not proven: {text}" for text in unproven)])
 
 
 if __name__ == "__main__":
