@@ -116,7 +116,8 @@ class Kept:
     def publish(self, run: str, began: datetime, verdict: str = "ok", **more: Any) -> Path:
         """Put a record into its place, unsealed."""
         files = {"run.ipynb": f'{{"cells": ["{run}"]}}'.encode(), "run.html": f"<p>{run}".encode()}
-        signed = sign_statement(statement(run, began, verdict, files), more.get("signer", self.runner))
+        told = statement(run, began, verdict, files, more.get("changed", ()))
+        signed = sign_statement(told, more.get("signer", self.runner))
         return store.publish(self.archive, run, began, {**files, "run.dsse.json": signed})
 
     def seal(self, folder: Path, when: datetime, blob: bytes = b"") -> None:
@@ -149,13 +150,16 @@ class Kept:
         (self.archive / "runner-keys").write_text(f"{self.runner.public.line} runner\n")
 
 
-def statement(run: str, began: datetime, verdict: str, files: dict[str, bytes]) -> bytes:
+def statement(
+    run: str, began: datetime, verdict: str, files: dict[str, bytes], changed: Iterable[str] = ()
+) -> bytes:
     """Return the statement of a run, as the archive makes it."""
     ended = began + timedelta(seconds=30)
     document: dict[str, Any] = {
         "run_id": run, "procedure": "site-down", "system": "kulti", "environment": "production",
         "verdict": verdict, "cause": None, "causes": [], "findings": [], "next": [], "plan": None,
-        "changed": [], "started_at": stamp(began), "finished_at": stamp(ended), "duration_s": 30.0,
+        "changed": [{"target": "a flag", "state": state} for state in changed],
+        "started_at": stamp(began), "finished_at": stamp(ended), "duration_s": 30.0,
     }  # fmt: skip
     origin = {
         "parameters": {}, "trigger": "schedule", "scheduled_for": stamp(began), "secrets": [], "actor": SLOT,

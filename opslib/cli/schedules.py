@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,12 +35,12 @@ def list_slots(archive: str | None, as_json: bool) -> int:
     \b
     opslib schedule list --json
     """
-    from opslib import config, ids, schedule
+    from opslib import ids, schedule
     from opslib.archive.index import Index
 
     index = Index(options.opened_archive(archive))
     now = ids.now()
-    slots = config.load_schedule()
+    slots = _slots(index.archive)
     rows = [_as_dict(slot, schedule.due([slot], index, now), now) for slot in slots]
     if as_json:
         output.emit({"now": ids.stamp(now), "slots": rows})
@@ -60,15 +61,25 @@ def tick(archive: str | None, as_json: bool) -> int:
     Two ticks at the same moment run a slot once. The exit code is the worst verdict; 0 when
     nothing was due.
     """
-    from opslib import config, schedule
+    from opslib import schedule
     from opslib.archive.index import Index
-    from opslib.runner import scheduled
+    from opslib.runner import planning, scheduled
 
     folder = options.opened_archive(archive)
-    slots = config.load_schedule()
-    done = schedule.tick(slots, Index(folder), folder, scheduled.start)
+    done = schedule.tick(_slots(folder), Index(folder), folder, scheduled.start)
+    planning.skipped(folder, done)
     output.emit(_ticked(done)) if as_json else _say(done)
     return done.status.exit_code
+
+
+def _slots(archive: Path) -> tuple[Slot, ...]:
+    """Return the schedule, of which the log knows by then."""
+    from opslib import config
+    from opslib.runner import planning
+
+    slots = config.load_schedule()
+    planning.seen(archive, slots)
+    return slots
 
 
 def _as_dict(slot: Slot, found: list[Due], now: datetime) -> dict[str, Any]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opslib.config.routines import RoutineItem as RoutineItem
     from opslib.config.schedule import Slot as Slot
     from opslib.config.schedule import load_schedule as load_schedule
+    from opslib.config.schedule import schedule_file as schedule_file
     from opslib.config.secret import Secret as Secret
 
 _HOME = {
@@ -52,6 +53,7 @@ _HOME = {
     "load_policy": "policy",
     "load_schedule": "schedule",
     "load_system": "loader",
+    "schedule_file": "schedule",
     "system_file": "loader",
 }
 
@@ -76,6 +78,7 @@ __all__ = [
     "load_policy",
     "load_schedule",
     "load_system",
+    "schedule_file",
     "system_file",
 ]
 

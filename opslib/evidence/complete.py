@@ -68,11 +68,12 @@ def population(story: Story, scope: Scope) -> tuple[Filled, ...]:
             event = life.requested[1]
             asked.setdefault((event.slot, event.scheduled_for), []).append(run)
     slots = _logged(story, scope) if scope.slots is None else scope.slots
-    return tuple(
+    found = [
         _became(slot, asked.get((slot.name, slot.moment), []), story, scope)
         for slot in slots
         if scope.covers(slot.moment)
-    )
+    ]
+    return tuple(sorted(found, key=lambda one: (one.slot.moment, one.slot.name)))
 
 
 def unfilled(slots: Iterable[Filled]) -> Iterator[Finding]:

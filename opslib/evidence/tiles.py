@@ -176,13 +176,18 @@ def unpack(content: bytes, width: int) -> list[bytes]:
     return leaves
 
 
-def bundles(folder: Path, size: int) -> Iterator[list[bytes]]:
-    """Yield the leaves of a log, one bundle at a time.
+def bundles(folder: Path, size: int, first: int = 0) -> Iterator[list[bytes]]:
+    """Yield the leaves of a log, one bundle of 256 at a time.
+
+    Args:
+        folder: of the log.
+        size: leaves.
+        first: bundle with which to begin.
 
     Raises:
         NotSound: a bundle is missing or cut off.
     """
-    for number in range(-(-size // WIDTH)):
+    for number in range(first, -(-size // WIDTH)):
         width = min(WIDTH, size - number * WIDTH)
         yield unpack(read_tile(folder, ENTRIES, number, width), width)
 

@@ -58,7 +58,7 @@ def signed(statement: bytes) -> dict[str, bytes]:
     from opslib.evidence.records import ENVELOPE
     from opslib.keys.machine import machine_key
 
-    with _complaining("a record is not signed"):
+    with complaining("a record is not signed"):
         return {ENVELOPE: sign_statement(statement, machine_key("runner"))}
     return {}
 
@@ -72,10 +72,10 @@ def sealed(archive: Path, folder: Path, actor: str = "") -> None:
     envelope = folder / ENVELOPE
     if (folder / PROOF).exists() or not envelope.exists():
         return
-    with _complaining(f"a record is not in the log of {archive}"):
+    with complaining(f"a record is not in the log of {archive}"):
         plain = Subject(STATEMENT, hashlib.sha256((folder / STATEMENT).read_bytes()).hexdigest())
         event = finished(envelope.read_bytes(), ids.now(), actor=actor, blobs=[plain])
-        seal(_log(archive, private("keys")), folder, event)
+        seal(log_of(archive), folder, event)
 
 
 def own_trust(archive: Path) -> Trust:
@@ -87,7 +87,7 @@ def own_trust(archive: Path) -> Trust:
     from opslib.evidence import trust
     from opslib.keys.machine import machine_key
 
-    verifier = _log(archive, private("keys")).signer.verifier
+    verifier = log_of(archive).signer.verifier
     return trust(f"log {verifier.text}\nquorum none\n", [machine_key("runner").public.line])
 
 
@@ -109,12 +109,22 @@ def _asked(request: Request) -> Event:
 
 
 def _tell(archive: Path, events: Callable[[], Sequence[Event]]) -> None:
-    with _complaining(f"runs are not in the log of {archive}"):
-        _log(archive, private("keys")).append(*events())
+    with complaining(f"runs are not in the log of {archive}"):
+        log_of(archive).append(*events())
+
+
+def log_of(archive: Path) -> Log:
+    """Return the log of an archive, which signs with this machine's key.
+
+    Raises:
+        ConfigError: the key is there and cannot be used.
+        OSError: its head cannot be read.
+    """
+    return _log(archive, private("keys"))
 
 
 @contextmanager
-def _complaining(what: str) -> Iterator[None]:
+def complaining(what: str) -> Iterator[None]:
     """Say what cannot be done, once, and go on."""
     from opslib.evidence.plain import NotSound
 
