@@ -94,6 +94,26 @@ def test_a_run_is_announced_begun_and_sealed_with_its_proof(project: Project) ->
     assert verified(project, "latest") == [] and verified(project, folder.name) == []
 
 
+def test_show_and_history_tell_which_leaf_a_record_is_or_why_it_is_none(project: Project) -> None:
+    """What nobody sealed must not look like what somebody did."""
+    (folder,) = records(project)
+    assert "Sealed: leaf 2 of the log" in project.opslib("show", "latest").stdout
+    (run,) = json.loads(project.opslib("history", "--json").stdout)["runs"]
+    assert (run["seal"]["sealed"], run["seal"]["index"]) == (True, 2)
+    shutil.copy(folder / "run.tlog-proof", project.root / "proof")
+    append(folder / "run.tlog-proof")
+    assert "Not sealed: its proof is not good" in project.opslib("show", "latest").stdout
+    shutil.copy(project.root / "proof", folder / "run.tlog-proof")
+    append(folder / "run.dsse.json")
+    assert "Not sealed: its proof is not of this" in project.opslib("show", "latest").stdout
+    for name in ("run.tlog-proof", "run.dsse.json"):
+        (folder / name).unlink()
+        assert (
+            f"{name} is not there"
+            in json.loads(project.opslib("show", "latest", "--json").stdout)["seal"]["text"]
+        )
+
+
 ATTACKS: dict[str, Callable[[Path], Any]] = {
     "notebook-edited": lambda record: append(record / "run.ipynb"),
     "record-edited": lambda record: append(record / "run.dsse.json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,7 +40,7 @@ def history_command(
     runs = Notes(index.archive).beside(index.find(limit=limit, **wanted))
     unread = asked.unreadable(index)
     if as_json:
-        output.emit({"runs": runs, "unreadable": unread})
+        output.emit({"runs": [_with_seal(run) for run in runs], "unreadable": unread})
     elif not runs:
         output.say("No run is kept that fits.")
     else:
@@ -64,13 +65,23 @@ def show_command(run: str, archive: str | None, as_json: bool) -> int:
 
     index = Index(options.opened_archive(archive))
     (document,) = Notes(index.archive).beside([index.get(run)])
+    document = _with_seal(document)
     if as_json:
         output.emit(document)
     else:
         verdicts.show(document)
+        seal = document["seal"]
+        output.say(f"{'Sealed' if seal['sealed'] else 'Not sealed'}: {seal['text']}")
         for line in verdicts.notes(document["notes"]):
             output.say(line)
     return 0
+
+
+def _with_seal(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a run, and whether its record is in the log."""
+    from opslib.evidence import seal_of
+
+    return {**document, "seal": seal_of(Path(document["record"])).to_dict()}
 
 
 def _table(runs: Sequence[Mapping[str, Any]]) -> None:

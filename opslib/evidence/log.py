@@ -7,7 +7,7 @@ in between, at any byte, leaves the old head and files that the next append writ
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from opslib.errors import ArchiveError
 from opslib.evidence.edge import Edge, Extension
 from opslib.evidence.events import Event, encode_event
 from opslib.evidence.merkle import consistency, inclusion
-from opslib.evidence.notes import Checkpoint, Note
+from opslib.evidence.notes import Checkpoint, Note, VerifierKey
 from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Proof
 from opslib.evidence.signing import LogSigner
@@ -53,11 +53,13 @@ class Log:
     Args:
         folder: of the log; made when the first event is appended.
         signer: signs its heads.
+        former: keys that have signed its heads before; the next head is signed with the present one.
     """
 
-    def __init__(self, folder: Path, signer: LogSigner) -> None:
+    def __init__(self, folder: Path, signer: LogSigner, former: Iterable[VerifierKey] = ()) -> None:
         self.folder = folder
         self.signer = signer
+        self.keys = (signer.verifier, *former)
         self._lock = FileLock(folder / _LOCK, timeout=_WAIT_SECONDS)
         self._known: tuple[bytes, Edge] | None = None
 
@@ -164,7 +166,7 @@ class Log:
             return None
         with self._told():
             note = Note.parse(head)
-            if not note.signers([self.signer.verifier], quickly_verified):
+            if not note.signers(self.keys, quickly_verified):
                 raise NotSound(f"its head is not signed with the key of {self.signer.origin}")
             if Checkpoint.parse(note.text).origin != self.signer.origin:
                 raise NotSound(f"its head is not of {self.signer.origin}")

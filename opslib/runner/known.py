@@ -1,4 +1,4 @@
-"""What an archive's log was told last: kept in `OPSLIB_HOME`, and read on from where the last look ended.
+"""What a log was told last: kept in `OPSLIB_HOME`, and read on from where the last look ended.
 
 Only a shortcut: of a log that is another one than it was, all is read again.
 """
@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from opslib.archive import shared
-from opslib.evidence.events import Approval, Event, Planned, ScheduleChanged, SlotSkipped, decode_event
+from opslib.evidence.events import (
+    Approval,
+    Event,
+    KeyRotated,
+    Planned,
+    ScheduleChanged,
+    SlotSkipped,
+    decode_event,
+)
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import written
 from opslib.evidence.tiles import CHECKPOINT, WIDTH, bundles
@@ -33,6 +41,7 @@ class Known:
         since: when it was logged.
         skipped: slot -> the last of its moments that were logged as skipped.
         agreed: digests of the approvals.
+        rotated: signatures of new keys, of which the log knows.
     """
 
     size: int = 0
@@ -42,6 +51,7 @@ class Known:
     since: str = ""
     skipped: dict[str, str] = field(default_factory=dict)
     agreed: list[str] = field(default_factory=list)
+    rotated: list[str] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -54,6 +64,8 @@ class Known:
                 self.skipped[event.slot] = max(moment, self.skipped.get(event.slot, ""))
             case Approval():
                 self.agreed.extend(one.sha256 for one in event.subjects)
+            case KeyRotated():
+                self.rotated.append(event.accepted)
 
 
 def known(folder: Path) -> Known:
@@ -102,6 +114,5 @@ def _kept(place: Path) -> Known:
         return Known()
 
 
-_WORDS = tuple(
-    f'"type":"{kind.kind}"'.encode() for kind in (ScheduleChanged, SlotSkipped, Approval)
-)  # fmt: skip
+_KINDS = (ScheduleChanged, SlotSkipped, Approval, KeyRotated)
+_WORDS = tuple(f'"type":"{kind.kind}"'.encode() for kind in _KINDS)

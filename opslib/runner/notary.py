@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from opslib.home import private
 
 if TYPE_CHECKING:
     from opslib.evidence import Log, Trust
-    from opslib.evidence.events import Event
+    from opslib.evidence.events import Event, KeyRotated
     from opslib.runner.request import Request
 
 LOG, STATEMENT = "log", "run.json"
@@ -85,10 +86,14 @@ def own_trust(archive: Path) -> Trust:
         ConfigError: a key is there and cannot be used.
     """
     from opslib.evidence import trust
+    from opslib.evidence.rotations import RUNNER
     from opslib.keys.machine import machine_key
 
-    verifier = log_of(archive).signer.verifier
-    return trust(f"log {verifier.text}\nquorum none\n", [machine_key("runner").public.line])
+    keys = private("keys")
+    log = _log(archive, keys, _stamps(keys))
+    before = [event.old for event in _rotated(keys, _stamps(keys)) if event.role == RUNNER]
+    lines = "".join(f"log {key.text}\n" for key in log.keys)
+    return trust(f"{lines}quorum none\n", [machine_key(RUNNER).public.line, *before])
 
 
 def _asked(request: Request) -> Event:
@@ -114,13 +119,16 @@ def _tell(archive: Path, events: Callable[[], Sequence[Event]]) -> None:
 
 
 def log_of(archive: Path) -> Log:
-    """Return the log of an archive, which signs with this machine's key.
+    """Return the log of an archive, which signs with this machine's key, and knows whose place that took.
 
     Raises:
         ConfigError: the key is there and cannot be used.
-        OSError: its head cannot be read.
+        ArchiveError, OSError: the log cannot be read, or not be told of a new key.
+        NotSound: it is damaged.
     """
-    return _log(archive, private("keys"))
+    keys = private("keys")
+    _announced(archive, keys, _stamps(keys))
+    return _log(archive, keys, _stamps(keys))
 
 
 @contextmanager
@@ -137,13 +145,54 @@ def complaining(what: str) -> Iterator[None]:
             log.warning("%s", text)
 
 
+_Stamps = tuple[tuple[int, int], ...]
+
+
+def _stamps(keys: Path) -> _Stamps:
+    """Return what changes when a key of this machine does."""
+    found = [path.stat() for path in (*keys.glob("*.rotations"), *keys.glob("[lr]*_ed25519"))]
+    return tuple((stat.st_mtime_ns, stat.st_ino) for stat in found)
+
+
 @cache
-def _log(archive: Path, keys: Path) -> Log:
+def _log(archive: Path, keys: Path, stamps: _Stamps) -> Log:
     """Return the log of an archive; its key is the one in that folder of keys."""
     from opslib.evidence import Log, LogSigner
+    from opslib.evidence.rotations import LOG_ROLE
+    from opslib.keys.machine import machine_key
+    from opslib.keys.public import PublicKey
+
+    signer = LogSigner(_origin(archive / LOG), machine_key(LOG_ROLE))
+    before = [event.old for event in _rotated(keys, stamps) if event.role == LOG_ROLE]
+    former = [replace(signer.verifier, public=PublicKey.parse(old).blob[-32:]) for old in before]
+    return Log(archive / LOG, signer, former)
+
+
+@cache
+def _rotated(keys: Path, stamps: _Stamps) -> tuple[KeyRotated, ...]:
+    """Return all rotations that led to the keys of this machine."""
+    if not any(keys.glob("*.rotations")):
+        return ()
+    from opslib.evidence.rotating import rotated
+    from opslib.evidence.rotations import LOG_ROLE, RUNNER
     from opslib.keys.machine import machine_key
 
-    return Log(archive / LOG, LogSigner(_origin(archive / LOG), machine_key("log")))
+    return tuple(event for role in (LOG_ROLE, RUNNER) for event in rotated(role, machine_key(role)))
+
+
+@cache
+def _announced(archive: Path, keys: Path, stamps: _Stamps) -> None:
+    """Tell a log of the rotations that it does not know."""
+    told = _rotated(keys, stamps)
+    if not told:
+        return
+    from opslib.runner.known import known
+
+    log = _log(archive, keys, stamps)
+    before = known(log.folder).rotated
+    new = [replace(event, time=ids.now()) for event in told if event.accepted not in before]
+    if new:
+        log.append(*new)
 
 
 def _origin(folder: Path) -> str:
