@@ -40,7 +40,7 @@ from opslib.evidence.events import Hold, RunRequested
 from opslib.evidence.tiles import rehash
 from opslib.keys.machine import MachineKey
 
-BEGAN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+BEGAN = datetime(2020, 11, 21, 3, 0, tzinfo=UTC)
 BATCH = 10_000  # events a write; making the log is not what is measured
 
 
@@ -117,8 +117,8 @@ def tables(taken: Taken) -> tuple[Table, ...]:
     ]
     columns = ("what", *(f"{size:,} leaves" for size in sizes), "times as much", "asked", "reached")
     note = (
-        "A log of so many leaves, an index of so many runs; what is asked for is asked of the largest. What looks "
-        "at every leaf grows with them, all else should stay as it is."
+        "A log of so many leaves, an index of so many runs. What looks at every leaf grows with them, all "
+        "else should stay as it is; what is asked for is asked of the largest."
     )
     return (Table("Evidence", columns, tuple(rows), note),)
 
