@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -107,6 +108,19 @@ def test_a_schedule_holds_from_its_leaf_to_the_next(kept: Kept) -> None:
     assert states(kept, 9) == [("05:00", "missing"), ("06:00", "missing")]
     assert states(kept, 9, until=later(2.5)) == [("05:00", "missing")]
     assert states(kept, 9, since=later(2.5)) == [("06:00", "missing")]
+
+
+def test_what_was_done_to_the_schedule_is_told(kept: Kept) -> None:
+    """Whoever takes a slot off it, and puts it back, leaves a gap that nobody would miss."""
+    shorter, daily = replace(HOURLY, latest_start="9"), replace(HOURLY, name="daily")
+    for hour, slots in enumerate([(HOURLY,), (shorter, daily), (HOURLY,)]):
+        kept.log.append(ScheduleChanged(time=later(hour), actor="eve", slots=slots))
+    report = verified(kept, now=later(2.1), moments=every_hour, since=later(0.5))
+    told = [one for one in report.findings if one.kind == "rescheduled"]
+    assert {one.subject for one in told} == {"schedule, by eve"}
+    assert [one.text.partition("UTC ")[2] for one in told] == [
+        "with daily; otherwise hourly", "without daily; otherwise hourly",
+    ]  # fmt: skip
 
 
 def test_what_was_due_before_the_log_knew_a_schedule_is_not_known(kept: Kept) -> None:

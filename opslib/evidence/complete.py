@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from opslib.evidence.findings import Filled, Finding, Kind, Scope, Slot
@@ -85,6 +86,23 @@ def unfilled(slots: Iterable[Filled]) -> Iterator[Finding]:
         elif one.state == SKIPPED:
             text = f"no run was begun for {shown(one.slot.moment)}: {one.text}"
             yield Finding(Kind.SKIPPED, one.slot.name, text)
+
+
+def rescheduled(story: Story, scope: Scope) -> Iterator[Finding]:
+    """Yield how the schedule was changed in the period: what is taken off it is not expected any more."""
+    if scope.moments is None:
+        return
+    for before, after in pairwise(story.schedules):
+        if scope.covers(after.time) and before.slots != after.slots:
+            old, new = ({one.name: one for one in event.slots} for event in (before, after))
+            kinds = {
+                "without": sorted(old.keys() - new.keys()),
+                "with": sorted(new.keys() - old.keys()),
+                "otherwise": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
+            }
+            told = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names)
+            text = f"since {shown(after.time)} {told or 'in another order'}"
+            yield Finding(Kind.RESCHEDULED, f"schedule, by {after.actor or 'nobody known'}", text)
 
 
 def unscheduled(story: Story, scope: Scope) -> Iterator[str]:

@@ -42,12 +42,13 @@ class Kind(StrEnum):
     DISPOSED_ON_HOLD = "disposed-on-hold"
     NOT_UNDERSTOOD = "not-understood"
     SKIPPED = "skipped"
+    RESCHEDULED = "rescheduled"
     DISPOSED = "disposed"
     RUNNING = "running"
     WITNESSED_LATE = "witnessed-late"
 
 
-_NO_FAULTS = {Kind.SKIPPED, Kind.DISPOSED, Kind.RUNNING, Kind.WITNESSED_LATE}
+_NO_FAULTS = {Kind.SKIPPED, Kind.RESCHEDULED, Kind.DISPOSED, Kind.RUNNING, Kind.WITNESSED_LATE}
 
 
 @dataclass(frozen=True)

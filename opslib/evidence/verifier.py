@@ -20,6 +20,7 @@ POLICY, RUNNER_KEYS, SLOTS, EARLIER = "policy", "runner-keys", "slots.json", "ch
 SOUND, UNSOUND, USAGE = 0, 2, 64
 _OPTIONS = ("--policy", "--runner-keys", "--since", "--until", "--now")
 _USE = "FOLDER [--policy FILE] [--runner-keys FILE] [--since TIME] [--until TIME] [--now TIME] [--json]"
+_SLOTS_INSIDE = f"which runs were due was taken from {SLOTS}, and not found out again from the log"
 _KEYS_INSIDE = "keys were taken from the folder itself: compare them with those that you were given elsewhere"
 
 
@@ -35,8 +36,9 @@ def main(words: list[str]) -> int:
     except (NotSound, OSError) as error:
         print(f"{error}\nuse: {_USE}", file=sys.stderr)
         return USAGE
+    told = [_SLOTS_INSIDE] if (folder / SLOTS).exists() else []
     inside = not {"--policy", "--runner-keys"} <= options.keys()
-    unproven = (*report.unproven, *([_KEYS_INSIDE] if inside else []))
+    unproven = (*report.unproven, *told, *([_KEYS_INSIDE] if inside else []))
     print(_told(report, unproven, "--json" in options))
     return SOUND if report.sound else UNSOUND
 

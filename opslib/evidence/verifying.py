@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from opslib.evidence.beside import spoiled, unapproved
-from opslib.evidence.complete import missing, population, strangers, unfilled, unscheduled
+from opslib.evidence.complete import missing, population, rescheduled, strangers, unfilled, unscheduled
 from opslib.evidence.events import Event, RunFinished, decode_event
 from opslib.evidence.findings import Finding, Kind, Report, Scope, report
 from opslib.evidence.history import LOG, History, read_history, rotations
@@ -102,6 +102,7 @@ def _log_findings(archive: Path, history: History, story: Story, scope: Scope) -
     yield from order_findings(story, scope)
     yield from time_findings(history.events, history.anchors, scope)
     yield from missing(story, scope)
+    yield from rescheduled(story, scope)
     yield from unapproved(story, scope)
     yield from spoiled(archive, story, scope)
     yield from strangers(archive, story)
