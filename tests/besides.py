@@ -25,7 +25,7 @@ def begin(kept: Kept, number: int, plan: str, *, at: datetime, need: str = "othe
     asked = RunRequested(time=at, actor="ana", run=run)
     change = ChangeBegun(time=at, actor="ana", run=run, plan=plan, undoes=undoes, need=need)
     kept.log.append(asked, change)
-    kept.seal(kept.publish(run, at), at)
+    kept.seal(kept.publish(run, at, changed=["done"]), at)
 
 
 def annotate(kept: Kept, run: str, text: str, *, at: datetime) -> Path:

@@ -11,16 +11,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from opslib.evidence.forms import READERS, Reader, canonical, plain_form
 from opslib.evidence.parts import Planned as Planned
 from opslib.evidence.parts import Subject as Subject
-from opslib.evidence.plain import NotSound, moment, written
+from opslib.evidence.plain import NotSound
 
 LARGEST_LEAF = 65_535  # bytes; its length takes 16 bits in an entry bundle
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
-# RFC 8785 to the byte, as there are no numbers and all names are ASCII; several times as quick.
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,9 +233,9 @@ def encode_event(event: Event) -> bytes:
     Raises:
         NotSound: it holds what has no form, or is too long.
     """
-    parts = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    parts = {field.name: plain_form(getattr(event, field.name)) for field in fields(event)}
     try:
-        leaf = _canonical({"type": event.kind, **parts})
+        leaf = canonical({"type": event.kind, **parts})
     except UnicodeEncodeError:
         raise NotSound("the event holds half a character") from None
     if len(leaf) > LARGEST_LEAF:
@@ -251,45 +250,22 @@ def decode_event(leaf: bytes) -> Event:
         NotSound: it is none, or not in its one form.
     """
     try:
-        found = json.loads(leaf)
-        if _canonical(found) != leaf:
+        found = json.loads(leaf.decode())
+        if canonical(found) != leaf:
             raise NotSound("the leaf is not in its one form")
         kind = KINDS[found["type"]]
-        return kind(**{name: _read(form, found[name]) for name, form in _forms(kind, len(found)).items()})
+        return kind(**{name: read(found[name]) for name, read in _readers(kind, len(found)).items()})
     except NotSound:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise NotSound("the leaf is no event that is known here") from None
 
 
-def _canonical(thing: Any) -> bytes:
-    return _ENCODER.encode(thing).encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return written(value)
-    if isinstance(value, tuple):
-        return [{part.name: getattr(one, part.name) for part in fields(one)} for one in value]
-    return value
-
-
-def _forms(kind: type[Event], parts: int) -> Mapping[str, str]:
-    """Return how the values of a kind of event are written, if a leaf has as many parts as that takes."""
-    if parts != len(_FORMS[kind]) + 1:
+def _readers(kind: type[Event], parts: int) -> Mapping[str, Reader]:
+    """Return what reads the values of a kind of event, if a leaf has as many parts as that takes."""
+    if parts != len(_READERS[kind]) + 1:
         raise NotSound(f"the leaf has {parts} parts, which is not what {kind.kind} has")
-    return _FORMS[kind]
+    return _READERS[kind]
 
 
-def _read(form: str, value: Any) -> Any:
-    if form in _LISTS and isinstance(value, list):
-        return tuple(_LISTS[form](**one) for one in value)
-    if value is None and form.endswith("None"):
-        return None
-    if not isinstance(value, str) or form in _LISTS:
-        raise NotSound(f"the leaf holds {value!r:.40} where something else belongs")
-    return moment(value) if form.startswith("datetime") else value
-
-
-_LISTS: Mapping[str, type] = {f"tuple[{kind.__name__}, ...]": kind for kind in (Subject, Planned)}
-_FORMS = {kind: {field.name: str(field.type) for field in fields(kind)} for kind in KINDS.values()}
+_READERS = {kind: {field.name: READERS[str(field.type)] for field in fields(kind)} for kind in KINDS.values()}

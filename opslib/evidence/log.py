@@ -100,12 +100,8 @@ class Log:
         Raises:
             ArchiveError: the log has no such leaf, or is damaged.
         """
-        size = self._checkpoint().size
-        width = min(WIDTH, size - index // WIDTH * WIDTH)
         with self._told():
-            if not 0 <= index < size:
-                raise NotSound(f"there is no leaf {index} in {size}")
-            return unpack(read_tile(self.folder, ENTRIES, index // WIDTH, width), width)[index % WIDTH]
+            return self._leaf(index, self._checkpoint().size)
 
     def proof(self, index: int, *, leaf: bytes | None = None, note: Note | None = None) -> Proof:
         """Return the proof that an event is in the log.
@@ -118,12 +114,12 @@ class Log:
         Raises:
             ArchiveError: the log has no such leaf, or is damaged.
         """
-        leaf = self.leaf(index) if leaf is None else leaf
         note = note or self.head()
         with self._told():
             if note is None:
                 raise NotSound("nothing was ever appended")
             checkpoint = Checkpoint.parse(note.text)
+            leaf = self._leaf(index, checkpoint.size) if leaf is None else leaf
             path = inclusion(Tiles(self.folder, checkpoint.size).subtree, index, checkpoint.size)
             proof = Proof(index, path, note, leaf)
             proof.included()
@@ -153,6 +149,13 @@ class Log:
             _make(path.parent)
             shared.replace(path, note.encode())
         return path
+
+    def _leaf(self, index: int, size: int) -> bytes:
+        if not 0 <= index < size:
+            raise NotSound(f"there is no leaf {index} in {size}")
+        width = min(WIDTH, size - index // WIDTH * WIDTH)
+        bundle = read_tile(self.folder, ENTRIES, index // WIDTH, width)
+        return unpack(bundle, index % WIDTH + 1)[-1]
 
     def _checkpoint(self) -> Checkpoint:
         note = self.head()
