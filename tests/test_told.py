@@ -78,9 +78,10 @@ def test_a_change_stands_in_the_log_after_what_allows_it(office: Office, logged:
     """An approval that was given where this log cannot be written is in it when it counts, and once."""
     archive = office.changes.archive
     plan = office.plan(draft(target("cup", "1", "2")), "staging")
+    office.approve(plan, minutes=100_000)  # longer than is allowed: it does not count
     document = office.approve(plan)
     if logged:
-        deeds.approved(archive, office.changes.approval_files(plan.digest)[0], document, "ada")
+        deeds.approved(archive, office.changes.approval_files(plan.digest)[-1], document, "ada")
     allowed = authority.allow(plan, office.env("staging"), office.changes, ids.now())
     for run in ("run-1", "run-2"):
         deeds.begun(archive, run, plan, office.env("staging"), allowed)
@@ -135,6 +136,15 @@ def test_a_moment_that_passes_without_a_run_is_told_once_with_the_reason(project
     events = told(project.archive)
     assert [vars(event)["scheduled_for"] for event in events] == [due.scheduled_for for due in missed]
     assert "only the latest that was missed is run" in vars(events[0])["reason"]
+
+
+def test_a_period_has_its_first_moment_and_not_its_last(project: Project) -> None:
+    """Two schedules, one after the other, must not both expect the moment between them."""
+    begin = ids.now().replace(minute=0, second=0, microsecond=0)
+    planning.seen(project.archive, config.load_schedule())
+    (hourly,) = vars(told(project.archive)[0])["slots"]
+    found = list(planning.between(hourly, begin, begin + timedelta(hours=2)))
+    assert found == [begin + timedelta(hours=1), begin]
 
 
 def test_verify_complete_follows_the_schedule_in_the_log(
