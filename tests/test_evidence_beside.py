@@ -113,14 +113,16 @@ def test_a_schedule_holds_from_its_leaf_to_the_next(kept: Kept) -> None:
 def test_what_was_done_to_the_schedule_is_told(kept: Kept) -> None:
     """Whoever takes a slot off it, and puts it back, leaves a gap that nobody would miss."""
     shorter, daily = replace(HOURLY, latest_start="9"), replace(HOURLY, name="daily")
-    for hour, slots in enumerate([(HOURLY,), (shorter, daily), (HOURLY,)]):
+    for hour, slots in enumerate([(HOURLY,), (shorter, daily), (HOURLY,), (HOURLY,)]):
         kept.log.append(ScheduleChanged(time=later(hour), actor="eve", slots=slots))
-    report = verified(kept, now=later(2.1), moments=every_hour, since=later(0.5))
+    report = verified(kept, now=later(3.1), moments=every_hour, since=later(0.5))
     told = [one for one in report.findings if one.kind == "rescheduled"]
     assert {one.subject for one in told} == {"schedule, by eve"}
     assert [one.text.partition("UTC ")[2] for one in told] == [
         "with daily; otherwise hourly", "without daily; otherwise hourly",
     ]  # fmt: skip
+    later_on = verified(kept, now=later(3.1), moments=every_hour, since=later(1.5))
+    assert [one for one in later_on.findings if one.kind == "rescheduled"] == told[1:]
 
 
 def test_what_was_due_before_the_log_knew_a_schedule_is_not_known(kept: Kept) -> None:
