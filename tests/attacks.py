@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,19 @@ from opslib.evidence.events import (
     Disposal,
     Event,
     Hold,
-    KeyRotated,
     RunRequested,
     RunStarted,
     Subject,
 )
 from opslib.evidence.merkle import leaf_hash
+from opslib.evidence.signing import rotation
 from opslib.evidence.tiles import pack, unpack
+from tests.besides import annotate, approve, begin
 from tests.evidencing import BEGAN, ORIGIN, SLOT, Kept, audit, key, later
 
 RUNS = 6
 ENVELOPE = "run.dsse.json"
+PLAN = f"sha256:{'ab' * 32}"
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,51 @@ def asked_for_today(kept: Kept, _: Path) -> None:
 
 def rotated(kept: Kept, _: Path) -> None:
     """Sign with a key that was retired."""
-    old = kept.runner.public.fingerprint
-    kept.log.append(KeyRotated(time=later(RUNS), role="runner", old=old, new="SHA256:new"))
+    kept.log.append(rotation(later(RUNS), "runner", kept.runner, key(50)))
     kept.run(RUNS)
+
+
+def head_by_a_retired_key(kept: Kept, _: Path) -> None:
+    """Go on signing heads with a key that was retired."""
+    kept.log.append(rotation(later(RUNS), "log", kept.signer.key, key(51)))
+
+
+def successor_named_by_others(kept: Kept, _: Path) -> None:
+    """Say that the runner's key was replaced, and sign that with one's own."""
+    honest = rotation(later(RUNS), "runner", key(60), key(61))
+    kept.log.append(replace(honest, old=kept.runner.public.text))
+
+
+def second_successor(kept: Kept, _: Path) -> None:
+    """Have a retired key, which somebody has found, name another successor, and sign a record with that."""
+    for number in (50, 66):
+        kept.log.append(rotation(later(RUNS), "runner", kept.runner, key(number)))
+    forged_with_own_key(kept, kept.archive)
+
+
+def changed_in_silence(kept: Kept, _: Path) -> None:
+    """Change something, without a word of what was to be done."""
+    began = later(RUNS)
+    kept.log.append(RunRequested(time=began, run="quiet"), RunStarted(time=began, run="quiet"))
+    kept.seal(kept.publish("quiet", began, changed=["left out", "done"]), began)
+
+
+def approved_afterwards(kept: Kept, _: Path) -> None:
+    """Have a change approved that has been made already."""
+    begin(kept, RUNS, PLAN, at=later(RUNS))
+    approve(kept, PLAN, at=later(RUNS))
+
+
+def approval_of(kept: Kept) -> Path:
+    """Return what somebody has signed, before the change that it allows."""
+    path = approve(kept, PLAN, at=later(RUNS))
+    begin(kept, RUNS, PLAN, at=later(RUNS))
+    return path
+
+
+def note_of(kept: Kept) -> Path:
+    """Return a note about the second run."""
+    return annotate(kept, "run-0001", "the load test was ours", at=later(RUNS))
 
 
 def disposed_on_hold(kept: Kept, _: Path) -> None:
@@ -298,6 +342,21 @@ ATTACKS: dict[str, Attack] = {
     "date a record back": attack(asked_for_today, "back-dated"),
     "date a record forward": attack(post_dated, "post-dated"),
     "sign with a retired key": attack(rotated, "retired-key"),
+    "sign heads with a retired key": attack(head_by_a_retired_key, "retired-key"),
+    "name a successor for others": attack(successor_named_by_others, "forged"),
+    "name a second successor": attack(second_successor, "retired-key", "forged"),
+    "change what nobody approved": attack(
+        lambda kept, _: begin(kept, RUNS, PLAN, at=later(RUNS)), "unapproved",
+    ),
+    "change in silence": attack(changed_in_silence, "unapproved"),
+    "approve afterwards": attack(approved_afterwards, "approved-afterwards"),
+    "edit an approval": attack(lambda kept, _: flip(approval_of(kept), 1), "approval-edited"),
+    "delete an approval": attack(lambda kept, _: approval_of(kept).unlink(), "deleted"),
+    "edit a note": attack(lambda kept, _: flip(note_of(kept), 1), "note-edited"),
+    "delete a note": attack(lambda kept, _: note_of(kept).unlink(), "deleted"),
+    "forge a note": attack(
+        lambda kept, _: shutil.copy(note_of(kept), kept.archive / "notes/run-0001/x.json"), "forged",
+    ),
     "destroy what is on hold": attack(disposed_on_hold, "disposed-on-hold"),
     "kill a run": attack(started, "unfinished"),
     "seal what nobody asked for": attack(unannounced, "unannounced"),

@@ -123,7 +123,9 @@ class Kept:
     def publish(self, run: str, began: datetime, verdict: str = "ok", **more: Any) -> Path:
         """Put a record into its place, unsealed."""
         files = {"run.ipynb": f'{{"cells": ["{run}"]}}'.encode(), "run.html": f"<p>{run}".encode()}
-        stated = statement(run, began, verdict, files, more.get("procedure", PROCEDURE))
+        stated = statement(
+            run, began, verdict, files, more.get("procedure", PROCEDURE), more.get("changed", ())
+        )
         signed = sign_statement(stated, more.get("signer", self.runner))
         return store.publish(self.archive, run, began, {**files, "run.dsse.json": signed})
 
@@ -158,14 +160,20 @@ class Kept:
 
 
 def statement(
-    run: str, began: datetime, verdict: str, files: dict[str, bytes], procedure: str = PROCEDURE
+    run: str,
+    began: datetime,
+    verdict: str,
+    files: dict[str, bytes],
+    procedure: str = PROCEDURE,
+    changed: Iterable[str] = (),
 ) -> bytes:
     """Return the statement of a run, as the archive makes it."""
     ended = began + timedelta(seconds=30)
     document: dict[str, Any] = {
         "run_id": run, "procedure": procedure, "system": "kulti", "environment": "production",
         "verdict": verdict, "cause": None, "causes": [], "findings": [], "next": [], "plan": None,
-        "changed": [], "started_at": stamp(began), "finished_at": stamp(ended), "duration_s": 30.0,
+        "changed": [{"target": "a flag", "state": state} for state in changed],
+        "started_at": stamp(began), "finished_at": stamp(ended), "duration_s": 30.0,
     }  # fmt: skip
     origin = {
         "parameters": {}, "trigger": "schedule", "scheduled_for": stamp(began), "secrets": [], "actor": SLOT,

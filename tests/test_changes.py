@@ -102,6 +102,8 @@ def test_undo_brings_back_what_was_and_proves_it(archive: Path, case: Case) -> N
     assert code == 2, "the fault is back"
     later = perform(case.procedure, case.system, archive, **case.parameters)
     assert later["cause"]["id"] == document["cause"]["id"], failing(later)
+    # Each change stands in the log, after what allows it.
+    assert cli.main(["verify", "--archive", str(archive), "--json"], standalone_mode=False) == 0
 
 
 def test_who_comes_second_changes_nothing_and_learns_who_is_at_it(archive: Path) -> None:

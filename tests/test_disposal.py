@@ -374,7 +374,7 @@ def aged(project: Project) -> Path:
     from opslib.runner import notary
 
     kept = Kept(project.archive)
-    kept.runner, kept.signer = machine_key("runner"), notary.own_log(project.archive).signer
+    kept.runner, kept.signer = machine_key("runner"), notary.log_of(project.archive).signer
     kept.log = Log(project.archive / "log", kept.signer)
     folder = kept.run(0, at=BEGAN - timedelta(days=300))
     plain(kept, folder, 0)

@@ -9,23 +9,33 @@ import pytest
 import rfc8785
 
 from opslib.evidence import events
-from opslib.evidence.events import Event, Subject, decode_event, encode_event
+from opslib.evidence.events import Event, Planned, Subject, decode_event, encode_event
 from opslib.evidence.plain import NotSound
 
 WHEN = datetime(2026, 11, 21, 3, 4, 5, 678_000, tzinfo=UTC)
 FILE = Subject("files/plan \u00e9.json", "ab" * 32)
+NIGHTLY = Planned(
+    "schedule:nightly", "daily routine", "kulti", "production", "0 3 * * *", "Europe/Berlin", "60"
+)
+HOURLY = Planned("schedule:hourly", "site-down", "kulti", "production", "5 * * * *", "UTC", "10")
 ALL: tuple[Event, ...] = (
     events.RunRequested(time=WHEN, actor="ana", run="r-1", procedure="site-down", system="kulti",
                         environment="production", trigger="schedule", slot="nightly", scheduled_for=WHEN),
     events.RunRequested(time=WHEN, run="r-1"),
     events.RunStarted(time=WHEN, run="r-1"),
     events.RunFinished(time=WHEN, run="r-1", verdict="ok", started=WHEN, subjects=(FILE,)),
-    events.Approval(time=WHEN, actor="bo", plan="sha256:ab", decision="declined"),
-    events.ScheduleChanged(time=WHEN, subjects=(FILE, Subject("schedule.yml", "cd" * 32))),
-    events.KeyRotated(time=WHEN, role="runner", old="SHA256:a", new="SHA256:b"),
-    events.Annotation(time=WHEN, actor="ana", run="r-1", text='said "no"\n\t\x01\x7f \u2028 \U0001f525'),
+    events.Approval(time=WHEN, actor="bo", plan="sha256:ab", decision="approved", key="SHA256:a", given=WHEN),
+    events.ChangeBegun(time=WHEN, actor="bo", run="r-1", plan="sha256:ab", undoes="sha256:cd", need="other"),
+    events.ScheduleChanged(
+        time=WHEN, slots=(NIGHTLY, HOURLY), subjects=(FILE, Subject("schedule.yml", "cd" * 32)),
+    ),
+    events.ScheduleChanged(time=WHEN),
+    events.SlotSkipped(time=WHEN, slot="nightly", scheduled_for=WHEN, reason="nobody ticked"),
+    events.KeyRotated(time=WHEN, role="runner", old="ssh-ed25519 A", new="ssh-ed25519 B", vouched="YQ==",
+                      accepted="Yg=="),
+    events.Annotation(time=WHEN, actor="ana", run="r-1", key="SHA256:a", subjects=(FILE,)),
     events.Disposal(time=WHEN, run="r-1", policy="seven years", subjects=(FILE,)),
-    events.Hold(time=WHEN, run="r-1", state="set", reason="a dispute"),
+    events.Hold(time=WHEN, run="r-1", state="set", reason='said "no"\n\t\x01\x7f \u2028 \U0001f525'),
 )  # fmt: skip
 WHOLE = encode_event(ALL[3])
 
@@ -82,6 +92,6 @@ def test_what_is_no_event_in_its_one_form_is_refused(leaf: bytes) -> None:
 def test_what_has_no_form_is_not_made_a_leaf() -> None:
     """Before it reaches the log, from which nothing is ever taken out."""
     with pytest.raises(NotSound, match="at most 65535"):
-        encode_event(events.Annotation(time=WHEN, run="r", text="x" * 65_536))
+        encode_event(events.Hold(time=WHEN, run="r", state="set", reason="x" * 65_536))
     with pytest.raises(NotSound, match="half a character"):
-        encode_event(events.Annotation(time=WHEN, run="r", text="\ud800"))
+        encode_event(events.Hold(time=WHEN, run="r", state="\ud800"))

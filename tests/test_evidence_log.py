@@ -14,7 +14,7 @@ import pytest
 from opslib.archive import shared
 from opslib.errors import ArchiveError, DiskFull
 from opslib.evidence import Log, LogSigner
-from opslib.evidence.events import Annotation, decode_event
+from opslib.evidence.events import Hold, decode_event
 from opslib.evidence.merkle import consistent
 from opslib.evidence.notes import Checkpoint, Note, VerifierKey
 from opslib.evidence.plain import NotSound
@@ -81,9 +81,9 @@ def log_in(folder: Path, seed: int = 1) -> Log:
     return Log(folder, LogSigner(ORIGIN, key(seed)))
 
 
-def remark(number: int, who: str = "") -> Annotation:
+def remark(number: int, who: str = "") -> Hold:
     """Return an event."""
-    return Annotation(time=BEGAN, actor=who, run=f"run-{number}", text="seen")
+    return Hold(time=BEGAN, actor=who, run=f"run-{number}", state="set")
 
 
 def head(log: Log) -> Checkpoint:
@@ -347,7 +347,7 @@ def test_an_event_without_a_form_leaves_the_log_as_it_was(tmp_path: Path) -> Non
     """All of one append or nothing."""
     log = filled(tmp_path, 1)
     with pytest.raises(NotSound):
-        log.append(remark(1), Annotation(time=BEGAN, run="r", text="x" * 70_000))
+        log.append(remark(1), Hold(time=BEGAN, run="r", state="x" * 70_000))
     assert whole(tmp_path).size == 1
 
 

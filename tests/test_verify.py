@@ -8,16 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opslib.evidence import events
+from opslib.runner import notary
 from tests import shop
 from tests.conftest import ROOT
 from tests.shop import Project
 from tests.waiting import alive, wait
 
+HOURLY = events.Planned("schedule:hourly", "too-warm", "shop", "production", "0 * * * *", "UTC", "60")
 SLOTS = """
 slots:
   - {id: hourly, procedure: too-warm, system: shop, environment: production, cron: "0 * * * *", owner: me}
@@ -58,6 +62,11 @@ def verified(project: Project, *words: str, code: int = 0) -> list[str]:
     return sorted({found["kind"] for found in report["findings"]})
 
 
+def moment(text: str) -> datetime:
+    """Return a moment in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
 def records(project: Project) -> list[Path]:
     """Return the folders of all records, the oldest first."""
     return sorted(path.parent for path in project.archive.glob("runs/*/*/*/*/run.json"))
@@ -83,6 +92,26 @@ def test_a_run_is_announced_begun_and_sealed_with_its_proof(project: Project) ->
         "run.ipynb", "run.html", "run.json", "run.dsse.json", "run.tlog-proof",
     }  # fmt: skip
     assert verified(project, "latest") == [] and verified(project, folder.name) == []
+
+
+def test_show_and_history_tell_which_leaf_a_record_is_or_why_it_is_none(project: Project) -> None:
+    """What nobody sealed must not look like what somebody did."""
+    (folder,) = records(project)
+    assert "Sealed: leaf 2 of the log" in project.opslib("show", "latest").stdout
+    (run,) = json.loads(project.opslib("history", "--json").stdout)["runs"]
+    assert (run["seal"]["sealed"], run["seal"]["index"]) == (True, 2)
+    shutil.copy(folder / "run.tlog-proof", project.root / "proof")
+    append(folder / "run.tlog-proof")
+    assert "Not sealed: its proof is not good" in project.opslib("show", "latest").stdout
+    shutil.copy(project.root / "proof", folder / "run.tlog-proof")
+    append(folder / "run.dsse.json")
+    assert "Not sealed: its proof is not of this" in project.opslib("show", "latest").stdout
+    for name in ("run.tlog-proof", "run.dsse.json"):
+        (folder / name).unlink()
+        assert (
+            f"{name} is not there"
+            in json.loads(project.opslib("show", "latest", "--json").stdout)["seal"]["text"]
+        )
 
 
 ATTACKS: dict[str, Callable[[Path], Any]] = {
@@ -122,11 +151,20 @@ def test_a_log_that_was_cut_back_is_seen_with_a_head_kept_elsewhere(project: Pro
 
 
 def test_a_moment_of_the_schedule_without_a_run_is_named(project: Project) -> None:
-    """What was never recorded leaves no trace but the schedule."""
-    project.schedule(SLOTS)
-    since = ["--complete", "--since", "2026-11-20"]
-    assert verified(project, *since, "--until", "2026-11-20T03:00Z", code=2) == ["never-recorded"]
-    assert verified(project, *since, "--until", "2026-11-20") == []
+    """What was never recorded leaves no trace but the schedule that the log holds, whatever it is today."""
+    shutil.rmtree(project.archive)
+    log = notary.log_of(project.archive)
+    log.append(events.ScheduleChanged(time=moment("2026-11-20T00:30"), slots=(HOURLY,)))
+    log.append(events.ScheduleChanged(time=moment("2026-11-20T03:30")))
+    project.schedule("slots: []")
+    period = ["--complete", "2026-11-20T00:30Z"]
+    found = verified(project, *period, "2026-11-20T05:00Z", code=2)
+    assert found == ["never-recorded", "rescheduled"]
+    (report,) = json.loads(project.opslib("verify", *period, "now", "--json").stdout)["reports"]
+    assert [(one["moment"][11:16], one["state"]) for one in report["slots"]] == [
+        ("01:00", "missing"), ("02:00", "missing"), ("03:00", "missing"),
+    ]  # fmt: skip
+    assert verified(project, *period, "2026-11-20T00:50Z") == []
 
 
 def test_a_procedure_that_could_not_look_is_announced_and_sealed_like_any_other(project: Project) -> None:
@@ -206,7 +244,10 @@ def test_the_log_of_another_machine_is_left_alone(project: Project, tmp_path: Pa
         (["--policy", "x"], "--policy and --runner-keys belong together"),
         (["--policy", "x", "--runner-keys", "y"], "x: cannot be read"),
         (["--checkpoint", "nowhere"], "nowhere: the checkpoint cannot be read"),
-        (["--complete"], "--complete needs a beginning"),
+        (["--complete", "2026-11-20"], "'--complete' requires 2 arguments"),
+        (["--complete", "2026-11-20", "2026-11-20"], "ends before it begins"),
+        (["--complete", "2026-11-20", "now", "--since", "2026-11-20"], "its own period"),
+        (["--complete", "2026-11-20", "now", "latest"], "its own period"),
     ],
 )
 def test_wrong_words_end_with_64_and_the_next_step(project: Project, words: list[str], says: str) -> None:

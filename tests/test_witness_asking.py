@@ -405,7 +405,9 @@ def test_the_policy_of_our_file_is_one_that_a_verifier_reads(kept: Kept, tmp_pat
     git = Witness(name="g", kind="git", remote="/srv/heads.git")
 
     def policy(quorum: int | None, *witnesses: Witness) -> Policy:
-        return Policy.parse(policy_text(kept.signer.verifier, Witnesses(witnesses=witnesses, quorum=quorum)))
+        return Policy.parse(
+            policy_text([kept.signer.verifier], Witnesses(witnesses=witnesses, quorum=quorum))
+        )
 
     assert not policy(None, git).wants_witnesses and not policy(0, *both).wants_witnesses
     assert policy(None, both[0], git).met([one.verifier])
@@ -425,7 +427,7 @@ def test_a_key_that_fits_its_form_and_not_its_text_is_named(kept: Kept, witness:
     ):
         wrong = Witness.model_construct(name="w1", kind="c2sp", url="http://x", key=text, token=None)
         with pytest.raises(ConfigError, match=says):
-            policy_text(kept.signer.verifier, Witnesses.model_construct(witnesses=(wrong,)))
+            policy_text([kept.signer.verifier], Witnesses.model_construct(witnesses=(wrong,)))
 
 
 def test_a_long_log_is_completed_in_parts(

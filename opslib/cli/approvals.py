@@ -82,6 +82,7 @@ def _approve(
     from opslib import config, ids
     from opslib.archive.changes import Changes
     from opslib.gate import authority, signing
+    from opslib.runner import deeds
 
     now = ids.now()
     rule = config.load_policy().rule(env, plan.draft.risk)
@@ -98,6 +99,7 @@ def _approve(
         break_glass=glass, confirmed=typed, expires_at=ids.stamp(until),
     )  # fmt: skip
     path = changes.add_approval(plan.digest, document)
+    deeds.approved(folder, path, document, person.id)
     return {
         "digest": plan.digest,
         "approved_by": person.id,
@@ -135,6 +137,7 @@ def _review(plan: Plan, env: Environment, folder: Path, stated: dict[str, str]) 
     from opslib import ids
     from opslib.archive.changes import Changes
     from opslib.gate import authority, signing
+    from opslib.runner import deeds
 
     changes = Changes(folder)
     signer = _signer()
@@ -144,7 +147,9 @@ def _review(plan: Plan, env: Environment, folder: Path, stated: dict[str, str]) 
         raise Refused(f"plan {plan.short} waits for no review", hint="see `opslib plans`")
     if person.id in authority.broke_the_glass(plan, env, changes):
         raise Refused(f"{person.id} broke the glass; another person must review it", hint="ask somebody else")
-    path = changes.add_approval(plan.digest, signing.sign(signing.REVIEW, plan.digest, signer, **stated))
+    document = signing.sign(signing.REVIEW, plan.digest, signer, **stated)
+    path = changes.add_approval(plan.digest, document)
+    deeds.approved(folder, path, document, person.id)
     return {"digest": plan.digest, "reviewed_by": person.id, "kept": str(path)}
 
 

@@ -98,7 +98,7 @@ def dispose_command(yes: bool, archive: str | None, as_json: bool) -> int:
         _show(found)
     if yes and found.due:
         confirming.disposal(len(found.due), found.digest[:12], as_json=as_json)
-        disposing.dispose(folder, notary.own_log(folder), trust, rules, found.digest, now, origin.user())
+        disposing.dispose(folder, notary.log_of(folder), trust, rules, found.digest, now, origin.user())
         output.say(f"\nDestroyed: {len(found.due)} records. The log says so; `opslib verify` checks it.")
     elif as_json:
         output.emit(_document(found))
@@ -119,7 +119,7 @@ def _hold(run: str, state: str, reason: str, archive: str | None, as_json: bool)
     folder = options.opened_archive(archive)
     run_id = Index(folder).get(run)["run_id"]
     event = Hold(time=ids.now(), actor=origin.user(), run=run_id, state=state, reason=reason.strip())
-    disposing.hold(folder, notary.own_log(folder), notary.own_trust(folder), event)
+    disposing.hold(folder, notary.log_of(folder), notary.own_trust(folder), event)
     if as_json:
         output.emit({"run_id": run_id, "state": state, "actor": event.actor, "reason": event.reason})
     else:

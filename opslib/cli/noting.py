@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from opslib.cli import options, output, verdicts
+
+if TYPE_CHECKING:
+    from opslib.keys import Signer
 
 
 @click.command("annotate")
@@ -17,8 +20,8 @@ from opslib.cli import options, output, verdicts
 def annotate_command(run: str, text: str, archive: str | None, as_json: bool) -> int:
     """Add a note to a run; the record itself stays as it is.
 
-    Notes are shown by show, report and history --json, with who wrote them and when. They are added,
-    never edited; what secrets are known here is masked.
+    Notes are shown by show, report and history --json, with who wrote them and when. They are signed with
+    your key (`opslib keys init`), told to the log, and never edited; what secrets are known here is masked.
 
     \b
     opslib annotate latest "false alarm: the load test of team shop"
@@ -26,11 +29,13 @@ def annotate_command(run: str, text: str, archive: str | None, as_json: bool) ->
     """
     from opslib.archive.index import Index
     from opslib.archive.notes import Notes
-    from opslib.runner import origin
+    from opslib.runner import deeds
 
     index = Index(options.opened_archive(archive))
     document = index.get(run)
-    note = Notes(index.archive).add(document["run_id"], origin.user(), _masked(text, document))
+    signer = _signer()
+    note = Notes(index.archive).add(document["run_id"], _author(signer), _masked(text, document), signer)
+    deeds.noted(index.archive, note)
     if as_json:
         output.emit(note.to_dict())
         return 0
@@ -38,6 +43,35 @@ def annotate_command(run: str, text: str, archive: str | None, as_json: bool) ->
     for line in verdicts.notes([note.to_dict()]):
         output.say(line)
     return 0
+
+
+def _signer() -> Signer | None:
+    """Return the key that signs; one that cannot sign now keeps nobody from noting something."""
+    from opslib import keys
+    from opslib.archive.notes import NAMESPACE
+    from opslib.errors import OpsError
+
+    try:
+        signer = keys.own()
+        if signer:
+            signer.sign(b"", NAMESPACE)
+        return signer
+    except OpsError as error:
+        output.note(f"opslib: the note is not signed: {error.message}")
+        return None
+
+
+def _author(signer: Signer | None) -> str:
+    """Return who somebody is by their key, or else by their login."""
+    from opslib import config
+    from opslib.errors import OpsError
+    from opslib.runner import origin
+
+    try:
+        known = config.load_people().owner(signer.public) if signer else None
+    except OpsError:
+        known = None
+    return known[0].id if known else origin.user()
 
 
 def _masked(text: str, document: dict[str, Any]) -> str:

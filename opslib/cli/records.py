@@ -41,7 +41,7 @@ def history_command(
     runs = _witnessed(index.archive, Notes(index.archive).beside(index.find(limit=limit, **wanted)))
     unread = asked.unreadable(index)
     if as_json:
-        output.emit({"runs": runs, "unreadable": unread})
+        output.emit({"runs": [_with_seal(run) for run in runs], "unreadable": unread})
     elif not runs:
         output.say("No run is kept that fits.")
     else:
@@ -66,10 +66,13 @@ def show_command(run: str, archive: str | None, as_json: bool) -> int:
 
     index = Index(options.opened_archive(archive))
     (document,) = _witnessed(index.archive, Notes(index.archive).beside([index.get(run)]))
+    document = _with_seal(document)
     if as_json:
         output.emit(document)
     else:
         verdicts.show(document)
+        seal = document["seal"]
+        output.say(f"{'Sealed' if seal['sealed'] else 'Not sealed'}: {seal['text']}")
         if "witnessed" in document:
             output.say(f"Log:    {document['witnessed']}", style="dim")
         for line in verdicts.notes(document["notes"]):
@@ -85,6 +88,13 @@ def _witnessed(archive: Path, documents: Sequence[dict[str, Any]]) -> list[dict[
     if found is None:
         return list(documents)
     return [{**one, "witnessed": found.told(Path(one["record"]))} for one in documents]
+
+
+def _with_seal(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a run, and whether its record is in the log."""
+    from opslib.evidence import seal_of
+
+    return {**document, "seal": seal_of(Path(document["record"])).to_dict()}
 
 
 def _table(runs: Sequence[Mapping[str, Any]]) -> None:

@@ -53,11 +53,17 @@ def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         rows: as `Note.to_dict` has them.
     """
     return [
-        f"Note:   {row['text']} ({row['actor']}, {str(row['time'])[:16].replace('T', ' ')} UTC)"
+        f"Note:   {row['text']} ({row['actor']}, {str(row['time'])[:16].replace('T', ' ')} UTC{_by(row)})"
         if row["readable"]
         else f"Note:   cannot be read: {row['text']}"
         for row in rows
     ]
+
+
+def _by(note: Mapping[str, Any]) -> str:
+    if note["doubt"]:
+        return f"; not to be trusted: {note['doubt']}"
+    return f", signed with {note['signed_by']}" if note["signed_by"] else ""
 
 
 def _also(document: Mapping[str, Any]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from opslib.errors import UsageError
 from opslib.verdict import Status
 
 if TYPE_CHECKING:
-    from opslib.evidence import Report, Scope, Slot, Trust
+    from opslib.evidence import Report, Scope, Trust
     from opslib.evidence.retention import Rule
 
 _FILE = click.Path(path_type=Path)
@@ -51,7 +51,10 @@ def keys(command: Callable[..., Any]) -> Callable[..., Any]:
     help="A head of the log that was kept elsewhere; may be repeated.",
 )
 @click.option(
-    "--complete", is_flag=True, help="Also that each moment of the schedule since --since has its run."
+    "--complete",
+    nargs=2,
+    metavar="FROM TO",
+    help="This period, and that each moment of the logged schedule has its run; TO may be `now`.",
 )
 @click.option(
     "--witnesses",
@@ -68,7 +71,7 @@ def verify_command(
     policy: Path | None,
     runner_keys: Path | None,
     checkpoints: tuple[Path, ...],
-    complete: bool,
+    complete: tuple[str, str] | None,
     ask: bool,
     archive: str | None,
     as_json: bool,
@@ -76,13 +79,14 @@ def verify_command(
     """Check, offline unless --witnesses is given, that records are what was sealed, and that none is missing.
 
     Without a run, the whole log and every record of the period: edited, deleted, swapped or forged files, a
-    log that was cut, rewritten or forked, runs without an end. Each is named, and so is what cannot be
-    proven. The exit code is 0 when all is sound, 2 when it is not, and 3 when a witness could not be asked.
+    log that was cut, rewritten or forked, runs without an end, changes that nobody had approved. Each is
+    named, and so is what cannot be proven. The exit code is 0 when all is sound, 2 when it is not, and 3 when
+    something could not be looked at, or a witness not be asked.
 
     \b
     opslib verify
     opslib verify latest
-    opslib verify --since 2026-11-01 --complete --checkpoint checkpoint-of-october
+    opslib verify --complete 2026-10-01 2026-11-01 --checkpoint checkpoint-of-october
     """
     from opslib.evidence import Scope, verify_archive, verify_record
 
@@ -92,25 +96,26 @@ def verify_command(
     heads, unasked = _held(folder) if ask else ((), ())
     period = (_moment("--since", since), _moment("--until", until))
     scope = Scope(*period, checkpoints=(*kept, *heads), retention=rules())
+    unproven = [*unasked, *([] if policy else [OWN_KEYS])]
     if not policy:
         scope = _witnessed(folder, scope)
     if complete:
-        scope = replace(scope, slots=_slots(scope))
+        _must_be_alone(runs, since, until)
+        scope = _whole(scope, complete)
+        unproven += _unlike(folder)
     places = _folders(folder, runs) if runs else {}
     if runs:
         reports = {run: verify_record(place, trust, scope) for run, place in places.items()}
     else:
         reports = {str(folder): verify_archive(folder, trust, scope)}
-    unproven = [*unasked, *([] if policy else [OWN_KEYS])]
     told = {} if policy else _standing(folder, places)
     if as_json:
         output.emit(_document(reports, unproven, told))
     else:
         for name, report in reports.items():
             _show(name, report, unproven, told.get(name, ""))
-    if not all(report.sound for report in reports.values()):
-        return Status.CRITICAL.exit_code
-    return (Status.UNKNOWN if unasked else Status.OK).exit_code
+    found = [*map(_status, reports.values()), *([Status.UNKNOWN] if unasked else [])]
+    return max(found, key=lambda status: status.severity).exit_code
 
 
 def _witnessed(archive: Path, scope: Scope) -> Scope:
@@ -144,7 +149,7 @@ def _held(archive: Path) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     found = notary.witnesses()
     if found is None:
         raise UsageError("--witnesses: parameters/witnesses.yml names none", hint="leave it out")
-    read = read_all(notary.own_log(archive), found)
+    read = read_all(notary.log_of(archive), found)
     heads = tuple(one.note.encode() for one in read if one.note)
     return heads, tuple(f"{one.witness} could not be asked: {one.fault}" for one in read if one.fault)
 
@@ -184,20 +189,41 @@ def trusted(archive: Path, policy: Path | None, runner_keys: Path | None) -> Tru
     return load_trust(policy, runner_keys) if policy and runner_keys else notary.own_trust(archive)
 
 
-def _slots(scope: Scope) -> tuple[Slot, ...]:
-    """Return the moments of the schedule, as it is now, that lie in the period and are over."""
-    from opslib import config, schedule
-    from opslib.evidence import Slot
+def _must_be_alone(runs: Sequence[str], since: str | None, until: str | None) -> None:
+    if runs or since or until:
+        raise UsageError(
+            "--complete is about all runs of its own period", hint="leave out runs, --since and --until"
+        )
 
-    since = scope.since
-    if since is None:
-        raise UsageError("--complete needs a beginning", hint="give --since")
-    until = min(scope.until or scope.present, scope.present)
-    return tuple(
-        Slot(schedule.name(slot), moment)
-        for slot in config.load_schedule()
-        for moment in takewhile(lambda moment: moment >= since, schedule.moments(slot, until))
-    )
+
+def _whole(scope: Scope, complete: tuple[str, str]) -> Scope:
+    """Return the scope in which each moment of the schedules that the log holds must have its run."""
+    from opslib.runner import planning
+
+    begin, end = complete
+    since, until = _moment("--complete", begin), None if end == "now" else _moment("--complete", end)
+    if since and until and since >= until:
+        raise UsageError(f"--complete {begin} {end} ends before it begins", hint="FROM, then TO")
+    return replace(scope, since=since, until=until, moments=planning.between)
+
+
+def _unlike(archive: Path) -> list[str]:
+    """Return, as a sentence, that the schedule of today is not the one that the log holds."""
+    from opslib import config
+    from opslib.errors import OpsError
+    from opslib.evidence.plain import NotSound
+    from opslib.runner import planning
+
+    try:
+        return [text for text in [planning.unlike(archive, config.load_schedule())] if text]
+    except (OpsError, NotSound) as error:
+        return [f"whether the schedule of today is the logged one is not known: {error}"]
+
+
+def _status(report: Report) -> Status:
+    if not report.sound:
+        return Status.CRITICAL
+    return Status.UNKNOWN if report.unseen else Status.OK
 
 
 def _folders(archive: Path, runs: Sequence[str]) -> dict[str, Path]:
@@ -245,9 +271,15 @@ def _document(
 
 def _show(name: str, report: Report, unproven: Sequence[str], witnessed: str) -> None:
     looked = f"{name}: {report.records} records, {report.leaves} leaves of the log"
-    verdicts.headline(Status.OK if report.sound else Status.CRITICAL, looked)
+    verdicts.headline(_status(report), looked)
     if witnessed:
         output.say(f"  {witnessed}")
+    for text in report.unseen:
+        output.say(f"  could not be looked at: {text}")
+    if report.slots:
+        counts = Counter(one.state for one in report.slots)
+        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        output.say(f"  {len(report.slots)} moments of the schedule: {told}")
     rows = [(str(one.kind), one.subject, one.text) for one in report.findings]
     if rows:
         output.say("")

@@ -49,7 +49,7 @@ def ask(archive: str | None, as_json: bool) -> int:
     from opslib.runner import notary
 
     folder = options.opened_archive(archive)
-    told = ask_all(folder, notary.own_log(folder), _configured())
+    told = ask_all(folder, notary.log_of(folder), _configured())
     if as_json:
         rows = [asked(one) for one in told.witnesses]
         output.emit({"witnesses": rows, "completed": told.completed})
@@ -102,7 +102,7 @@ def show_keys(archive: str | None, as_json: bool) -> int:
 
     folder = options.opened_archive(archive)
     found = _serving()
-    keys = {"log": notary.own_log(folder).signer.verifier.text if (folder / notary.LOG).exists() else ""}
+    keys = {"log": notary.log_of(folder).signer.verifier.text if (folder / notary.LOG).exists() else ""}
     keys["witness"] = found.verifier.text if found else ""
     if as_json:
         output.emit(keys)
@@ -145,7 +145,7 @@ def held(save: Path | None, archive: str | None, as_json: bool) -> int:
     from opslib.runner import notary
 
     folder = options.opened_archive(archive)
-    found = read_all(notary.own_log(folder), _configured())
+    found = read_all(notary.log_of(folder), _configured())
     if save:
         save.mkdir(parents=True, exist_ok=True)
         for one in found:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from opslib.config.routines import RoutineItem as RoutineItem
     from opslib.config.schedule import Slot as Slot
     from opslib.config.schedule import load_schedule as load_schedule
+    from opslib.config.schedule import schedule_file as schedule_file
     from opslib.config.secret import Secret as Secret
     from opslib.config.witnesses import Witness as Witness
     from opslib.config.witnesses import Witnesses as Witnesses
@@ -62,6 +63,7 @@ _HOME = {
     "load_schedule": "schedule",
     "load_system": "loader",
     "load_witnesses": "witnesses",
+    "schedule_file": "schedule",
     "system_file": "loader",
 }
 
@@ -91,6 +93,7 @@ __all__ = [
     "load_schedule",
     "load_system",
     "load_witnesses",
+    "schedule_file",
     "system_file",
 ]
 

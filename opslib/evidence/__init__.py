@@ -17,6 +17,7 @@ from opslib.evidence.proofs import Proof as Proof
 from opslib.evidence.proofs import Trust as Trust
 from opslib.evidence.sealing import finished as finished
 from opslib.evidence.sealing import seal as seal
+from opslib.evidence.sealing import seal_of as seal_of
 from opslib.evidence.signing import LogSigner as LogSigner
 from opslib.evidence.signing import sign_statement as sign_statement
 from opslib.evidence.standalone import standalone_verifier as standalone_verifier

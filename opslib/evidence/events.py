@@ -11,36 +11,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from opslib.evidence.plain import NotSound, moment, written
+from opslib.evidence.forms import READERS, Reader, canonical, plain_form
+from opslib.evidence.parts import Planned as Planned
+from opslib.evidence.parts import Subject as Subject
+from opslib.evidence.plain import NotSound
 
 LARGEST_LEAF = 65_535  # bytes; its length takes 16 bits in an entry bundle
 _RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
-_PART = re.compile(r"[^/\\\x00-\x1f]{1,255}")
-# RFC 8785 to the byte, as there are no numbers and all names are ASCII; several times as quick.
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A file that an event is about.
-
-    Args:
-        name: relative to the record's folder; `blobs/…` relative to the archive.
-        sha256: digest of its content, in hexadecimal.
-    """
-
-    name: str
-    sha256: str
-
-    def __post_init__(self) -> None:
-        parts = self.name.split("/")
-        if not all(_PART.fullmatch(part) and part not in (".", "..") for part in parts):
-            raise NotSound(f"{self.name[:80]!r} is no name of a file in a record")
-        if not _SHA256.fullmatch(self.sha256):
-            raise NotSound(f"{self.sha256[:80]!r} is no SHA-256 digest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,52 +94,100 @@ class RunFinished(_OfRun):
 
 @dataclass(frozen=True, kw_only=True)
 class Approval(Event):
-    """A person answered for a plan.
+    """A person answered for a plan; what they signed is the subject, the actor is whose key it was.
 
     Args:
         plan: digest of the plan.
-        decision: `approved` or `declined`.
+        decision: `approved`, `break-glass` or `reviewed`.
+        key: fingerprint of the key that signed.
+        given: when, as the signer's clock had it.
     """
 
     kind = "approval"
     plan: str
     decision: str = "approved"
+    key: str = ""
+    given: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeBegun(_OfRun):
+    """A run is about to carry out a plan; logged before anything is touched.
+
+    Args:
+        run: id of the run.
+        plan: digest of the plan.
+        undoes: digest of the plan that it takes back, whose approval covers it.
+        need: whose approval the policy asks for: `none`, `self`, `other` or `break-glass`.
+    """
+
+    kind = "change.begun"
+    plan: str
+    undoes: str = ""
+    need: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleChanged(Event):
-    """The schedule is another one from now on; the new file is the subject."""
+    """The schedule is another one from now on; its file is the subject.
+
+    Args:
+        slots: all of it, as far as it decides when a run is expected.
+    """
 
     kind = "schedule.changed"
+    slots: tuple[Planned, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotSkipped(Event):
+    """A moment of the schedule passes without a run, and this is why.
+
+    Args:
+        slot: name of the schedule's entry.
+        scheduled_for: the moment.
+        reason: why.
+    """
+
+    kind = "slot.skipped"
+    slot: str
+    scheduled_for: datetime
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyRotated(Event):
     """A key took the place of another; what the old one signs from now on does not count.
 
+    Both have signed that, so whoever trusts one of them can follow to the other.
+
     Args:
-        role: `runner`, `log` or `witness`.
-        old: fingerprint or verifier key of the one that is retired.
-        new: of the one that takes its place.
+        role: `runner` or `log`.
+        old: the key that is retired, `ssh-ed25519 AAAA…`.
+        new: the one that takes its place.
+        vouched: signature of the old one, base64.
+        accepted: signature of the new one, base64.
     """
 
     kind = "key.rotated"
     role: str
     old: str
     new: str
+    vouched: str
+    accepted: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Annotation(_OfRun):
-    """Somebody added a remark to a record, which itself never changes.
+    """Somebody added a note to a record, which itself never changes; the note's file is the subject.
 
     Args:
         run: id of the run.
-        text: the remark.
+        key: fingerprint of the key that signed the note; "" where none did.
     """
 
     kind = "annotation"
-    text: str
+    key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +221,8 @@ class Hold(_OfRun):
 KINDS: Mapping[str, type[Event]] = {
     kind.kind: kind
     for kind in (
-        RunRequested, RunStarted, RunFinished, Approval, ScheduleChanged, KeyRotated, Annotation, Disposal,
-        Hold,
+        RunRequested, RunStarted, RunFinished, Approval, ChangeBegun, ScheduleChanged, SlotSkipped,
+        KeyRotated, Annotation, Disposal, Hold,
     )
 }  # fmt: skip
 
@@ -206,9 +233,9 @@ def encode_event(event: Event) -> bytes:
     Raises:
         NotSound: it holds what has no form, or is too long.
     """
-    parts = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
+    parts = {field.name: plain_form(getattr(event, field.name)) for field in fields(event)}
     try:
-        leaf = _canonical({"type": event.kind, **parts})
+        leaf = canonical({"type": event.kind, **parts})
     except UnicodeEncodeError:
         raise NotSound("the event holds half a character") from None
     if len(leaf) > LARGEST_LEAF:
@@ -223,44 +250,22 @@ def decode_event(leaf: bytes) -> Event:
         NotSound: it is none, or not in its one form.
     """
     try:
-        found = json.loads(leaf)
-        if _canonical(found) != leaf:
+        found = json.loads(leaf.decode())
+        if canonical(found) != leaf:
             raise NotSound("the leaf is not in its one form")
         kind = KINDS[found["type"]]
-        return kind(**{name: _read(form, found[name]) for name, form in _forms(kind, len(found)).items()})
+        return kind(**{name: read(found[name]) for name, read in _readers(kind, len(found)).items()})
     except NotSound:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise NotSound("the leaf is no event that is known here") from None
 
 
-def _canonical(thing: Any) -> bytes:
-    return _ENCODER.encode(thing).encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return written(value)
-    if isinstance(value, tuple):
-        return [{"name": one.name, "sha256": one.sha256} for one in value]
-    return value
-
-
-def _forms(kind: type[Event], parts: int) -> Mapping[str, str]:
-    """Return how the values of a kind of event are written, if a leaf has as many parts as that takes."""
-    if parts != len(_FORMS[kind]) + 1:
+def _readers(kind: type[Event], parts: int) -> Mapping[str, Reader]:
+    """Return what reads the values of a kind of event, if a leaf has as many parts as that takes."""
+    if parts != len(_READERS[kind]) + 1:
         raise NotSound(f"the leaf has {parts} parts, which is not what {kind.kind} has")
-    return _FORMS[kind]
+    return _READERS[kind]
 
 
-def _read(form: str, value: Any) -> Any:
-    if form.startswith("tuple") and isinstance(value, list):
-        return tuple(Subject(**one) for one in value)
-    if value is None and form.endswith("None"):
-        return None
-    if not isinstance(value, str) or form.startswith("tuple"):
-        raise NotSound(f"the leaf holds {value!r:.40} where something else belongs")
-    return moment(value) if form.startswith("datetime") else value
-
-
-_FORMS = {kind: {field.name: str(field.type) for field in fields(kind)} for kind in KINDS.values()}
+_READERS = {kind: {field.name: READERS[str(field.type)] for field in fields(kind)} for kind in KINDS.values()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from opslib.evidence.plain import readable
+from opslib.evidence.parts import Planned
+from opslib.evidence.plain import readable, written
 
 
 class Kind(StrEnum):
@@ -30,6 +31,10 @@ class Kind(StrEnum):
     BACK_DATED = "back-dated"
     POST_DATED = "post-dated"
     RETIRED_KEY = "retired-key"
+    UNAPPROVED = "unapproved"
+    APPROVED_AFTERWARDS = "approved-afterwards"
+    APPROVAL_EDITED = "approval-edited"
+    NOTE_EDITED = "note-edited"
     NEVER_RECORDED = "never-recorded"
     UNFINISHED = "unfinished"
     UNANNOUNCED = "unannounced"
@@ -38,12 +43,14 @@ class Kind(StrEnum):
     DISPOSED_EARLY = "disposed-early"
     DISPOSED_WITHOUT_RULE = "disposed-without-rule"
     NOT_UNDERSTOOD = "not-understood"
+    SKIPPED = "skipped"
+    RESCHEDULED = "rescheduled"
     DISPOSED = "disposed"
     RUNNING = "running"
     WITNESSED_LATE = "witnessed-late"
 
 
-_NO_FAULTS = {Kind.DISPOSED, Kind.RUNNING, Kind.WITNESSED_LATE}
+_NO_FAULTS = {Kind.SKIPPED, Kind.RESCHEDULED, Kind.DISPOSED, Kind.RUNNING, Kind.WITNESSED_LATE}
 
 
 @dataclass(frozen=True)
@@ -87,10 +94,35 @@ class Slot:
     Args:
         name: of the schedule's entry.
         moment: in UTC.
+        latest: until when its run may begin; before that, nothing is missing.
     """
 
     name: str
     moment: datetime
+    latest: datetime | None = None
+
+
+Moments = Callable[[Planned, datetime, datetime], Iterable[datetime]]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What became of a moment of the schedule.
+
+    Args:
+        slot: the moment.
+        state: `run`, `skipped`, `due` or `missing`.
+        text: the run, or why there is none.
+    """
+
+    slot: Slot
+    state: str
+    text: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Return it as plain JSON."""
+        told = {"name": self.slot.name, "moment": written(self.slot.moment)}
+        return {**told, "state": self.state, "text": self.text}
 
 
 @dataclass(frozen=True)
@@ -121,7 +153,9 @@ class Scope:
     Args:
         since: only events at or after this moment.
         until: only events before it.
-        slots: all slots that must have a run; None where the schedule is not known.
+        slots: all slots that must have a run; None where they follow from the log, or are not known.
+        moments: says when an entry of the schedule that the log holds was due, from a moment on and before
+            another; None where nobody can.
         checkpoints: earlier heads of the log that were kept elsewhere, as signed notes.
         stamps: of heads of the log.
         tolerance: how far two clocks may be apart.
@@ -135,6 +169,7 @@ class Scope:
     since: datetime | None = None
     until: datetime | None = None
     slots: tuple[Slot, ...] | None = None
+    moments: Moments | None = field(default=None, repr=False)
     checkpoints: tuple[bytes, ...] = ()
     stamps: tuple[Stamp, ...] = ()
     tolerance: timedelta = timedelta(minutes=5)
@@ -163,12 +198,16 @@ class Report:
         leaves: events in the log, hashed again.
         records: records that were looked at.
         unproven: what none of this shows, in sentences.
+        slots: each moment of the schedule, and what became of it.
+        unseen: what was asked for and could not be looked at, in sentences.
     """
 
     findings: tuple[Finding, ...]
     leaves: int
     records: int
     unproven: tuple[str, ...] = ()
+    slots: tuple[Filled, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -190,10 +229,20 @@ class Report:
                 for one in self.findings
             ],
             "unproven": list(self.unproven),
+            "unseen": list(self.unseen),
+            "slots": [one.to_dict() for one in self.slots],
         }
 
 
-def report(findings: Iterable[Finding], leaves: int, records: int, unproven: Iterable[str] = ()) -> Report:
+def report(
+    findings: Iterable[Finding],
+    leaves: int,
+    records: int,
+    unproven: Iterable[str] = (),
+    slots: Iterable[Filled] = (),
+    unseen: Iterable[str] = (),
+) -> Report:
     """Return a report in which nothing stands twice, and nothing that could play tricks on a terminal."""
     plain = [Finding(one.kind, readable(one.subject), readable(one.text), one.index) for one in findings]
-    return Report(tuple(dict.fromkeys(plain)), leaves, records, tuple(unproven))
+    found = tuple(dict.fromkeys(plain))
+    return Report(found, leaves, records, tuple(unproven), tuple(slots), tuple(unseen))

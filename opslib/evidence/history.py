@@ -14,9 +14,11 @@ from opslib.evidence.merkle import HASH_BYTES
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, content_of, shown
 from opslib.evidence.proofs import Head, Trust, head_of
+from opslib.evidence.rotations import Chain, followed
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, WIDTH, Rehashed, bundles, hashes_in, read_tile
 
 LOG = "log"
+_ROTATED = b'"type":"key.rotated"'
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class History:
         anchors: what witnesses stand for, the smallest first.
         dated: these, and what was stamped with the time.
         findings: what is wrong with the log as a whole.
+        chain: whom to believe, once the log's rotations of keys were followed.
     """
 
     leaves: Leaves
@@ -81,6 +84,7 @@ class History:
     anchors: tuple[Anchor, ...]
     dated: tuple[Anchor, ...]
     findings: tuple[Finding, ...]
+    chain: Chain
 
 
 def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
@@ -92,8 +96,12 @@ def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
         scope: has the checkpoints that were kept elsewhere.
     """
     reading = _Reading(trust)
-    head = reading.current(folder / CHECKPOINT)
+    note = reading.note(folder / CHECKPOINT)
+    head = reading.head(note)
     leaves = reading.leaves(folder, head)
+    chain = reading.follow()
+    if note and head:
+        reading.judge(note, chain, leaves)
     for name, content in _others(folder, scope):
         reading.other(name, content, leaves if head else None)
     anchors = _sorted(reading.anchors)
@@ -101,11 +109,29 @@ def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
     if trust.policy.wants_witnesses:
         reading.findings.extend(_unwitnessed(reading.events, anchors, scope))
     dated = _sorted([*anchors, *stamped])
-    return History(leaves, tuple(reading.events), anchors, dated, tuple(reading.findings))
+    return History(leaves, tuple(reading.events), anchors, dated, tuple(reading.findings), chain)
 
 
 def _sorted(anchors: Iterable[Anchor]) -> tuple[Anchor, ...]:
     return tuple(sorted(anchors, key=lambda anchor: (anchor.size, anchor.earliest)))
+
+
+def rotations(folder: Path) -> Iterator[tuple[int, Event]]:
+    """Yield the events of a log in which a key takes the place of another; nothing else is looked at.
+
+    Args:
+        folder: of the log.
+    """
+    reached = 0
+    try:
+        size = Checkpoint.parse(Note.parse(content_of(folder / CHECKPOINT) or b"").text).size
+        for leaves in bundles(folder, size):
+            for index, leaf in enumerate(leaves, reached):
+                if _ROTATED in leaf:
+                    yield index, decode_event(leaf)
+            reached += len(leaves)
+    except NotSound:
+        return  # what cannot be read leads to no further key
 
 
 class _Reading:
@@ -119,23 +145,46 @@ class _Reading:
     def say(self, kind: Kind, subject: str, text: str, index: int | None = None) -> None:
         self.findings.append(Finding(kind, subject, text, index))
 
-    def current(self, path: Path) -> Head | None:
+    def note(self, path: Path) -> Note | None:
         content = content_of(path)
         if content is None:
             self.say(Kind.TRUNCATED, LOG, f"{path.name} cannot be read: the log has no head any more")
             return None
         try:
-            head = head_of(Note.parse(content), self.trust)
+            return Note.parse(content)
         except NotSound as error:
             self.say(Kind.LOG_EDITED, path.name, str(error))
             return None
+
+    def head(self, note: Note | None) -> Head | None:
+        try:
+            return head_of(note, self.trust) if note else None
+        except NotSound as error:
+            self.say(Kind.LOG_EDITED, CHECKPOINT, str(error))
+            return None
+
+    def follow(self) -> Chain:
+        chain = followed(self.trust, self.events)
+        self.trust = chain.trust
+        self.findings.extend(chain.findings)
+        return chain
+
+    def judge(self, note: Note, chain: Chain, leaves: Leaves) -> None:
+        """Say what is wrong with who signed the head; the keys may be those that the leaves have named."""
+        head = self.head(note)
+        if head is None:
+            return
         if not head.signed:
             text = f"its head is of {head.checkpoint.origin!r} and no key trusted for it has signed it"
             self.say(Kind.REBUILT, LOG, text)
+        signers = note.signers(self.trust.policy.logs, self.trust.check)
+        ends = [chain.logs.get(key.public, leaves.size) for key in signers]
+        if ends and all(end < leaves.size for end in ends):
+            self.say(Kind.RETIRED_KEY, LOG, "its head is signed with a key that had been retired", max(ends))
         self._anchor(head)
-        return head
 
     def leaves(self, folder: Path, head: Head | None) -> Leaves:
+        """Read the leaves, among them those that name further keys; who signed the head is judged after."""
         size = head.checkpoint.size if head else 0
         try:
             for leaves in bundles(folder, size):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from opslib.evidence.events import (
+    Annotation,
+    Approval,
+    ChangeBegun,
     Disposal,
     Event,
     Hold,
-    KeyRotated,
     RunFinished,
     RunRequested,
     RunStarted,
+    ScheduleChanged,
+    SlotSkipped,
 )
 from opslib.evidence.findings import Finding, Kind, Scope
 from opslib.evidence.history import Anchor
@@ -29,11 +33,13 @@ class Life:
         requested: when somebody asked for it.
         started: when its kernel was about to be started.
         finished: when its record was sealed; more than one if that was done again.
+        changes: when it was about to carry out a plan.
     """
 
     requested: tuple[int, RunRequested] | None = None
     started: tuple[int, RunStarted] | None = None
     finished: list[tuple[int, RunFinished]] = field(default_factory=list)
+    changes: list[tuple[int, ChangeBegun]] = field(default_factory=list)
 
 
 @dataclass
@@ -47,14 +53,22 @@ class Story:
         held: run -> (index, event) of its holds.
         retired: fingerprint of a key -> index of the leaf from which on it does not count.
         owners: (name, digest) -> the runs that have such a file.
+        approvals: of plans, as they came.
+        notes: about runs, as they came.
+        schedules: each in force until the next.
+        skipped: (slot, moment) -> why no run was begun for it.
     """
 
     lives: dict[str, Life] = field(default_factory=dict)
     disposed: dict[tuple[str, str], int] = field(default_factory=dict)
     disposals: list[tuple[int, Disposal]] = field(default_factory=list)
     held: dict[str, list[tuple[int, Hold]]] = field(default_factory=dict)
-    retired: dict[str, int] = field(default_factory=dict)
+    retired: Mapping[str, int] = field(default_factory=dict)
     owners: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    approvals: list[tuple[int, Approval]] = field(default_factory=list)
+    notes: list[tuple[int, Annotation]] = field(default_factory=list)
+    schedules: list[ScheduleChanged] = field(default_factory=list)
+    skipped: dict[tuple[str, datetime], str] = field(default_factory=dict)
 
     def on_hold(self, run: str, index: int) -> bool:
         """Say whether a record was on hold when a leaf was added."""
@@ -62,9 +76,14 @@ class Story:
         return bool(states) and states[-1] == "set"
 
 
-def story_of(events: Iterable[tuple[int, Event]]) -> Story:
-    """Return what the events of a log tell."""
-    story = Story()
+def story_of(events: Iterable[tuple[int, Event]], retired: Mapping[str, int] | None = None) -> Story:
+    """Return what the events of a log tell.
+
+    Args:
+        events: in the order of the log.
+        retired: keys of runners that do not count from a leaf on.
+    """
+    story = Story(retired=retired or {})
     for index, event in events:
         match event:
             case RunRequested():
@@ -80,8 +99,16 @@ def story_of(events: Iterable[tuple[int, Event]]) -> Story:
                 story.disposed.update({(event.run, one.sha256): index for one in event.subjects})
             case Hold():
                 story.held.setdefault(event.run, []).append((index, event))
-            case KeyRotated():
-                story.retired.setdefault(event.old, index)
+            case ChangeBegun():
+                story.lives.setdefault(event.run, Life()).changes.append((index, event))
+            case Approval():
+                story.approvals.append((index, event))
+            case Annotation():
+                story.notes.append((index, event))
+            case ScheduleChanged():
+                story.schedules.append(event)
+            case SlotSkipped():
+                story.skipped[event.slot, event.scheduled_for] = event.reason
     return story
 
 
@@ -89,7 +116,7 @@ def order_findings(story: Story, scope: Scope) -> Iterator[Finding]:
     """Yield runs whose events do not follow one another, or that cannot have begun when they say."""
     for run, life in story.lives.items():
         steps = [step for step in (life.requested, life.started, *life.finished[:1]) if step]
-        if not scope.covers(steps[-1][1].time):
+        if not steps or not scope.covers(steps[-1][1].time):
             continue
         indices = [index for index, _ in steps]
         if indices != sorted(indices):

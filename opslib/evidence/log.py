@@ -7,7 +7,7 @@ in between, at any byte, leaves the old head and files that the next append writ
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from opslib.errors import ArchiveError
 from opslib.evidence.edge import Edge, Extension
 from opslib.evidence.events import Event, encode_event
 from opslib.evidence.merkle import consistency, inclusion
-from opslib.evidence.notes import Checkpoint, Note
+from opslib.evidence.notes import Checkpoint, Note, VerifierKey
 from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Proof
 from opslib.evidence.signing import LogSigner
@@ -53,11 +53,13 @@ class Log:
     Args:
         folder: of the log; made when the first event is appended.
         signer: signs its heads.
+        former: keys that have signed its heads before; the next head is signed with the present one.
     """
 
-    def __init__(self, folder: Path, signer: LogSigner) -> None:
+    def __init__(self, folder: Path, signer: LogSigner, former: Iterable[VerifierKey] = ()) -> None:
         self.folder = folder
         self.signer = signer
+        self.keys = (signer.verifier, *former)
         self._lock = FileLock(folder / _LOCK, timeout=_WAIT_SECONDS)
         self._known: tuple[bytes, Edge] | None = None
 
@@ -98,12 +100,8 @@ class Log:
         Raises:
             ArchiveError: the log has no such leaf, or is damaged.
         """
-        size = self._checkpoint().size
-        width = min(WIDTH, size - index // WIDTH * WIDTH)
         with self._told():
-            if not 0 <= index < size:
-                raise NotSound(f"there is no leaf {index} in {size}")
-            return unpack(read_tile(self.folder, ENTRIES, index // WIDTH, width), width)[index % WIDTH]
+            return self._leaf(index, self._checkpoint().size)
 
     def proof(self, index: int, *, leaf: bytes | None = None, note: Note | None = None) -> Proof:
         """Return the proof that an event is in the log.
@@ -116,12 +114,12 @@ class Log:
         Raises:
             ArchiveError: the log has no such leaf, or is damaged.
         """
-        leaf = self.leaf(index) if leaf is None else leaf
         note = note or self.head()
         with self._told():
             if note is None:
                 raise NotSound("nothing was ever appended")
             checkpoint = Checkpoint.parse(note.text)
+            leaf = self._leaf(index, checkpoint.size) if leaf is None else leaf
             path = inclusion(Tiles(self.folder, checkpoint.size).subtree, index, checkpoint.size)
             proof = Proof(index, path, note, leaf)
             proof.included()
@@ -177,6 +175,13 @@ class Log:
             shared.replace(path, note.joined(before).encode())
         return path
 
+    def _leaf(self, index: int, size: int) -> bytes:
+        if not 0 <= index < size:
+            raise NotSound(f"there is no leaf {index} in {size}")
+        width = min(WIDTH, size - index // WIDTH * WIDTH)
+        bundle = read_tile(self.folder, ENTRIES, index // WIDTH, width)
+        return unpack(bundle, index % WIDTH + 1)[-1]
+
     def _checkpoint(self) -> Checkpoint:
         note = self.head()
         return Checkpoint.parse(note.text) if note else Checkpoint(self.signer.origin, 0, Edge().root)
@@ -189,7 +194,7 @@ class Log:
             return None
         with self._told():
             note = Note.parse(head)
-            if not note.signers([self.signer.verifier], quickly_verified):
+            if not note.signers(self.keys, quickly_verified):
                 raise NotSound(f"its head is not signed with the key of {self.signer.origin}")
             if Checkpoint.parse(note.text).origin != self.signer.origin:
                 raise NotSound(f"its head is not of {self.signer.origin}")

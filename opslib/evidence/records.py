@@ -21,6 +21,7 @@ from opslib.evidence.proofs import Proof, Trust, head_of
 ENVELOPE, PROOF = "run.dsse.json", "run.tlog-proof"
 _BLOBS = "blobs/"
 KINDS_OF_FILES = {ENVELOPE: Kind.RECORD_EDITED, "run.ipynb": Kind.NOTEBOOK_EDITED}
+_UNTOUCHED = ("left out", "not reached", "not begun")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Statement:
         procedure: what was run.
         cause: id of the first cause; empty where there is none.
         subjects: its files.
+        changed: whether it has touched anything.
     """
 
     run: str
@@ -63,6 +65,7 @@ class Statement:
     procedure: str
     cause: str
     subjects: tuple[Subject, ...]
+    changed: bool = False
 
     @classmethod
     def parse(cls, payload: bytes) -> Statement:
@@ -81,7 +84,8 @@ class Statement:
             texts = (meta["invocationId"], told["verdict"], *times, runbook, cause)
             if not all(isinstance(text, str) for text in texts):
                 raise NotSound("the statement has something else where text belongs")
-            return cls(*texts, subjects)
+            changed = any(one["state"] not in _UNTOUCHED for one in told.get("changed") or ())
+            return cls(*texts, subjects, changed)
         except NotSound:
             raise
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -116,6 +120,7 @@ def record_findings(
             subjects.update(dict.fromkeys(stated.subjects))
             yield from _told_otherwise(stated, index, event, scope)
             yield from _asked_otherwise(stated, index, story)
+            yield from _changed_unseen(stated, index, story)
         except _RetiredKey as error:
             yield Finding(Kind.RETIRED_KEY, event.run, str(error), index)
         except NotSound as error:
@@ -161,7 +166,7 @@ def _signed(content: bytes, index: int, story: Story, trust: Trust) -> Statement
     envelope = Envelope.parse(content)
     signers = envelope.signers(trust.runners, trust.check)
     if not signers:
-        raise NotSound("no runner that is trusted has signed its record")
+        raise NotSound(f"no runner that is trusted has signed its record{_by(envelope)}")
     if all(story.retired.get(signer, index) < index for signer in signers):
         raise _RetiredKey(f"its record is signed with {signers[0]}, which had been retired")
     if envelope.payload_type != STATEMENT:
@@ -189,6 +194,14 @@ def _asked_otherwise(stated: Statement, index: int, story: Story) -> Iterator[Fi
     if asked and asked != stated.procedure:
         text = f"its record is of {stated.procedure}, but {asked} was asked for"
         yield Finding(Kind.FORGED, stated.run, text, index)
+
+
+def _changed_unseen(stated: Statement, index: int, story: Story) -> Iterator[Finding]:
+    """Yield a change of which the log, if it is at hand, does not know what was to be done."""
+    life = story.lives.get(stated.run)
+    if stated.changed and life and life.requested and not life.changes:
+        text = "has changed something, and the log knows no plan that it was to carry out"
+        yield Finding(Kind.UNAPPROVED, stated.run, text, index)
 
 
 def _file(place: Place, one: Subject, index: int, event: RunFinished, story: Story) -> Iterator[Finding]:
@@ -222,6 +235,12 @@ def _of_another(content: bytes, run: str) -> bool:
         return Statement.parse(Envelope.parse(content).payload).run != run
     except NotSound:
         return False
+
+
+def _by(envelope: Envelope) -> str:
+    """Say whose signature it has instead."""
+    names = ", ".join(one.key_id[:60] for one in envelope.signatures)
+    return f", but {names}, a key that was never announced" if names else ""
 
 
 def _by_its_log(note: Note, trust: Trust) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from opslib.archive import shared, store
 from opslib.evidence.envelopes import Envelope
-from opslib.evidence.events import RunFinished, Subject
+from opslib.evidence.events import RunFinished, Subject, decode_event
 from opslib.evidence.log import Log
-from opslib.evidence.plain import moment
+from opslib.evidence.plain import NotSound, content_of, moment
 from opslib.evidence.proofs import Proof
 from opslib.evidence.records import ENVELOPE, PROOF, Statement
 
@@ -30,6 +31,45 @@ class Sealed:
     index: int
     event: RunFinished
     proof: Proof
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Whether a record is in the log, as far as the files beside it tell; `opslib verify` proves it.
+
+    Args:
+        index: of its leaf; None where it is not sealed.
+        text: the same for a person, or why it is not sealed.
+    """
+
+    index: int | None
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for `--json`."""
+        return {"sealed": self.index is not None, "index": self.index, "text": self.text}
+
+
+def seal_of(folder: Path) -> Seal:
+    """Return whether the record in a folder is sealed.
+
+    Args:
+        folder: of the record.
+    """
+    envelope, content = content_of(folder / ENVELOPE), content_of(folder / PROOF)
+    if envelope is None:
+        return Seal(None, f"not signed: {ENVELOPE} is not there")
+    if content is None:
+        return Seal(None, f"not in the log: {PROOF} is not there")
+    try:
+        proof = Proof.parse(content)
+        size = proof.included().size
+        event = decode_event(proof.leaf)
+    except NotSound as error:
+        return Seal(None, f"its proof is not good: {error}")
+    if Subject(ENVELOPE, hashlib.sha256(envelope).hexdigest()) not in event.subjects:
+        return Seal(None, f"its proof is not of this {ENVELOPE}")
+    return Seal(proof.index, f"leaf {proof.index} of the log, which had {size} leaves then")
 
 
 def finished(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from opslib.evidence.envelopes import STATEMENT, Envelope, EnvelopeSignature, pae
+from opslib.evidence.events import KeyRotated
 from opslib.evidence.notes import LOG_KEY, Checkpoint, Note, NoteSignature, VerifierKey
+from opslib.evidence.plain import text64
+from opslib.evidence.rotations import rotation_message
 from opslib.keys.machine import MachineKey
 
 
@@ -32,6 +36,22 @@ class LogSigner:
         return Note(
             text, (NoteSignature(self.origin, self.verifier.id, self.key.sign(text.encode())),)
         )  # fmt: skip
+
+
+def rotation(time: datetime, role: str, old: MachineKey, new: MachineKey) -> KeyRotated:
+    """Return the event in which a key takes the place of another, signed by both.
+
+    Args:
+        time: now.
+        role: `runner` or `log`.
+        old: the key that is retired.
+        new: the one that takes its place.
+    """
+    message = rotation_message(role, old.public.text, new.public.text)
+    return KeyRotated(
+        time=time, role=role, old=old.public.text, new=new.public.text,
+        vouched=text64(old.sign(message)), accepted=text64(new.sign(message)),
+    )  # fmt: skip
 
 
 def sign_statement(payload: bytes, *keys: MachineKey) -> bytes:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 _PACKAGE = "opslib.evidence"
 _MODULES = (
-    "light", "plain", "merkle", "ed25519", "notes", "policy", "runners", "envelopes", "events", "tiles",
-    "proofs", "findings", "history", "lives", "records", "retention", "complete", "verifying", "population",
-    "drawing", "exported", "verifier",
+    "light", "plain", "parts", "merkle", "ed25519", "notes", "policy", "runners", "envelopes", "forms",
+    "events", "tiles", "proofs", "findings", "rotations", "history", "lives", "records", "retention",
+    "complete", "beside", "verifying", "population", "drawing", "exported", "verifier",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3
 """Verify records and the log of an opslib archive, offline. Python 3.11 or newer, nothing else.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ _USE = (
     "FOLDER [--policy FILE] [--runner-keys FILE] [--checkpoint FILE] [--since TIME] [--until TIME]"
     " [--now TIME] [--json]"
 )
+_SLOTS_INSIDE = f"which runs were due was taken from {SLOTS}, and not found out again from the log"
 KEYS_INSIDE = "keys were taken from the folder itself: compare them with those that you were given elsewhere"
 
 
@@ -39,9 +40,10 @@ def main(words: list[str]) -> int:
     except (NotSound, OSError) as error:
         print(f"{error}\nuse: {_USE}", file=sys.stderr)
         return USAGE
+    told = [_SLOTS_INSIDE] if (folder / SLOTS).exists() else []
     inside = not {"--policy", "--runner-keys"} <= options.keys()
-    unproven = (*report.unproven, *([KEYS_INSIDE] if inside else []))
-    print(_told(Report(report.findings, report.leaves, report.records, unproven), "--json" in options))
+    unproven = (*report.unproven, *told, *([KEYS_INSIDE] if inside else []))
+    print(_told(report, unproven, "--json" in options))
     return SOUND if report.sound else UNSOUND
 
 
@@ -101,12 +103,12 @@ def _slots(path: Path) -> tuple[Slot, ...] | None:
         raise NotSound(f"{path} is no list of name and moment: {error}") from None
 
 
-def _told(report: Report, as_json: bool) -> str:
+def _told(report: Report, unproven: Sequence[str], as_json: bool) -> str:
     if as_json:
-        return json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
+        return json.dumps({**report.to_dict(), "unproven": list(unproven)}, indent=1, ensure_ascii=False)
     lines = [f"{'SOUND' if report.sound else 'NOT SOUND'}: {report.records} records, {report.leaves} leaves"]
     lines += [f"  {one.kind}: {one.subject}: {one.text}" for one in report.findings]
-    return "\n".join([*lines, *(f"  not proven: {text}" for text in report.unproven)])
+    return "\n".join([*lines, *(f"  not proven: {text}" for text in unproven)])
 
 
 if __name__ == "__main__":

@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from opslib.evidence.complete import missing, strangers
+from opslib.evidence.beside import spoiled, unapproved
+from opslib.evidence.complete import missing, rescheduled, strangers, timetable, unfilled, unscheduled
 from opslib.evidence.events import Disposal, Event, RunFinished, decode_event
 from opslib.evidence.findings import Finding, Kind, Report, Scope, report
-from opslib.evidence.history import LOG, History, read_history
+from opslib.evidence.history import LOG, History, read_history, rotations
 from opslib.evidence.lives import Story, order_findings, story_of, time_findings
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, content_of, shown
 from opslib.evidence.proofs import Head, Proof, Trust, head_of
 from opslib.evidence.records import PROOF, Place, folder_of, proof_findings, record_findings
 from opslib.evidence.retention import disposal_findings
+from opslib.evidence.rotations import Chain, followed
 
 NO_WITNESS = (
     "no witness has cosigned this log: whoever holds its keys could have cut it back, reordered it, rewritten"
@@ -39,20 +41,27 @@ def verify_archive(archive: Path, trust: Trust, scope: Scope | None = None) -> R
     """
     scope = scope or Scope()
     history = read_history(archive / LOG, trust, scope)
-    story = story_of(history.events)
+    trust = history.chain.trust
+    story = story_of(history.events, history.chain.runners)
     chosen = [
         (index, event)
         for index, event in history.events
         if isinstance(event, RunFinished) and scope.covers(event.time)
     ]
-    told = log_findings(archive, history, story, scope) if history.leaves.intact else ()
+    slots = timetable(story, scope) if history.leaves.intact else ()
+    told = (*log_findings(archive, history, story, scope), *unfilled(slots)) if history.leaves.intact else ()
     kept = [one for leaf in chosen for one in _record(archive, *leaf, history, story, trust, scope)]
     found = (*history.findings, *told, *kept)
-    return report(found, history.leaves.tree.size, len(chosen), unproven_by(history, scope))
+    unseen = tuple(unscheduled(story, scope))
+    size, unproven = history.leaves.tree.size, unproven_by(history, scope)
+    return report(found, size, len(chosen), unproven, slots, unseen)
 
 
 def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Report:
     """Verify one record by the proof beside it; the log itself is not needed.
+
+    Where keys were replaced since, and the log is at hand, it leads from those that are trusted to those
+    that have signed.
 
     Args:
         folder: of the record, with envelope, proof and files; its name is the run's, unless it is no id.
@@ -60,6 +69,16 @@ def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Rep
         scope: earlier checkpoints, limits.
     """
     scope = scope or Scope()
+    found = _alone(folder, Chain(trust), scope)
+    log = _around(folder, LOG) / LOG
+    if found.sound or not log.is_dir():
+        return found
+    chain = followed(trust, rotations(log))
+    return _alone(folder, chain, scope) if chain.runners or chain.logs else found
+
+
+def _alone(folder: Path, chain: Chain, scope: Scope) -> Report:
+    trust = chain.trust
     unproven = [ONE_RECORD]
     findings: list[Finding] = []
     content = content_of(folder / PROOF)
@@ -74,8 +93,8 @@ def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Rep
         return report([Finding(Kind.PROOF_EDITED, folder.name, str(error))], 0, 0, unproven)
     findings.extend(_head_findings(head, event, proof.index, folder.name, scope))
     if isinstance(event, RunFinished):
-        story = story_of([(proof.index, event)])
-        place = Place(folder, _with_blobs(folder))
+        story = story_of([(proof.index, event)], chain.runners)
+        place = Place(folder, _around(folder, "blobs"))
         if _AN_ID.fullmatch(folder.name) and folder.name != event.run:
             text = f"its folder holds the record of {event.run}"
             findings.append(Finding(Kind.SWAPPED, folder.name, text, proof.index))
@@ -91,6 +110,9 @@ def log_findings(archive: Path, history: History, story: Story, scope: Scope) ->
     yield from order_findings(story, scope)
     yield from time_findings(history.events, history.dated, scope)
     yield from missing(story, scope)
+    yield from rescheduled(story, scope)
+    yield from unapproved(story, scope)
+    yield from spoiled(archive, story, scope)
     yield from strangers(archive, story)
     yield from disposal_findings(story, scope)
     for run, life in story.lives.items():
@@ -109,10 +131,10 @@ def _record(
         yield from proof_findings(place, index, history.leaves, event.run, trust)
 
 
-def _with_blobs(folder: Path) -> Path:
-    """Return where the blobs of a record are: beside its files, or in the archive in which it lies."""
+def _around(folder: Path, name: str) -> Path:
+    """Return where a folder of the archive is: beside the record's files, or in the archive it lies in."""
     around = (folder, *folder.resolve().parents[:5])
-    return next((place for place in around if (place / "blobs").is_dir()), folder)
+    return next((place for place in around if (place / name).is_dir()), folder)
 
 
 def _head_findings(head: Head, event: Event, index: int, name: str, scope: Scope) -> Iterator[Finding]:
@@ -163,7 +185,7 @@ def unproven_by(history: History, scope: Scope) -> Iterator[str]:
         )
     if not scope.checkpoints:
         yield NO_EARLIER
-    if scope.slots is None:
+    if scope.slots is None and scope.moments is None:
         yield NO_SCHEDULE
     if scope.retention is None and any(isinstance(event, Disposal) for _, event in history.events):
         yield NO_RULES

@@ -6,6 +6,7 @@ They sign without anybody being asked, so they say which machine did something, 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,9 +68,34 @@ def machine_key(name: str) -> MachineKey:
     return MachineKey.of(files.loaded(text, path), name)
 
 
+def replace_machine_key(name: str, vouch: Callable[[MachineKey, MachineKey], None]) -> None:
+    """Put a new key of this machine in the place of the one that it has.
+
+    Args:
+        name: the purpose.
+        vouch: is given the old and the new key while the old one is still in its place; if it fails, that
+            stays so.
+
+    Raises:
+        ConfigError: others may read the private key, it is not ours, or it is damaged.
+    """
+    machine_key(name)  # one that was never there is made first
+    folder = private("keys")
+    path = folder / f"{name}_ed25519"
+    with FileLock(folder / f".{name}.lock"):
+        old = MachineKey.of(files.loaded(files.read_private(path), path), name)
+        made = Ed25519PrivateKey.generate()
+        vouch(old, MachineKey.of(made, name))
+        _write(path, made)
+
+
 def _make(path: Path) -> None:
-    made = Ed25519PrivateKey.generate()
+    _write(path, Ed25519PrivateKey.generate())
+
+
+def _write(path: Path, made: Ed25519PrivateKey) -> None:
     text = made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    masking.register("private key", text)
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     files.write(beside, text, 0o600)

@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from opslib.home import parameters_file, private
 if TYPE_CHECKING:
     from opslib.config import Witnesses
     from opslib.evidence import Log, Trust
-    from opslib.evidence.events import Event
+    from opslib.evidence.events import Event, KeyRotated
     from opslib.evidence.witnesses import Standing
     from opslib.runner.request import Request
 
@@ -60,7 +61,7 @@ def signed(statement: bytes) -> dict[str, bytes]:
     from opslib.evidence.records import ENVELOPE
     from opslib.keys.machine import machine_key
 
-    with _complaining("a record is not signed"):
+    with complaining("a record is not signed"):
         return {ENVELOPE: sign_statement(statement, machine_key("runner"))}
     return {}
 
@@ -74,10 +75,10 @@ def sealed(archive: Path, folder: Path, actor: str = "") -> None:
     envelope = folder / ENVELOPE
     if (folder / PROOF).exists() or not envelope.exists():
         return
-    with _complaining(f"a record is not in the log of {archive}"):
+    with complaining(f"a record is not in the log of {archive}"):
         plain = Subject(STATEMENT, hashlib.sha256((folder / STATEMENT).read_bytes()).hexdigest())
         event = finished(envelope.read_bytes(), ids.now(), actor=actor, blobs=[plain])
-        seal(_log(archive, private("keys")), folder, event)
+        seal(log_of(archive), folder, event)
 
 
 def own_trust(archive: Path) -> Trust:
@@ -88,43 +89,38 @@ def own_trust(archive: Path) -> Trust:
     """
     from opslib.evidence import trust
 
-    policy, runner = own_keys(archive)
-    return trust(policy, [runner])
+    policy, runners = own_keys(archive)
+    return trust(policy, runners.splitlines())
 
 
 def own_keys(archive: Path) -> tuple[str, str]:
-    """Return whom this machine believes about its own log, and the line of its runner's public key.
+    """Return whom this machine believes: about its own log, and as runners, one key a line.
 
     Raises:
         ConfigError: a key is there and cannot be used.
     """
+    from opslib.evidence.rotations import RUNNER
     from opslib.keys.machine import machine_key
 
-    return own_policy(archive), machine_key("runner").public.line
+    keys = private("keys")
+    before = [event.old for event in _rotated(keys, _stamps(keys)) if event.role == RUNNER]
+    lines = [machine_key(RUNNER).public.line, *before]
+    return own_policy(archive), "".join(f"{line}\n" for line in lines)
 
 
 def own_policy(archive: Path) -> str:
-    """Return whom this machine believes about its own log: the log's key, and the witnesses of its file.
+    """Return whom this machine believes about its own log: the log's keys, and the witnesses of its file.
 
     Raises:
         ConfigError: the file is wrong, or a key cannot be used.
     """
-    verifier = own_log(archive).signer.verifier
-    found = witnesses()
+    keys = private("keys")
+    known, found = _log(archive, keys, _stamps(keys)).keys, witnesses()
     if found is None:
-        return f"log {verifier.text}\nquorum none\n"
+        return "".join(f"log {key.text}\n" for key in known) + "quorum none\n"
     from opslib.evidence.witnesses import policy_text
 
-    return policy_text(verifier, found)
-
-
-def own_log(archive: Path) -> Log:
-    """Return the log of an archive, with the key of this machine.
-
-    Raises:
-        ConfigError: a key is there and cannot be used.
-    """
-    return _log(archive, private("keys"))
+    return policy_text(known, found)
 
 
 def witnesses() -> Witnesses | None:
@@ -174,12 +170,25 @@ def _asked(request: Request) -> Event:
 
 
 def _tell(archive: Path, events: Callable[[], Sequence[Event]]) -> None:
-    with _complaining(f"runs are not in the log of {archive}"):
-        _log(archive, private("keys")).append(*events())
+    with complaining(f"runs are not in the log of {archive}"):
+        log_of(archive).append(*events())
+
+
+def log_of(archive: Path) -> Log:
+    """Return the log of an archive, which signs with this machine's key, and knows whose place that took.
+
+    Raises:
+        ConfigError: the key is there and cannot be used.
+        ArchiveError, OSError: the log cannot be read, or not be told of a new key.
+        NotSound: it is damaged.
+    """
+    keys = private("keys")
+    _announced(archive, keys, _stamps(keys))
+    return _log(archive, keys, _stamps(keys))
 
 
 @contextmanager
-def _complaining(what: str) -> Iterator[None]:
+def complaining(what: str) -> Iterator[None]:
     """Say what cannot be done, once, and go on."""
     from opslib.evidence.plain import NotSound
 
@@ -192,13 +201,54 @@ def _complaining(what: str) -> Iterator[None]:
             log.warning("%s", text)
 
 
+_Stamps = tuple[tuple[int, int], ...]
+
+
+def _stamps(keys: Path) -> _Stamps:
+    """Return what changes when a key of this machine does."""
+    found = [path.stat() for path in (*keys.glob("*.rotations"), *keys.glob("[lr]*_ed25519"))]
+    return tuple((stat.st_mtime_ns, stat.st_ino) for stat in found)
+
+
 @cache
-def _log(archive: Path, keys: Path) -> Log:
+def _log(archive: Path, keys: Path, stamps: _Stamps) -> Log:
     """Return the log of an archive; its key is the one in that folder of keys."""
     from opslib.evidence import Log, LogSigner
+    from opslib.evidence.rotations import LOG_ROLE
+    from opslib.keys.machine import machine_key
+    from opslib.keys.public import PublicKey
+
+    signer = LogSigner(_origin(archive / LOG), machine_key(LOG_ROLE))
+    before = [event.old for event in _rotated(keys, stamps) if event.role == LOG_ROLE]
+    former = [replace(signer.verifier, public=PublicKey.parse(old).blob[-32:]) for old in before]
+    return Log(archive / LOG, signer, former)
+
+
+@cache
+def _rotated(keys: Path, stamps: _Stamps) -> tuple[KeyRotated, ...]:
+    """Return all rotations that led to the keys of this machine."""
+    if not any(keys.glob("*.rotations")):
+        return ()
+    from opslib.evidence.rotating import rotated
+    from opslib.evidence.rotations import LOG_ROLE, RUNNER
     from opslib.keys.machine import machine_key
 
-    return Log(archive / LOG, LogSigner(_origin(archive / LOG), machine_key("log")))
+    return tuple(event for role in (LOG_ROLE, RUNNER) for event in rotated(role, machine_key(role)))
+
+
+@cache
+def _announced(archive: Path, keys: Path, stamps: _Stamps) -> None:
+    """Tell a log of the rotations that it does not know."""
+    told = _rotated(keys, stamps)
+    if not told:
+        return
+    from opslib.runner.known import known
+
+    log = _log(archive, keys, stamps)
+    before = known(log.folder).rotated
+    new = [replace(event, time=ids.now()) for event in told if event.accepted not in before]
+    if new:
+        log.append(*new)
 
 
 def _origin(folder: Path) -> str:

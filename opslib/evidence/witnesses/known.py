@@ -73,11 +73,11 @@ def log_keys(found: Witnesses) -> tuple[VerifierKey, ...]:
     return tuple(_key(text, LOG_KEY, "serves.logs") for text in texts)
 
 
-def policy_text(log: VerifierKey, found: Witnesses) -> str:
+def policy_text(logs: Sequence[VerifierKey], found: Witnesses) -> str:
     """Return the trust policy (C2SP tlog-policy) of a log and those who cosign it.
 
     Args:
-        log: key of the log.
+        logs: keys of the log, the present one and those whose place it took.
         found: who witnesses it.
 
     Raises:
@@ -85,7 +85,8 @@ def policy_text(log: VerifierKey, found: Witnesses) -> str:
     """
     known = cosigners(found)
     names = [one.name for one in known]
-    lines = [f"log {log.text}", *(f"witness {one.name} {one.key.text} {one.url}" for one in known)]
+    lines = [f"log {log.text}" for log in logs]
+    lines += [*(f"witness {one.name} {one.key.text} {one.url}" for one in known)]
     if not found.needed:
         quorum = "none"
     elif len(names) == 1:
