@@ -37,6 +37,7 @@ VARYING = {
 TIMES = {"ms", "p50", "p95", "p99", "worst"}
 MAGIC = 11  # so many characters of a PNG say that it is one
 TABLE = re.compile(r"<table.*?</table>", re.S)
+NUMBER = re.compile(r"<decimal>|(?<![\w.])\d+( \d{3})*(\.\d+)?(?![\w.])")
 # Of a call, how long it took and what exactly was answered; calls go side by side.
 OF_THE_MOMENT = {"ms", "digest", "at"}
 
@@ -87,8 +88,12 @@ def output(found: dict[str, Any], own: Mapping[str, str]) -> list[Any]:
     data = {mime: value[:MAGIC] if mime.startswith("image/") else value for mime, value in shown}
     if results.RUN_MIME in data:
         data[results.RUN_MIME] = _typed(data[results.RUN_MIME])
+    told = steady(data, own)
+    if "image/png" in data or TABLE.search(data.get("text/html", "")):
+        # As text, times cannot be told from other numbers; of a table, these are in the HTML too.
+        told["text/plain"] = NUMBER.sub("<number>", told["text/plain"])
     said = {name: found[name] for name in ("name", "text", "ename", "evalue") if name in found}
-    return [found["output_type"], sorted(found.get("data", {})), steady(data, own), steady(said, own)]
+    return [found["output_type"], sorted(found.get("data", {})), told, steady(said, own)]
 
 
 def _typed(result: dict[str, Any]) -> dict[str, Any]:

@@ -34,8 +34,9 @@ with quick():
 
 Notebook = Any
 Cell = Any
-# The kernel's history would keep every cell, secrets included, in a database in the home folder.
-_NO_HISTORY = "--HistoryManager.hist_file=:memory:"
+# The kernel's history would keep every cell, secrets included, in a database in the home folder; one in
+# memory costs a thread, and is of use to nobody.
+_NO_HISTORY = "--HistoryManager.enabled=False"
 _SHOWS = {"stream", "display_data", "execute_result", "error"}
 _SOCKET_PATH_MOST = 90
 # What a cell has shown may still be on its way when the kernel says that it is done. nbclient waits 4 s,
