@@ -690,6 +690,8 @@ def test_the_command_hands_over_what_its_own_script_finds_sound(project: Project
     assert len(list((tmp_path / "auditor/notes").glob("*/*.json"))) == 1
     again = project.opslib("verify", "--archive", str(tmp_path / "auditor"))
     assert again.returncode == 0 and "1 records" in again.stdout, again.stdout + again.stderr
+    again = project.opslib("verify", "--archive", str(tmp_path / "auditor"), "--since", "2026-01-01")
+    assert again.returncode == 64 and "has a period of its own" in again.stderr
     done = project.opslib(*words[:3], "--from", "9d", "--to", "8d", "z.zip")
     assert done.returncode == 64 and "no run of the period fits CC7.2" in done.stderr
     told = json.loads(project.opslib(*words, str(tmp_path / "y.zip"), "--json").stdout)

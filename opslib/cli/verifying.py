@@ -81,8 +81,8 @@ def verify_command(
 
     Without a run, the whole log and every record of the period, or an export that was unpacked: edited,
     deleted, swapped or forged files, a log that was cut, rewritten or forked, runs without an end, changes
-    that nobody had approved. Each is named, and so is what cannot be proven. The exit code is 0 when all is sound, 2 when it is not, and 3 when
-    something could not be looked at, or a witness not be asked.
+    that nobody had approved. Each is named, and so is what cannot be proven. The exit code is 0 when all is
+    sound, 2 when it is not, and 3 when something could not be looked at, or a witness not be asked.
 
     \b
     opslib verify

@@ -157,9 +157,8 @@ def _within(scope: Scope, extent: Extent, history: History, slots: tuple[Slot, .
     """Return the scope of the export's period, seen from when it was made: runs went on then."""
     now = scope.now or max((event.time for _, event in history.events), default=extent.until)
     known = {field.name: getattr(scope, field.name) for field in fields(scope)}
-    return Scope(
-        **{**known, "since": extent.since, "until": extent.until, "slots": slots, "moments": None, "now": now}
-    )
+    period = {"since": extent.since, "until": extent.until, "slots": slots, "moments": None, "now": now}
+    return Scope(**{**known, **period})
 
 
 def _unproven_export(manifest: Manifest) -> Iterator[str]:
