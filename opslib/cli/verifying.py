@@ -147,6 +147,11 @@ def _standing(archive: Path, places: Mapping[str, Path]) -> dict[str, str]:
     return {run: found.told(place) for run, place in places.items()} or {str(archive): found.summary}
 
 
+def witnessed(archive: Path, folder: Path) -> str | None:
+    """Return in words how far a record is witnessed; None where nobody does."""
+    return _standing(archive, {"": folder}).get("")
+
+
 def _held(archive: Path) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     """Return the heads that witnesses hold, and who could not be asked."""
     from opslib.evidence.witnesses import read_all
@@ -233,14 +238,12 @@ def _status(report: Report) -> Status:
 
 
 def _folders(archive: Path, runs: Sequence[str]) -> dict[str, Path]:
+    from opslib.archive import disposed
     from opslib.archive.index import Index
 
     index = Index(archive)
     documents = [index.get(run) for run in runs]
-    for document in documents:
-        if gone := document.get("disposed"):
-            why = f"the content of {document['run_id']} was destroyed under {gone['policy']}"
-            raise UsageError(why, hint="`opslib verify` without a run looks at the log, which says so")
+    disposed.must_be_there(*documents)
     return {document["run_id"]: Path(document["record"]) for document in documents}
 
 
