@@ -13,15 +13,14 @@ from typing import Any
 
 import pytest
 
-from opslib.evidence import Log, LogSigner, Trust, trust
+from opslib.evidence import Trust, trust
 from opslib.evidence.events import Planned, ScheduleChanged, SlotSkipped
 from opslib.evidence.exporting import Asked, Export, Keys, export
 from opslib.evidence.findings import Scope
 from opslib.evidence.population import Extent
-from opslib.evidence.signing import rotation
 from opslib.evidence.verifier import verified_folder, verifier_of
-from tests.besides import annotate, approve, begin
-from tests.evidencing import BEGAN, ORIGIN, SLOT, Kept, key, later
+from tests.besides import RUNNER, annotate, approve, begin, replaced
+from tests.evidencing import BEGAN, SLOT, Kept, key, later
 from tests.test_export import (
     GIVEN,
     browser,
@@ -39,21 +38,12 @@ HOURLY = Planned(SLOT, "site-down", "kulti", "production", "0 * * * *", "UTC", "
 OTHER = Planned("other", "vendor-status", "kulti", "production", "0 * * * *", "UTC", "30")
 EXTENT = Extent("CC7.4", ("site-down",), BEGAN, later(7.5))
 SHORTER = Extent("CC7.4", ("site-down",), BEGAN, later(7))  # without the moment that was missed
-LOG_KEY, RUNNER = 5, 6
 PLAN, UNDO, ELSE = "sha256:aa", "sha256:bb", "sha256:ee"
 
 
 def every_hour(planned: Planned, begin: datetime, end: datetime) -> Iterator[datetime]:
     """Yield each whole hour of the tests' day."""
     return (later(hour) for hour in range(48) if begin <= later(hour) < end)
-
-
-def replaced(kept: Kept, when: datetime) -> None:
-    """Have the keys of log and runner be replaced, and both logged."""
-    before, old = kept.signer.verifier, kept.runner
-    kept.signer, kept.runner = LogSigner(ORIGIN, key(LOG_KEY)), key(RUNNER)
-    kept.log = Log(kept.archive / "log", kept.signer, [before])
-    kept.log.append(rotation(when, "log", key(1), key(LOG_KEY)), rotation(when, "runner", old, kept.runner))
 
 
 def archive(folder: Path) -> tuple[Kept, Trust]:
