@@ -117,8 +117,9 @@ def test_a_run_that_was_destroyed_is_compared_with_nothing(kept: Kept) -> None:
     disposed(kept)
     index = Index(kept.archive)
     words = ["--archive", str(kept.archive)]
-    with pytest.raises(UsageError, match="was destroyed"):
-        cli.main(["diff", "run-0000", "run-0003", *words], standalone_mode=False)
+    for command in (["diff", "run-0000", "run-0003"], ["report", "run-0000", "--print"]):
+        with pytest.raises(UsageError, match="was destroyed"):
+            cli.main([*command, *words], standalone_mode=False)
     with pytest.raises(UsageError, match=r"was destroyed .* under ops-30d: 30 days"):
         cli.main(["verify", "run-0000", *words], standalone_mode=False)
     assert (
