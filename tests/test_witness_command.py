@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from opslib import doctor, home
+from opslib.cli import verifying
 from opslib.config.witnesses import load_witnesses, read_witnesses
 from opslib.errors import ConfigError
 from opslib.verdict import Status
@@ -94,6 +95,8 @@ def test_another_team_holds_our_head_and_every_screen_says_so(
     assert [one["status"] for one in said["witnesses"]] == ["ok"] and said["completed"] == 1
     assert told(opslib, "show", "latest")["witnessed"] == "witnessed by 1 of 1"
     assert told(opslib, "history")["runs"][0]["witnessed"] == "witnessed by 1 of 1"
+    record = Path(told(opslib, "show", "latest")["record"])
+    assert verifying.witnessed(project.archive, record) == "witnessed by 1 of 1"
     assert opslib("history") == 0 and "witnessed by 1 of 1" in opslib.out
     assert opslib("show", "latest") == 0 and "Log:    witnessed by 1 of 1" in opslib.out
     assert opslib("witness", "list") == 0 and "3 leaves" in opslib.out
