@@ -7,8 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from opslib.evidence import Log, LogSigner
 from opslib.evidence.events import Annotation, Approval, ChangeBegun, RunRequested, Subject
-from tests.evidencing import Kept
+from opslib.evidence.signing import rotation
+from tests.evidencing import ORIGIN, Kept, key
+
+LOG_KEY, RUNNER = 5, 6  # seeds of the keys that take the place of the first ones
 
 
 def approve(kept: Kept, plan: str, *, at: datetime, **more: Any) -> Path:
@@ -33,6 +37,14 @@ def annotate(kept: Kept, run: str, text: str, *, at: datetime) -> Path:
     path = kept.archive / "notes" / run / f"{at:%H%M}.json"
     kept.log.append(Annotation(time=at, actor="ana", run=run, subjects=(_written(kept, path, text),)))
     return path
+
+
+def replaced(kept: Kept, when: datetime) -> None:
+    """Have the keys of log and runner be replaced, and tell the log of it."""
+    before, old = kept.signer.verifier, kept.runner
+    kept.signer, kept.runner = LogSigner(ORIGIN, key(LOG_KEY)), key(RUNNER)
+    kept.log = Log(kept.archive / "log", kept.signer, [before])
+    kept.log.append(rotation(when, "log", key(1), key(LOG_KEY)), rotation(when, "runner", old, kept.runner))
 
 
 def _written(kept: Kept, path: Path, text: str) -> Subject:

@@ -357,7 +357,7 @@ def test_the_commands_from_hold_to_disposal(project: Project) -> None:
     assert not notebook.exists()
     assert "ops-1d: 1 days" in project.opslib("show", "run-0000").stdout
     alone = project.opslib("verify", "run-0000")
-    assert alone.returncode == 64 and "was destroyed under" in alone.stderr
+    assert alone.returncode == 64 and "was destroyed" in alone.stderr and "under ops-1d" in alone.stderr
 
 
 def as_the_list_says(screen: str) -> str:

@@ -228,7 +228,7 @@ def swap_sample(folder: Path) -> None:
             path.rename(other / path.name)
 
 
-def resigned(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def resigned(folder: Path, change: Callable[[dict[str, Any]], object], signer: int = 2) -> None:
     """Change the manifest as whoever holds the runner's key can: digests fit again, and it is signed."""
     told = json.loads(Envelope.parse((folder / "export.dsse.json").read_bytes()).payload)
     change(told)
@@ -240,7 +240,7 @@ def resigned(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         }
         for path in files
     ]
-    (folder / "export.dsse.json").write_bytes(sign_statement(json.dumps(told).encode(), key(2)))
+    (folder / "export.dsse.json").write_bytes(sign_statement(json.dumps(told).encode(), key(signer)))
 
 
 def other_sample(told: dict[str, Any]) -> None:
@@ -666,9 +666,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return made
 
 
+SCHEDULE = """
+slots:
+  - {id: rare, procedure: too-warm, system: shop, environment: production, cron: "0 3 1 1 *", owner: me}
+"""
+
+
 def test_the_command_hands_over_what_its_own_script_finds_sound(project: Project, tmp_path: Path) -> None:
     """From the control to the auditor's verdict, and what is to be told by another way."""
     assert project.opslib("run", "too-warm", "--system", "shop").returncode == 0
+    (project.root / "parameters/schedule.yml").write_text(SCHEDULE)
+    assert project.opslib("schedule", "list").returncode == 0
+    assert project.opslib("annotate", "latest", "a false alarm").returncode == 0
     words = ["export", "--control", "soc2:cc7.2", "--from", "1d", "--to", "2099-01-01"]
     done = project.opslib(*words, str(tmp_path / "x.zip"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -678,10 +687,20 @@ def test_the_command_hands_over_what_its_own_script_finds_sound(project: Project
         packed.extractall(tmp_path / "auditor")
     code, found = said(tmp_path / "auditor")
     assert code == 0 and found["records"] == 1
+    assert len(list((tmp_path / "auditor/notes").glob("*/*.json"))) == 1
+    again = project.opslib("verify", "--archive", str(tmp_path / "auditor"))
+    assert again.returncode == 0 and "1 records" in again.stdout, again.stdout + again.stderr
+    again = project.opslib("verify", "--archive", str(tmp_path / "auditor"), "--since", "2026-01-01")
+    assert again.returncode == 64 and "has a period of its own" in again.stderr
     done = project.opslib(*words[:3], "--from", "9d", "--to", "8d", "z.zip")
     assert done.returncode == 64 and "no run of the period fits CC7.2" in done.stderr
     told = json.loads(project.opslib(*words, str(tmp_path / "y.zip"), "--json").stdout)
-    assert told["sound"] and told["counts"]["runs"] == 1 and told["procedures"] == ["too-warm"]
+    assert (
+        told["sound"]
+        and told["counts"]["runs"] == 1
+        and told["slots"] == []
+        and told["procedures"] == ["too-warm"]
+    )
 
 
 @pytest.mark.parametrize(

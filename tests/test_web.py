@@ -353,7 +353,7 @@ def test_words_that_the_seal_does_not_cover_are_held_against_what_was_signed(
     folder = keep(archive, "5-bare", LONG, verdict="critical")
     signed = notary.signed((folder / "run.json").read_bytes())[ENVELOPE]
     (folder / ENVELOPE).write_bytes(signed)
-    seal(notary._log(archive, home / "keys"), folder, finished(signed, now()))
+    seal(notary.log_of(archive), folder, finished(signed, now()))
     assert "<b>sealed</b>" in badge(run(server, "5-bare"))
     better(folder / "run.json")
     told = badge(run(server, "5-bare"))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from opslib import doctor, home
+from opslib.cli import verifying
 from opslib.config.witnesses import load_witnesses, read_witnesses
 from opslib.errors import ConfigError
 from opslib.verdict import Status
@@ -94,6 +95,8 @@ def test_another_team_holds_our_head_and_every_screen_says_so(
     assert [one["status"] for one in said["witnesses"]] == ["ok"] and said["completed"] == 1
     assert told(opslib, "show", "latest")["witnessed"] == "witnessed by 1 of 1"
     assert told(opslib, "history")["runs"][0]["witnessed"] == "witnessed by 1 of 1"
+    record = Path(told(opslib, "show", "latest")["record"])
+    assert verifying.witnessed(project.archive, record) == "witnessed by 1 of 1"
     assert opslib("history") == 0 and "witnessed by 1 of 1" in opslib.out
     assert opslib("show", "latest") == 0 and "Log:    witnessed by 1 of 1" in opslib.out
     assert opslib("witness", "list") == 0 and "3 leaves" in opslib.out
@@ -101,6 +104,26 @@ def test_another_team_holds_our_head_and_every_screen_says_so(
     assert found["sound"] and found["witnessed"] == "partner holds 3 leaves"
     assert not [text for text in found["unproven"] if "witness" in text]
     assert report(opslib, "latest")["witnessed"] == "witnessed by 1 of 1"
+
+
+def test_a_witness_is_given_the_new_key_of_the_log(project: Project, opslib: Shell, stack: ExitStack) -> None:
+    """Until then it refuses, which is said with what to hand over; what it holds can still be read."""
+    process = partner(project, stack, opslib)
+    old = told(opslib, "witness", "key")["log"]
+    assert told(opslib, "witness", "ask")["witnesses"][0]["status"] == "ok"
+    assert opslib("keys", "rotate", "log") == 0 and "Give that key to those who witness" in opslib.out
+    new = told(opslib, "witness", "key")["log"]
+    (refused,) = told(opslib, "witness", "ask", code=3)["witnesses"]
+    assert refused["status"] == "unknown" and refused["text"].endswith(new) and new != old
+    assert told(opslib, "witness", "held")["heads"][0]["text"] == "3 leaves"
+    process.kill()
+    names = {"name": "partner.example/w", "logs": [old, new]}
+    again = Process(project.root / "partner", written(project.root / "partner.yml", serves=names))
+    stack.callback(again.kill)
+    configured(project, {"name": "partner", "kind": "c2sp", "url": again.url, "key": again.key})
+    assert told(opslib, "witness", "ask")["witnesses"][0]["status"] == "ok"
+    assert report(opslib, "--witnesses")["witnessed"] == "partner holds 4 leaves"
+    assert opslib("witness", "policy") == 0 and f"log {old}" in opslib.out and f"log {new}" in opslib.out
 
 
 def test_without_witnesses_nothing_changes(project: Project, opslib: Shell) -> None:

@@ -15,7 +15,8 @@ from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.witnesses import Asked, read_all, remotes, standing
 from opslib.verdict import Status
 from tests.attacks import rewritten
-from tests.evidencing import ORIGIN, Kept, audit
+from tests.besides import replaced
+from tests.evidencing import ORIGIN, Kept, audit, later
 from tests.waiting import alive, wait
 from tests.witnessing import asked
 
@@ -67,6 +68,15 @@ def said(kept: Kept, remote: Path | str) -> Asked:
     """Have a remote hold the head of a log."""
     (one,) = asked(Kept(kept.archive), witness(remote))
     return one
+
+
+def test_a_remote_goes_on_with_the_new_key_of_a_log(kept: Kept, remote: Path) -> None:
+    """What it holds since before is signed with the old one, and is no alarm."""
+    assert said(kept, remote).status is Status.OK
+    replaced(kept, later(3))
+    assert held(kept, remote)
+    (one,) = asked(kept, witness(remote))
+    assert one.status is Status.OK and Checkpoint.parse(Note.parse(held(kept, remote)).text).size == 8
 
 
 def held(kept: Kept, remote: Path) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opslib.archive import shared
+from opslib.errors import UsageError
 
 FILE = "disposed.json"
 LEFT = (
@@ -32,6 +33,25 @@ def mark(folder: Path, left: Mapping[str, Any]) -> None:
     """
     if not (folder / FILE).exists():
         shared.replace(folder / FILE, (json.dumps(dict(left), indent=1) + "\n").encode())
+
+
+def told(document: Mapping[str, Any]) -> str:
+    """Return, in a sentence, that the content of a run was destroyed; "" where it was not."""
+    gone = document.get("disposed")
+    if not gone:
+        return ""
+    return f"the content of {document['run_id']} was destroyed {gone['time'][:10]} under {gone['policy']}"
+
+
+def must_be_there(*documents: Mapping[str, Any]) -> None:
+    """See that runs can be looked at.
+
+    Raises:
+        UsageError: the content of one was destroyed.
+    """
+    for one in documents:
+        if why := told(one):
+            raise UsageError(why, hint="`opslib verify` without a run looks at the log, which says so")
 
 
 def document(found: Mapping[str, Any], folder: Path) -> dict[str, Any]:

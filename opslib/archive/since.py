@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opslib.archive import diff, reading
+from opslib.archive import diff, disposed, reading
 from opslib.archive.diff import Difference
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError
@@ -53,6 +53,8 @@ def compared(index: Index, document: Mapping[str, Any]) -> Since:
     if found is None:
         return Since()
     known = {"run_id": found["run_id"], "started_at": found["started_at"]}
+    if gone := disposed.told(found):
+        return Since(**known, fault=gone)
     try:
         kept = reading.document(Path(found["record"]) / reading.STATEMENT)
     except ArchiveError as error:

@@ -77,7 +77,11 @@ def serve(
     trust = partial(verifying.trusted, folder, policy, runner_keys)
     if policy or runner_keys:
         trust()  # a file that is wrong is told now, not on a page
-    library = Library(folder, trust, [] if policy else [verifying.OWN_KEYS])
+    library = (
+        Library(folder, trust)
+        if policy
+        else Library(folder, trust, [verifying.OWN_KEYS], partial(verifying.witnessed, folder))
+    )
     library.index()  # what cannot be read at all, too; an index that has to be made is begun
     with Server(library, host, port, secrets.token_urlsafe(32) if with_token else "") as server:
         _told(server, folder, as_json)

@@ -38,11 +38,12 @@ def diff_command(
     opslib diff 019aa3c1 019aa4c1
     opslib diff "latest ok database-connections kulti" "latest database-connections kulti"
     """
-    from opslib.archive import diff
+    from opslib.archive import diff, disposed
     from opslib.archive.index import Index
 
     index = Index(options.opened_archive(archive))
     first, second = _pair(index, before, after)
+    disposed.must_be_there(first, second)
     found = diff.compare(first, second)
     if as_json:
         output.emit(found.to_dict())

@@ -69,11 +69,14 @@ def export_command(
     opslib export --control CC7.2 --from 2026-01-01 --to 2026-12-31 cc7.2.zip
     opslib export --control A.8.32 --from 90d --to 0m --sample 25 --word "blue heron" changes.zip
     """
+    from opslib import ids
     from opslib.evidence import exporting
+    from opslib.runner import planning
 
     folder = options.opened_archive(archive)
     head = _content(earlier) if earlier else b""
-    wanted = exporting.Asked(_extent(control, since, until), sample, _plain(word), head)
+    extent, word = _extent(control, since, until), _plain(word)
+    wanted = exporting.Asked(extent, sample, word, head, planning.between, ids.now())
     made = exporting.export(folder, target, wanted, _keys(folder, policy, runner_keys))
     if as_json:
         output.emit(_document(made))

@@ -124,6 +124,7 @@ def rotate_keys(roles: tuple[str, ...], archive: str | None, as_json: bool) -> i
     opslib keys rotate runner --archive /srv/records
     """
     from opslib.evidence.rotating import rotate
+    from opslib.evidence.rotations import LOG_ROLE
     from opslib.runner import notary
 
     folder = options.opened_archive(archive)
@@ -137,6 +138,9 @@ def rotate_keys(roles: tuple[str, ...], archive: str | None, as_json: bool) -> i
         output.say(f"New key of the {one.role}: {one.new}")
     output.say("The old private key is gone. For those who verify without this log:")
     output.say(f"  log {log.signer.verifier.text}")
+    if any(one.role == LOG_ROLE for one in made) and notary.witnesses():
+        output.say("Give that key to those who witness this log; until then they refuse its heads:")
+        output.say(f"  {log.signer.verifier.text}")
     return 0
 
 

@@ -116,8 +116,10 @@ def _title(procedure: str) -> str:
 
 
 def _run(document: dict[str, Any], index: Index, only_print: bool, as_json: bool) -> int:
+    from opslib.archive import disposed
     from opslib.archive.notes import Notes
 
+    disposed.must_be_there(document)
     page = Path(document["record"]) / "run.html"
     if not page.is_file():
         raise ArchiveError(

@@ -24,6 +24,7 @@ _KEYS = (
     click.option("--policy", metavar="FILE", type=_FILE, help="Whom to believe: logs, witnesses, quorum."),
     click.option("--runner-keys", metavar="FILE", type=_FILE, help="Public keys of runners, one a line."),
 )
+_ITS_OWN = "leave out --since, --until and --complete"
 OWN_KEYS = (
     "the keys are those of this machine: for somebody else's archive, or for an auditor, give --policy and"
     " --runner-keys that came by another way"
@@ -78,17 +79,19 @@ def verify_command(
 ) -> int:
     """Check, offline unless --witnesses is given, that records are what was sealed, and that none is missing.
 
-    Without a run, the whole log and every record of the period: edited, deleted, swapped or forged files, a
-    log that was cut, rewritten or forked, runs without an end, changes that nobody had approved. Each is
-    named, and so is what cannot be proven. The exit code is 0 when all is sound, 2 when it is not, and 3 when
-    something could not be looked at, or a witness not be asked.
+    Without a run, the whole log and every record of the period, or an export that was unpacked: edited,
+    deleted, swapped or forged files, a log that was cut, rewritten or forked, runs without an end, changes
+    that nobody had approved. Each is named, and so is what cannot be proven. The exit code is 0 when all is
+    sound, 2 when it is not, and 3 when something could not be looked at, or a witness not be asked.
 
     \b
     opslib verify
     opslib verify latest
     opslib verify --complete 2026-10-01 2026-11-01 --checkpoint checkpoint-of-october
     """
-    from opslib.evidence import Scope, verify_archive, verify_record
+    from opslib.evidence import Scope, verify_record
+    from opslib.evidence.exported import verify_export
+    from opslib.evidence.verifier import verifier_of
 
     folder = options.opened_archive(archive)
     trust = trusted(folder, policy, runner_keys)
@@ -107,7 +110,10 @@ def verify_command(
     if runs:
         reports = {run: verify_record(place, trust, scope) for run, place in places.items()}
     else:
-        reports = {str(folder): verify_archive(folder, trust, scope)}
+        verify = verifier_of(folder)
+        if verify is verify_export and any((since, until, complete)):
+            raise UsageError(f"{folder} is an export, which has a period of its own", hint=_ITS_OWN)
+        reports = {str(folder): verify(folder, trust, scope)}
     told = {} if policy else _standing(folder, places)
     if as_json:
         output.emit(_document(reports, unproven, told))
@@ -139,6 +145,11 @@ def _standing(archive: Path, places: Mapping[str, Path]) -> dict[str, str]:
     if found is None:
         return {}
     return {run: found.told(place) for run, place in places.items()} or {str(archive): found.summary}
+
+
+def witnessed(archive: Path, folder: Path) -> str | None:
+    """Return in words how far a record is witnessed; None where nobody does."""
+    return _standing(archive, {"": folder}).get("")
 
 
 def _held(archive: Path) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
@@ -227,14 +238,12 @@ def _status(report: Report) -> Status:
 
 
 def _folders(archive: Path, runs: Sequence[str]) -> dict[str, Path]:
+    from opslib.archive import disposed
     from opslib.archive.index import Index
 
     index = Index(archive)
     documents = [index.get(run) for run in runs]
-    for document in documents:
-        if gone := document.get("disposed"):
-            why = f"the content of {document['run_id']} was destroyed under {gone['policy']}"
-            raise UsageError(why, hint="`opslib verify` without a run looks at the log, which says so")
+    disposed.must_be_there(*documents)
     return {document["run_id"]: Path(document["record"]) for document in documents}
 
 

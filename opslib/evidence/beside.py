@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from opslib.evidence.events import Annotation, Approval, ChangeBegun
@@ -12,6 +12,7 @@ from opslib.evidence.lives import Story
 from opslib.evidence.plain import content_of, shown
 
 NOTES = "notes"
+Beside = Approval | Annotation
 _EDITED = {Approval: Kind.APPROVAL_EDITED, Annotation: Kind.NOTE_EDITED}
 _NO_NEED = "none"
 _AGREED = ("approved", "break-glass")
@@ -30,18 +31,36 @@ def unapproved(story: Story, scope: Scope) -> Iterator[Finding]:
                 yield from _agreed(index, event, story, scope)
 
 
-def spoiled(archive: Path, story: Story, scope: Scope) -> Iterator[Finding]:
+def of_runs(story: Story, runs: Iterable[str]) -> Iterator[tuple[int, Beside]]:
+    """Yield the approvals of what runs have carried out, and the notes about them.
+
+    Args:
+        story: of all runs.
+        runs: their ids.
+    """
+    chosen = set(runs)
+    changes = [event for run in chosen for _, event in story.lives[run].changes]
+    plans = {plan for event in changes for plan in (event.plan, event.undoes)} - {""}
+    yield from ((index, event) for index, event in story.approvals if event.plan in plans)
+    yield from ((index, event) for index, event in story.notes if event.run in chosen)
+
+
+def of_period(story: Story, scope: Scope) -> Iterator[tuple[int, Beside]]:
+    """Yield the approvals and notes of a period."""
+    kept: list[tuple[int, Beside]] = [*story.approvals, *story.notes]
+    yield from ((index, event) for index, event in kept if scope.covers(event.time))
+
+
+def spoiled(archive: Path, story: Story, kept: Iterable[tuple[int, Beside]]) -> Iterator[Finding]:
     """Yield approvals and notes that are not what was logged, and notes that never were.
 
     Args:
         archive: the archive's folder.
         story: of all runs.
-        scope: the period.
+        kept: the approvals and notes that should be there.
     """
-    kept: list[tuple[int, Approval | Annotation]] = [*story.approvals, *story.notes]
     for index, event in kept:
-        if scope.covers(event.time):
-            yield from _changed(archive, index, event, story)
+        yield from _changed(archive, index, event, story)
     known = {one.name for _, event in story.notes for one in event.subjects}
     for path in sorted(archive.glob(f"{NOTES}/*/*.json")):
         name = path.relative_to(archive).as_posix()
@@ -64,7 +83,7 @@ def _agreed(index: int, event: ChangeBegun, story: Story, scope: Scope) -> Itera
         yield Finding(Kind.APPROVED_AFTERWARDS, event.run, text, index)
 
 
-def _changed(archive: Path, index: int, event: Approval | Annotation, story: Story) -> Iterator[Finding]:
+def _changed(archive: Path, index: int, event: Beside, story: Story) -> Iterator[Finding]:
     for one in event.subjects:
         content = content_of(archive / one.name)
         if content is None:
@@ -73,7 +92,7 @@ def _changed(archive: Path, index: int, event: Approval | Annotation, story: Sto
             yield Finding(_EDITED[type(event)], one.name, "is not what was written then", index)
 
 
-def _lost(name: str, digest: str, index: int, event: Approval | Annotation, story: Story) -> Finding:
+def _lost(name: str, digest: str, index: int, event: Beside, story: Story) -> Finding:
     run = event.run if isinstance(event, Annotation) else ""
     at = story.disposed.get((run, digest))
     if at is None:

@@ -13,6 +13,8 @@ from opslib.evidence.plain import readable, shown
 from opslib.evidence.records import folder_of
 
 RUN, SKIPPED, DUE, MISSING = "run", "skipped", "due", "missing"
+NONE_KNOWN = "the log knows no schedule: which runs were due is not known"
+KNOWN_FROM = "the log knows the schedule from {} on: which runs were due before is not known"
 
 
 def missing(story: Story, scope: Scope) -> Iterator[Finding]:
@@ -107,13 +109,16 @@ def rescheduled(story: Story, scope: Scope) -> Iterator[Finding]:
 
 def unscheduled(story: Story, scope: Scope) -> Iterator[str]:
     """Yield for which part of the period nobody knows what was due."""
-    if scope.slots is not None or scope.moments is None:
-        return
+    if scope.slots is None and scope.moments is not None:
+        yield from unknown(story, scope)
+
+
+def unknown(story: Story, scope: Scope) -> Iterator[str]:
+    """Yield for which part of the period the log knows no schedule."""
     if not story.schedules:
-        yield "the log knows no schedule: which runs were due is not known"
+        yield NONE_KNOWN
     elif scope.since is None or scope.since < story.schedules[0].time:
-        first = shown(story.schedules[0].time)
-        yield f"the log knows the schedule from {first} on: which runs were due before is not known"
+        yield KNOWN_FROM.format(shown(story.schedules[0].time))
 
 
 def _logged(story: Story, scope: Scope) -> Iterator[Slot]:

@@ -10,16 +10,19 @@ async function verified(files, own) {
   const policy = policyOf(own.policy || files.get("policy") || new Uint8Array());
   found.keys = [...policy.logs.map((key) => `log ${key.line}`), ...runners.keys()];
   if (!own.runners || !own.policy) found.unproven.push(words.keysInside);
-  const manifest = await manifestOf(files, runners, say);
+  const retired = await followed(files, policy, runners, say);
+  const manifest = await manifestOf(files, runners, retired, say);
   if (!manifest) return found;
   found.manifest = manifest.predicate;
   manifestFiles(files, manifest, say);
-  const log = await logOf(files, policy, own, say, found);
+  const log = await logOf(files, policy, own, retired, say, found);
   if (!log) return found;
   const extent = found.manifest;
   found.rows = populationOf(log.story, extent, files);
-  const leaves = entriesOf(log.events, found.rows, extent);
-  found.figures = figuresOf(found.rows, leaves);
+  const beside = besideOf(log.story, found.rows);
+  const leaves = entriesOf(log.events, found.rows, beside, extent);
+  const slots = slotsOf(files, log.story, extent, say);
+  found.figures = figuresOf(found.rows, leaves, slots);
   compareSheet(files, "population.csv", words.columns, found.rows, say);
   compareSheet(files, "log.csv", words.leafColumns, leaves, say);
   const right = Object.entries(found.figures);
@@ -30,15 +33,19 @@ async function verified(files, own) {
     say("swapped", "sample", `the lot draws ${drawn.slice(0, 5).join(", ")}; others were handed over`);
   for (const one of found.rows) await recordOf(one, log, files, runners, new Set(drawn), say);
   lifeFindings(log, extent, say);
-  found.unproven.push(words.byTheTeam, words.noSchedule, words.orderAndTimes);
+  besideFindings(files, log.story, beside, say);
+  approvalFindings(log.story, extent, say);
+  slotFindings(slots, log.story, extent, say, found);
+  found.unproven.push(words.byTheTeam, words.orderAndTimes);
   if (extent.draw.count !== null && !extent.draw.word) found.unproven.push(words.whenChosen);
   return found;
 }
 
-async function manifestOf(files, runners, say) {
+async function manifestOf(files, runners, retired, say) {
   try {
     must(files.has(words.manifest), "is not there: nothing says what was handed over");
-    const { told } = await statement(files.get(words.manifest), runners);
+    const { signers, told } = await statement(files.get(words.manifest), runners);
+    if (signers.every((key) => retired.runners.has(key))) say("retired-key", words.manifest, `is signed with ${signers[0]}, which had been retired`);
     must(told.predicateType === words.exportType, "does not say what was handed over");
     return told;
   } catch (error) {
@@ -60,12 +67,14 @@ function manifestFiles(files, manifest, say) {
   }
 }
 
-async function logOf(files, policy, own, say, found) {
+async function logOf(files, policy, own, retired, say, found) {
   let head;
   try {
     must(files.has("log/checkpoint"), "the log has no head any more");
     head = await headOf(files.get("log/checkpoint"), policy);
     if (!head.signed) say("rebuilt", "log", "no key trusted for it has signed its head");
+    const ends = head.signers.map((key) => (retired.logs.has(key) ? retired.logs.get(key) : head.size));
+    if (ends.length && ends.every((end) => end < head.size)) say("retired-key", "log", "its head is signed with a key that had been retired");
     const leaves = leavesOf(files, head.size);
     const hashes = leaves.map((leaf) => sha256(Uint8Array.of(0), leaf));
     must(same(rootOf(hashes), head.root), "its leaves are not those over which its head was signed");
@@ -77,7 +86,7 @@ async function logOf(files, policy, own, say, found) {
     await witnessed(files, policy, head, hashes, say, found);
     if (!heads.some(([, content]) => content)) found.unproven.push(words.noEarlier);
     const events = leaves.map((leaf) => JSON.parse(text(leaf)));
-    return { head, events, story: storyOf(events) };
+    return { head, events, story: storyOf(events, retired.runners) };
   } catch (error) {
     if (error instanceof CannotCheck) throw error;
     say("log-edited", "log", error.message);

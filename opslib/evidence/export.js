@@ -177,7 +177,7 @@ async function headOf(content, policy) {
   const body = note.slice(0, split);
   const [origin, size, root] = body.split("\n");
   must(/^(0|[1-9][0-9]{0,15})$/.test(size || ""), "the head of the log has no size");
-  const head = { body, origin, size: Number(size), root: base64(root || ""), signed: false, witnesses: new Set() };
+  const head = { body, origin, size: Number(size), root: base64(root || ""), signed: false, witnesses: new Set(), signers: [] };
   for (const line of note.slice(split + 1, -1).split("\n")) {
     const [, name, encoded] = /^\u2014 ([^\s+]+) (\S+)$/.exec(line) || [];
     must(name, "a line below the head of the log is no signature");
@@ -191,7 +191,8 @@ async function headOf(content, policy) {
     const good = await signed(key.raw, message, content.subarray(seen ? 12 : 4));
     must(good, `the signature of ${name} does not fit: the text was altered since`);
     if (seen) head.witnesses.add(key);
-    else head.signed ||= key.name === origin;
+    else head.signers.push(hex(key.raw));
+    head.signed ||= !seen && key.name === origin;
   }
   return head;
 }
@@ -268,10 +269,13 @@ function rootOf(hashes) {
   return level[0];
 }
 
-function storyOf(events) {
-  const story = { lives: new Map(), disposed: new Map(), retired: new Map(), disposals: [], holds: new Map() };
+function storyOf(events, retired) {
+  const story = {
+    lives: new Map(), disposed: new Map(), retired, disposals: [], holds: new Map(), approvals: [], notes: [], schedules: [],
+    skipped: new Map(),
+  };
   const life = (run) => {
-    if (!story.lives.has(run)) story.lives.set(run, { finished: [] });
+    if (!story.lives.has(run)) story.lives.set(run, { finished: [], changes: [] });
     return story.lives.get(run);
   };
   events.forEach((event, index) => {
@@ -282,7 +286,11 @@ function storyOf(events) {
     else if (event.type === "disposal") {
       story.disposals.push({ index, event });
       for (const one of event.subjects) story.disposed.set(`${event.run} ${one.sha256}`, index);
-    } else if (event.type === "key.rotated" && !story.retired.has(event.old)) story.retired.set(event.old, index);
+    } else if (event.type === "change.begun") life(event.run).changes.push({ index, event });
+    else if (event.type === "approval") story.approvals.push({ index, event });
+    else if (event.type === "annotation") story.notes.push({ index, event });
+    else if (event.type === "schedule.changed") story.schedules.push(event.time);
+    else if (event.type === "slot.skipped") story.skipped.set(`${event.slot}\n${event.scheduled_for}`, event.reason);
   });
   return story;
 }
@@ -299,10 +307,10 @@ function populationOf(story, extent, files) {
   const rows = [];
   for (const [run, life] of story.lives) {
     const steps = [life.requested, life.started].filter(Boolean);
-    const began = steps.length ? steps[0].event.time : life.finished[0].event.started;
+    const began = steps.length ? steps[0].event.time : life.finished.length ? life.finished[0].event.started : life.changes[0].event.time;
     const asked = life.requested ? life.requested.event : {};
     if (!inside(began) || (asked.procedure && !extent.procedures.includes(asked.procedure))) continue;
-    const first = Math.min(...[...steps, ...life.finished].map((step) => step.index));
+    const first = Math.min(...[...steps, ...life.finished, ...life.changes].map((step) => step.index));
     rows.push({ first, cells: row(run, life, asked, first, story, files) });
   }
   rows.sort((one, other) => one.first - other.first);
@@ -331,26 +339,30 @@ function row(run, life, asked, first, story, files) {
   };
 }
 
-function entriesOf(events, rows, extent) {
+function entriesOf(events, rows, beside, extent) {
   const runs = new Set(rows.map((one) => one.run));
+  const bearing = new Set(beside.map((one) => one.index));
   const found = [];
   events.forEach((event, index) => {
     const run = event.run || "";
-    if (!runs.has(run) && !(extent.since <= event.time && event.time < extent.until)) return;
-    const ofRun = ["run.requested", "run.started", "run.finished"].includes(event.type);
-    const explained = runs.has(run) ? "population" : ofRun ? "other control" : "other event";
+    const ours = runs.has(run) || bearing.has(index);
+    if (!ours && !(extent.since <= event.time && event.time < extent.until)) return;
+    const explained = ours ? "population" : run ? "other control" : "other event";
     found.push({ log_index: String(index), time: event.time, kind: event.type, run, explained });
   });
   return found;
 }
 
-function figuresOf(rows, leaves) {
+function figuresOf(rows, leaves, slots) {
   const figures = { runs: rows.length };
   for (const state of ["sealed", "open", "disposed"])
     figures[`runs ${state}`] = rows.filter((one) => one.state === state).length;
   figures.leaves = leaves.length;
   for (const why of ["population", "other control", "other event"])
     figures[`leaves: ${why}`] = leaves.filter((one) => one.explained === why).length;
+  if (!slots) return figures;
+  figures.moments = slots.length;
+  for (const state of words.decided) figures[`moments ${state}`] = slots.filter((one) => one.state === state).length;
   return figures;
 }
 

@@ -7,30 +7,32 @@ and the records, and held against what was handed over.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
+from opslib.evidence.beside import Beside, of_runs, spoiled
+from opslib.evidence.complete import timetable, unfilled
 from opslib.evidence.drawing import drawn, seed
 from opslib.evidence.envelopes import STATEMENT, Envelope
 from opslib.evidence.events import RunFinished, Subject
-from opslib.evidence.findings import Finding, Kind, Report, Scope, report
-from opslib.evidence.history import LOG, History, read_history
+from opslib.evidence.expected import slots_inside, undue, unlike_slots
+from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, Slot, report
+from opslib.evidence.history import LOG, History, read_history, rotations
 from opslib.evidence.lives import Story, story_of
+from opslib.evidence.manifest import MANIFEST, Manifest
 from opslib.evidence.merkle import consistent
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.plain import NotSound, content_of, moment, strict64, written
+from opslib.evidence.plain import NotSound, content_of, strict64
 from opslib.evidence.population import SEALED, Entry, Extent, Row, counts, entries, population, sheet
 from opslib.evidence.proofs import Trust
 from opslib.evidence.records import ENVELOPE, Place, Statement, folder_of, proof_findings, record_findings
+from opslib.evidence.rotations import Chain, followed
 from opslib.evidence.tiles import CHECKPOINT
 from opslib.evidence.verifying import log_findings, unproven_by
 
-MANIFEST, POPULATION, LEAVES = "export.dsse.json", "population.csv", "log.csv"
+POPULATION, LEAVES = "population.csv", "log.csv"
 EARLIER_HEAD, CONSISTENCY = "checkpoints/earlier", "consistency"
-EXPORT_TYPE = "https://opslib.dev/evidence-export/v0.1"
 _ONLY_SIGNED = frozenset({ENVELOPE})
 
 BY_THE_TEAM = "that these procedures are evidence for this control is what the team says: judge it yourself"
@@ -41,60 +43,6 @@ WHEN_CHOSEN = (
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """What was handed over, as whoever did it has signed it.
-
-    Args:
-        extent: control, procedures, period.
-        word: of the auditor, which went into the draw.
-        count: how many runs were to be drawn; None for all.
-        drawn: the runs whose records are whole here.
-        counts: figures by which population and log reconcile.
-        subjects: all files.
-    """
-
-    extent: Extent
-    word: str
-    count: int | None
-    drawn: tuple[str, ...]
-    counts: Mapping[str, int]
-    subjects: tuple[Subject, ...]
-
-    @classmethod
-    def parse(cls, payload: bytes) -> Manifest:
-        """Return the manifest that is the payload of an envelope.
-
-        Raises:
-            NotSound: it is none.
-        """
-        try:
-            found: dict[str, Any] = json.loads(payload)
-            told, draw = found["predicate"], found["predicate"]["draw"]
-            times = (moment(told["since"]), moment(told["until"]))
-            extent = Extent(str(told["control"]), tuple(map(str, told["procedures"])), *times)
-            subjects = tuple(Subject(one["name"], one["digest"]["sha256"]) for one in found["subject"])
-            count = None if draw["count"] is None else int(draw["count"])
-            runs = tuple(map(str, draw["runs"]))
-            return cls(extent, str(draw["word"]), count, runs, dict(told["counts"]), subjects)
-        except NotSound:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise NotSound("it does not say what was handed over") from None
-
-    def encode(self) -> bytes:
-        """Return it as an in-toto Statement v1."""
-        draw = {"word": self.word, "count": self.count, "runs": list(self.drawn)}
-        extent = self.extent
-        told = {
-            "control": extent.control, "procedures": list(extent.procedures), "since": written(extent.since),
-            "until": written(extent.until), "draw": draw, "counts": dict(self.counts),
-        }  # fmt: skip
-        subjects = [{"name": one.name, "digest": {"sha256": one.sha256}} for one in self.subjects]
-        whole = {"_type": "https://in-toto.io/Statement/v1", "subject": subjects}
-        return json.dumps({**whole, "predicateType": EXPORT_TYPE, "predicate": told}).encode()
-
-
-@dataclass(frozen=True)
 class Told:
     """What log and records of a folder say about a control and a period.
 
@@ -102,11 +50,13 @@ class Told:
         story: of all runs.
         rows: of the population.
         leaves: of the period, each explained.
+        beside: (index, event) of the approvals and notes that bear on these runs.
     """
 
     story: Story
     rows: tuple[Row, ...]
     leaves: tuple[Entry, ...]
+    beside: tuple[tuple[int, Beside], ...]
 
     def draw(self, head: Note, word: str, count: int | None) -> tuple[str, ...]:
         """Return the runs that the lot draws: of those whose records are kept."""
@@ -122,9 +72,12 @@ def told_by(history: History, archive: Path, extent: Extent) -> Told:
         archive: where the records are.
         extent: control and period.
     """
-    story = story_of(history.events)
+    story = story_of(history.events, history.chain.runners)
     rows = population(story, extent, lambda event: _stated(archive, event))
-    return Told(story, rows, entries(history.events, {row.run for row in rows}, extent))
+    runs = {row.run for row in rows}
+    beside = tuple(of_runs(story, runs))
+    leaves = entries(history.events, runs, {index for index, _ in beside}, extent)
+    return Told(story, rows, leaves, beside)
 
 
 def verify_export(folder: Path, trust: Trust, scope: Scope) -> Report:
@@ -135,39 +88,54 @@ def verify_export(folder: Path, trust: Trust, scope: Scope) -> Report:
         trust: whom to believe.
         scope: earlier checkpoints, limits.
     """
+    chain = followed(trust, rotations(folder / LOG))
     try:
-        manifest = _manifest(folder, trust)
+        signers, manifest = _manifest(folder, chain.trust)
     except NotSound as error:
         return report([Finding(Kind.RECORD_EDITED, MANIFEST, str(error))], 0, 0)
-    files = tuple(_files(folder, manifest))
+    due, wrong = slots_inside(folder)
+    files = (*_retired(signers, chain), *_files(folder, manifest), *wrong)
     history = read_history(folder / LOG, trust, scope)
-    within = _within(scope, manifest.extent, history)
+    trust = history.chain.trust
+    within = _within(scope, manifest.extent, history, due)
     unproven = (*unproven_by(history, within), *_unproven_export(manifest))
     if not history.leaves.intact:
         return report((*files, *history.findings), history.leaves.tree.size, 0, unproven)
     told = told_by(history, folder, manifest.extent)
+    slots = timetable(told.story, within)
     found = (
         *files,
         *history.findings,
         *log_findings(folder, history, told.story, within),
+        *spoiled(folder, told.story, told.beside),
+        *unfilled(slots),
+        *unlike_slots(folder, slots),
         *_sheets(folder, told),
-        *_promises(folder, manifest, told),
+        *_promises(folder, manifest, told, None if within.slots is None else slots),
         *_continued(folder, manifest),
         *_records(folder, manifest, told, history, trust, within),
     )
-    return report(found, history.leaves.tree.size, len(told.rows), unproven)
+    unproven = (*unproven, *undue(told.story, within))
+    return report(found, history.leaves.tree.size, len(told.rows), unproven, slots)
 
 
-def _manifest(folder: Path, trust: Trust) -> Manifest:
+def _manifest(folder: Path, trust: Trust) -> tuple[Sequence[str], Manifest]:
+    """Return the list of what was handed over, and who of those that are trusted has signed it."""
     content = content_of(folder / MANIFEST)
     if content is None:
         raise NotSound("is not there: nothing says what was handed over")
     envelope = Envelope.parse(content)
-    if not envelope.signers(trust.runners, trust.check):
+    signers = tuple(envelope.signers(trust.runners, trust.check))
+    if not signers:
         raise NotSound("no runner that is trusted has signed it")
     if envelope.payload_type != STATEMENT:
         raise NotSound(f"holds {envelope.payload_type[:60]!r}, not {STATEMENT}")
-    return Manifest.parse(envelope.payload)
+    return signers, Manifest.parse(envelope.payload)
+
+
+def _retired(signers: Sequence[str], chain: Chain) -> Iterator[Finding]:
+    if all(one in chain.runners for one in signers):
+        yield Finding(Kind.RETIRED_KEY, MANIFEST, f"is signed with {signers[0]}, which had been retired")
 
 
 def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
@@ -185,11 +153,12 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
             yield Finding(Kind.FORGED, name, "was not handed over")
 
 
-def _within(scope: Scope, extent: Extent, history: History) -> Scope:
+def _within(scope: Scope, extent: Extent, history: History, slots: tuple[Slot, ...] | None) -> Scope:
     """Return the scope of the export's period, seen from when it was made: runs went on then."""
     now = scope.now or max((event.time for _, event in history.events), default=extent.until)
     known = {field.name: getattr(scope, field.name) for field in fields(scope)}
-    return Scope(**{**known, "since": extent.since, "until": extent.until, "now": now})
+    period = {"since": extent.since, "until": extent.until, "slots": slots, "moments": None, "now": now}
+    return Scope(**{**known, **period})
 
 
 def _unproven_export(manifest: Manifest) -> Iterator[str]:
@@ -235,8 +204,10 @@ def _by_first_cell(content: bytes) -> dict[str, bytes]:
     return {line.split(b'"')[1].decode(errors="replace"): line for line in lines if line.count(b'"') > 1}
 
 
-def _promises(folder: Path, manifest: Manifest, told: Told) -> Iterator[Finding]:
-    if dict(manifest.counts) != counts(told.rows, told.leaves):
+def _promises(
+    folder: Path, manifest: Manifest, told: Told, slots: Sequence[Filled] | None
+) -> Iterator[Finding]:
+    if dict(manifest.counts) != counts(told.rows, told.leaves, slots):
         yield Finding(Kind.FORGED, MANIFEST, "its figures are not those of log and records")
     try:
         head = Note.parse(content_of(folder / LOG / CHECKPOINT) or b"")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,25 +17,26 @@ from opslib.errors import ArchiveError, UsageError
 from opslib.evidence import letter, webpage, zipping
 from opslib.evidence.drawing import seed
 from opslib.evidence.events import Subject
+from opslib.evidence.expected import SLOTS, expected, slots_text
 from opslib.evidence.exported import (
     CONSISTENCY,
     EARLIER_HEAD,
     LEAVES,
-    MANIFEST,
     POPULATION,
-    Manifest,
     Told,
     told_by,
     verify_export,
 )
-from opslib.evidence.findings import Kind, Report, Scope
-from opslib.evidence.history import LOG, History, read_history
+from opslib.evidence.findings import Filled, Kind, Moments, Report, Scope
+from opslib.evidence.history import LOG, History, read_history, rotations
+from opslib.evidence.manifest import MANIFEST, Manifest
 from opslib.evidence.merkle import consistency
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, content_of, text64
 from opslib.evidence.population import Entry, Extent, Row, counts, sheet
 from opslib.evidence.proofs import Trust, head_of
 from opslib.evidence.records import ENVELOPE, PROOF, folder_of
+from opslib.evidence.rotations import followed
 from opslib.evidence.signing import sign_statement
 from opslib.evidence.standalone import standalone_verifier
 from opslib.evidence.tiles import (
@@ -66,12 +68,16 @@ class Asked:
         count: how many runs are drawn by lot; None for all.
         word: of the auditor, which goes into the draw.
         earlier: the head of the log that was handed over the last time, as a signed note.
+        moments: says when an entry of the logged schedule was due; None where nobody can.
+        now: the present; of a moment whose run may still begin nothing is told.
     """
 
     extent: Extent
     count: int | None = None
     word: str = ""
     earlier: bytes = b""
+    moments: Moments | None = field(default=None, repr=False)
+    now: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -128,9 +134,10 @@ def export(archive: Path, target: Path, asked: Asked, keys: Keys) -> Export:
     zipping.must_be_free(target)
     with TemporaryDirectory(prefix="opslib-export-") as place:
         folder = Path(place)
-        head = _copy_log(archive / LOG, folder / LOG, keys.trust)
+        trust = followed(keys.trust, rotations(archive / LOG)).trust
+        head = _copy_log(archive / LOG, folder / LOG, trust)
         if asked.earlier:
-            zipping.put(folder, EARLIER_HEAD, _usable(asked.earlier, head, keys.trust))
+            zipping.put(folder, EARLIER_HEAD, _usable(asked.earlier, head, trust))
         history = _history(folder, asked, keys.trust)
         told = told_by(history, archive, asked.extent)
         if not told.rows:
@@ -147,8 +154,11 @@ def _filled(
 ) -> Manifest:
     """Put everything into a folder; return what says so, which is signed and in it too."""
     drawn = told.draw(head, asked.word, asked.count)
-    figures = counts(told.rows, told.leaves)
+    slots = _slots(told, asked)
+    figures = counts(told.rows, told.leaves, slots)
     _copy_records(archive, folder, told, set(drawn))
+    for name in dict.fromkeys(one.name for _, event in told.beside for one in event.subjects):
+        _copy(archive, archive / name, folder, name)
     files = {
         POPULATION: sheet(Row, told.rows),
         LEAVES: sheet(Entry, told.leaves),
@@ -158,6 +168,8 @@ def _filled(
         PAGE: webpage.page(),
         README: letter.letter(asked.extent, figures, drawn, seed(head, asked.word), asked.word).encode(),
     }
+    if slots is not None:
+        files[SLOTS] = slots_text(slots)
     if asked.earlier:
         files[CONSISTENCY] = _consistency(asked.earlier, history)
     for name, content in files.items():
@@ -240,17 +252,27 @@ def _what(extent: Extent) -> str:
 
 def _copy_records(archive: Path, folder: Path, told: Told, whole: set[str]) -> None:
     """Copy the signed statements of all runs of the population, and all files of those that were drawn."""
-    around = archive.resolve()
     for row in told.rows:
         for _, event in told.story.lives[row.run].finished:
             names = dict.fromkeys((*(one.name for one in event.subjects), PROOF))
             for name in names if row.run in whole else (ENVELOPE,):
                 blob = name.startswith("blobs/")
                 source = (archive if blob else folder_of(archive, event)) / name
-                # A link that somebody put into the archive must not take files of this machine along.
-                content = content_of(source) if source.resolve().is_relative_to(around) else None
-                if content is not None:
-                    zipping.put(folder, name if blob else str(source.relative_to(archive)), content)
+                _copy(archive, source, folder, source.relative_to(archive).as_posix())
+
+
+def _copy(archive: Path, source: Path, folder: Path, name: str) -> None:
+    # A link that somebody put into the archive must not take files of this machine along.
+    inside = source.resolve().is_relative_to(archive.resolve())
+    content = content_of(source) if inside else None
+    if content is not None:
+        zipping.put(folder, name, content)
+
+
+def _slots(told: Told, asked: Asked) -> tuple[Filled, ...] | None:
+    if asked.moments is None:
+        return None
+    return expected(told.story, asked.extent, asked.moments, asked.now or datetime.now(UTC))
 
 
 def _consistency(earlier: bytes, history: History) -> bytes:

@@ -122,16 +122,25 @@ def rotations(folder: Path) -> Iterator[tuple[int, Event]]:
     Args:
         folder: of the log.
     """
-    reached = 0
     try:
-        size = Checkpoint.parse(Note.parse(content_of(folder / CHECKPOINT) or b"").text).size
-        for leaves in bundles(folder, size):
-            for index, leaf in enumerate(leaves, reached):
-                if _ROTATED in leaf:
-                    yield index, decode_event(leaf)
-            reached += len(leaves)
+        yield from leaves_with(folder, _ROTATED)
     except NotSound:
         return  # what cannot be read leads to no further key
+
+
+def leaves_with(folder: Path, *needles: bytes) -> Iterator[tuple[int, Event]]:
+    """Yield the events of a log whose leaves hold one of some texts; nothing else is looked at.
+
+    Raises:
+        NotSound: the log, or one of these leaves, cannot be read.
+    """
+    size = Checkpoint.parse(Note.parse(content_of(folder / CHECKPOINT) or b"").text).size
+    reached = 0
+    for leaves in bundles(folder, size):
+        for index, leaf in enumerate(leaves, reached):
+            if any(needle in leaf for needle in needles):
+                yield index, decode_event(leaf)
+        reached += len(leaves)
 
 
 class _Reading:

@@ -40,6 +40,9 @@ WHAT IS HERE
   log.csv               all leaves of the log of that period, each with the reason why it is in or not
   runs/                 the signed statement of every run of the population (run.dsse.json); of those that
                         were drawn also notebook, page (run.html, to be read) and proof
+  changes/, notes/      what was signed to approve the changes that these runs have made, notes about them
+  slots.json            the moments of the schedule for these procedures, and what became of each, where the
+                        log holds a schedule; taken from its cron lines when this was put together
   log/                  the whole log: only digests, names and times of events
   policy, runner-keys   whom to believe
   export.dsse.json      the signed list of all these files
@@ -52,6 +55,7 @@ THE FIGURES RECONCILE
 
   runs = sealed + open + disposed. An open run was asked for and has no sealed record. Of a disposed one the
   content was destroyed as a rule demands; that it was there, and with which verdict, stays in the log.
+  moments = run + skipped + missing, of the schedule that the log holds. A missing one is a fault.
   leaves = population + other control + other event. Leaves of runs at the edge of the period may lie beyond.
 
 

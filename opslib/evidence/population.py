@@ -10,13 +10,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from opslib.evidence.events import Event, RunFinished, RunRequested, RunStarted
+from opslib.evidence.complete import MISSING, RUN, SKIPPED
+from opslib.evidence.events import Event, RunFinished, RunRequested
+from opslib.evidence.findings import Filled
 from opslib.evidence.lives import Life, Story
 from opslib.evidence.plain import written
 from opslib.evidence.records import ENVELOPE, Statement
 
 SEALED, OPEN, DISPOSED = "sealed", "open", "disposed"
 IN_POPULATION, OTHER_CONTROL, OTHER_EVENT = "population", "other control", "other event"
+DECIDED = (RUN, SKIPPED, MISSING)  # what can have become of a moment of the schedule that is over
 _SHEET_FORMULA = re.compile(r"[ \t\r\n\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 Stated = Callable[[RunFinished], Statement | None]
@@ -45,7 +48,7 @@ class Extent:
     def has(self, life: Life) -> bool:
         """Say whether a run belongs to the population; one of which the log says no procedure does."""
         steps = [step[1].time for step in (life.requested, life.started) if step]
-        began = steps[0] if steps else life.finished[0][1].started
+        began = steps[0] if steps else life.finished[0][1].started if life.finished else _moment_of(life)
         procedure = life.requested[1].procedure if life.requested else ""
         return self.covers(began) and (not procedure or procedure in self.procedures)
 
@@ -94,7 +97,8 @@ class Entry:
         time: of the event.
         kind: of the event.
         run: the run that it is about, if it is about one.
-        explained: `population`, `other control` or `other event`.
+        explained: `population` (runs, and what bears on them: approvals, notes, holds, disposals),
+            `other control` or `other event`.
     """
 
     log_index: str
@@ -116,23 +120,36 @@ def population(story: Story, extent: Extent, stated: Stated) -> tuple[Row, ...]:
     return tuple(_row(run, life, story, stated) for _, run, life in sorted(found, key=lambda one: one[:2]))
 
 
-def entries(events: Iterable[tuple[int, Event]], runs: Collection[str], extent: Extent) -> tuple[Entry, ...]:
+def entries(
+    events: Iterable[tuple[int, Event]], runs: Collection[str], beside: Collection[int], extent: Extent
+) -> tuple[Entry, ...]:
     """Return the leaves of a period, and those of the population that lie outside, each explained.
 
     Args:
         events: of the log.
         runs: of the population.
+        beside: indices of leaves that bear on these runs without naming one.
         extent: the period.
     """
-    return tuple(_entries(events, runs, extent))
+    return tuple(_entries(events, runs, beside, extent))
 
 
-def counts(rows: Sequence[Row], leaves: Sequence[Entry]) -> dict[str, int]:
-    """Return the figures by which population and log reconcile."""
+def counts(
+    rows: Sequence[Row], leaves: Sequence[Entry], slots: Sequence[Filled] | None = None
+) -> dict[str, int]:
+    """Return the figures by which population, log and schedule reconcile.
+
+    Args:
+        rows: of the population.
+        leaves: of the period.
+        slots: moments of the schedule; None where they are not known.
+    """
     states = {f"runs {state}": sum(row.state == state for row in rows) for state in (SEALED, OPEN, DISPOSED)}
     reasons = (IN_POPULATION, OTHER_CONTROL, OTHER_EVENT)
     explained = {f"leaves: {why}": sum(one.explained == why for one in leaves) for why in reasons}
-    return {"runs": len(rows), **states, "leaves": len(leaves), **explained}
+    became = {f"moments {state}": sum(one.state == state for one in slots or ()) for state in DECIDED}
+    due = {} if slots is None else {"moments": len(slots), **became}
+    return {"runs": len(rows), **states, "leaves": len(leaves), **explained, **due}
 
 
 def sheet(kind: type[Row] | type[Entry], rows: Iterable[Row | Entry]) -> bytes:
@@ -148,7 +165,7 @@ def _cell(text: str) -> str:
 
 
 def _first(life: Life) -> int:
-    return min(step[0] for step in (life.requested, life.started, *life.finished) if step)
+    return min(step[0] for step in (life.requested, life.started, *life.finished, *life.changes) if step)
 
 
 def _row(run: str, life: Life, story: Story, stated: Stated) -> Row:
@@ -187,17 +204,16 @@ def _digest(sealed: RunFinished | None) -> str:
 
 
 def _moment_of(life: Life) -> datetime:
-    return life.started[1].time if life.started else life.finished[0][1].time
+    steps = (life.started, *life.finished, *life.changes)
+    return next(step[1].time for step in steps if step)
 
 
-def _entries(events: Iterable[tuple[int, Event]], runs: Collection[str], extent: Extent) -> Iterator[Entry]:
+def _entries(
+    events: Iterable[tuple[int, Event]], runs: Collection[str], beside: Collection[int], extent: Extent
+) -> Iterator[Entry]:
     for index, event in events:
         run = str(getattr(event, "run", ""))
-        if run in runs or extent.covers(event.time):
-            yield Entry(str(index), written(event.time), event.kind, run, _why(event, run, runs))
-
-
-def _why(event: Event, run: str, runs: Collection[str]) -> str:
-    if run in runs:
-        return IN_POPULATION
-    return OTHER_CONTROL if isinstance(event, RunRequested | RunStarted | RunFinished) else OTHER_EVENT
+        ours = run in runs or index in beside
+        if ours or extent.covers(event.time):
+            why = IN_POPULATION if ours else OTHER_CONTROL if run else OTHER_EVENT
+            yield Entry(str(index), written(event.time), event.kind, run, why)

@@ -18,7 +18,7 @@ from opslib.evidence.proofs import Trust
 from opslib.evidence.runners import runner_keys
 
 RUNNER, LOG_ROLE = "runner", "log"
-_PURPOSE = "opslib.dev/key-rotated/v1"
+ROTATED = "opslib.dev/key-rotated/v1"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def rotation_message(role: str, old: str, new: str) -> bytes:
         old: the key that is retired, `ssh-ed25519 AAAA…`.
         new: the one that takes its place.
     """
-    return f"{_PURPOSE}\n{role}\n{old}\n{new}\n".encode()
+    return f"{ROTATED}\n{role}\n{old}\n{new}\n".encode()
 
 
 def followed(trust: Trust, events: Iterable[tuple[int, Event]]) -> Chain:

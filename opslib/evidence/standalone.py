@@ -10,7 +10,8 @@ _PACKAGE = "opslib.evidence"
 _MODULES = (
     "light", "plain", "parts", "merkle", "ed25519", "notes", "policy", "runners", "envelopes", "forms",
     "events", "tiles", "proofs", "findings", "rotations", "history", "lives", "records", "retention",
-    "complete", "beside", "verifying", "population", "drawing", "exported", "verifier",
+    "complete", "beside", "verifying", "population", "expected", "drawing", "manifest", "exported",
+    "verifier",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3
 """Verify records and the log of an opslib archive, offline. Python 3.11 or newer, nothing else.

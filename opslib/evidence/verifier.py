@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from opslib.evidence.exported import MANIFEST, POPULATION, verify_export
-from opslib.evidence.findings import Report, Scope, Slot
+from opslib.evidence.expected import SLOTS, SLOTS_INSIDE, read_slots
+from opslib.evidence.exported import POPULATION, verify_export
+from opslib.evidence.findings import Report, Scope
+from opslib.evidence.manifest import MANIFEST
 from opslib.evidence.plain import NotSound, moment
 from opslib.evidence.policy import Policy
 from opslib.evidence.proofs import Trust
@@ -17,14 +19,13 @@ from opslib.evidence.records import ENVELOPE, PROOF
 from opslib.evidence.runners import runner_keys
 from opslib.evidence.verifying import verify_archive, verify_record
 
-POLICY, RUNNER_KEYS, SLOTS, EARLIER = "policy", "runner-keys", "slots.json", "checkpoints"
+POLICY, RUNNER_KEYS, EARLIER = "policy", "runner-keys", "checkpoints"
 SOUND, UNSOUND, USAGE = 0, 2, 64
 _OPTIONS = ("--policy", "--runner-keys", "--checkpoint", "--since", "--until", "--now")
 _USE = (
     "FOLDER [--policy FILE] [--runner-keys FILE] [--checkpoint FILE] [--since TIME] [--until TIME]"
     " [--now TIME] [--json]"
 )
-_SLOTS_INSIDE = f"which runs were due was taken from {SLOTS}, and not found out again from the log"
 KEYS_INSIDE = "keys were taken from the folder itself: compare them with those that you were given elsewhere"
 
 
@@ -40,9 +41,9 @@ def main(words: list[str]) -> int:
     except (NotSound, OSError) as error:
         print(f"{error}\nuse: {_USE}", file=sys.stderr)
         return USAGE
-    told = [_SLOTS_INSIDE] if (folder / SLOTS).exists() else []
+    told = [SLOTS_INSIDE] if (folder / SLOTS).exists() else []
     inside = not {"--policy", "--runner-keys"} <= options.keys()
-    unproven = (*report.unproven, *told, *([KEYS_INSIDE] if inside else []))
+    unproven = tuple(dict.fromkeys((*report.unproven, *told, *([KEYS_INSIDE] if inside else []))))
     print(_told(report, unproven, "--json" in options))
     return SOUND if report.sound else UNSOUND
 
@@ -62,10 +63,11 @@ def verified_folder(folder: Path, options: dict[str, str]) -> Report:
     keys = Path(options.get("--runner-keys", folder / RUNNER_KEYS))
     told = policy.read_text(encoding="utf-8", errors="surrogateescape")
     trust = Trust(Policy.parse(told), runner_keys(keys.read_text(encoding="utf-8", errors="replace")))
-    return _verifier_of(folder)(folder, trust, _scope(folder, options))
+    return verifier_of(folder)(folder, trust, _scope(folder, options))
 
 
-def _verifier_of(folder: Path) -> Callable[[Path, Trust, Scope], Report]:
+def verifier_of(folder: Path) -> Callable[[Path, Trust, Scope], Report]:
+    """Return what verifies a folder: an export, a record that stands alone, or an archive."""
     if (folder / MANIFEST).exists() or (folder / POPULATION).exists():
         return verify_export
     one = (folder / PROOF).exists() or (folder / ENVELOPE).exists()
@@ -86,21 +88,12 @@ def _scope(folder: Path, options: dict[str, str]) -> Scope:
     kept = [Path(options["--checkpoint"])] if "--checkpoint" in options else []
     earlier = tuple(path.read_bytes() for path in (*sorted((folder / EARLIER).glob("*")), *kept))
     since, until, now = (_time(options.get(name)) for name in ("--since", "--until", "--now"))
-    return Scope(since=since, until=until, slots=_slots(folder / SLOTS), checkpoints=earlier, now=now)
+    slots = None if verifier_of(folder) is verify_export else read_slots(folder / SLOTS)
+    return Scope(since=since, until=until, slots=slots, checkpoints=earlier, now=now)
 
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else moment(text)
-
-
-def _slots(path: Path) -> tuple[Slot, ...] | None:
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_bytes())
-        return tuple(Slot(str(one["name"]), moment(one["moment"])) for one in found)
-    except (ValueError, KeyError, TypeError) as error:
-        raise NotSound(f"{path} is no list of name and moment: {error}") from None
 
 
 def _told(report: Report, unproven: Sequence[str], as_json: bool) -> str:

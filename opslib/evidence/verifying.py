@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from opslib.evidence.beside import spoiled, unapproved
+from opslib.evidence.beside import of_period, spoiled, unapproved
 from opslib.evidence.complete import missing, rescheduled, strangers, timetable, unfilled, unscheduled
 from opslib.evidence.events import Disposal, Event, RunFinished, decode_event
-from opslib.evidence.findings import Finding, Kind, Report, Scope, report
+from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, report
 from opslib.evidence.history import LOG, History, read_history, rotations
 from opslib.evidence.lives import Story, order_findings, story_of, time_findings
 from opslib.evidence.notes import Checkpoint, Note
@@ -49,7 +49,7 @@ def verify_archive(archive: Path, trust: Trust, scope: Scope | None = None) -> R
         if isinstance(event, RunFinished) and scope.covers(event.time)
     ]
     slots = timetable(story, scope) if history.leaves.intact else ()
-    told = (*log_findings(archive, history, story, scope), *unfilled(slots)) if history.leaves.intact else ()
+    told = tuple(_logged_findings(archive, history, story, scope, slots)) if history.leaves.intact else ()
     kept = [one for leaf in chosen for one in _record(archive, *leaf, history, story, trust, scope)]
     found = (*history.findings, *told, *kept)
     unseen = tuple(unscheduled(story, scope))
@@ -112,7 +112,6 @@ def log_findings(archive: Path, history: History, story: Story, scope: Scope) ->
     yield from missing(story, scope)
     yield from rescheduled(story, scope)
     yield from unapproved(story, scope)
-    yield from spoiled(archive, story, scope)
     yield from strangers(archive, story)
     yield from disposal_findings(story, scope)
     for run, life in story.lives.items():
@@ -120,6 +119,14 @@ def log_findings(archive: Path, history: History, story: Story, scope: Scope) ->
             yield Finding(
                 Kind.FORGED, run, "was sealed twice, each time with other files", life.finished[1][0]
             )
+
+
+def _logged_findings(
+    archive: Path, history: History, story: Story, scope: Scope, slots: Iterable[Filled]
+) -> Iterator[Finding]:
+    yield from log_findings(archive, history, story, scope)
+    yield from spoiled(archive, story, of_period(story, scope))
+    yield from unfilled(slots)
 
 
 def _record(

@@ -9,10 +9,14 @@ from dataclasses import fields
 from pathlib import Path
 from string import Template
 
-from opslib.evidence.exported import BY_THE_TEAM, CONSISTENCY, EXPORT_TYPE, MANIFEST, WHEN_CHOSEN
+from opslib.evidence.complete import KNOWN_FROM, NONE_KNOWN
+from opslib.evidence.expected import SLOTS, SLOTS_INSIDE
+from opslib.evidence.exported import BY_THE_TEAM, CONSISTENCY, WHEN_CHOSEN
 from opslib.evidence.findings import Scope
-from opslib.evidence.population import Entry, Row
+from opslib.evidence.manifest import EXPORT_TYPE, MANIFEST
+from opslib.evidence.population import DECIDED, Entry, Row
 from opslib.evidence.records import KINDS_OF_FILES
+from opslib.evidence.rotations import ROTATED
 from opslib.evidence.verifier import KEYS_INSIDE
 from opslib.evidence.verifying import NO_EARLIER, NO_SCHEDULE, NO_WITNESS, NOT_READ
 
@@ -22,7 +26,7 @@ _AFTER = "the last leaves came after what witnesses saw, and can still be cut of
 
 def page() -> bytes:
     """Return `index.html`."""
-    script = f"{_part('export.js')}\n{_part('export-check.js')}"
+    script = "\n".join(map(_part, ("export.js", "export-beside.js", "export-check.js")))
     style = _part("export.css")
     parts = {
         "style": style,
@@ -47,7 +51,14 @@ def _words() -> dict[str, object]:
         "byTheTeam": BY_THE_TEAM,
         "whenChosen": WHEN_CHOSEN,
         "noEarlier": NO_EARLIER,
+        "slots": SLOTS,
+        "decided": DECIDED,
+        "slotsInside": SLOTS_INSIDE,
+        "noneKnown": NONE_KNOWN,
+        "knownFrom": KNOWN_FROM,
         "noSchedule": NO_SCHEDULE,
+        "rotated": ROTATED,
+        "tolerance": Scope().tolerance.total_seconds() * 1000,
         "keysInside": KEYS_INSIDE,
         "noWitness": NO_WITNESS,
         "notRead": NOT_READ,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from opslib.archive import diff
+from opslib.archive import diff, disposed
 from opslib.archive.index import Index
 from opslib.errors import ConfigError, UsageError
 from opslib.runner.card import brief, environment
@@ -37,7 +37,9 @@ def two(library: Library, index: Index, asked: Mapping[str, str]) -> str:
         UnknownName: there is no such run.
     """
     _needed(asked, SIDES)
-    runs = [library.kept(index.get(asked[side])) for side in SIDES]
+    known = [index.get(asked[side]) for side in SIDES]
+    disposed.must_be_there(*known)
+    runs = [library.kept(one) for one in known]
     found = diff.compare(runs[0].document, runs[1].document)
     lost = "".join(f'<p class="critical lost">{escape(run.fault)}</p>' for run in runs if run.fault)
     sides = "".join(_side(word, run.document) for word, run in zip(("Before", "After"), runs, strict=True))

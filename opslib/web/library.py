@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opslib.archive import reading, shared
+from opslib.archive import disposed, reading, shared
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError, OpsError
 
@@ -34,12 +34,14 @@ class Kept:
         folder: of the record.
         stated: the statement; None where it cannot be read.
         fault: why it cannot be read.
+        gone: that its content was destroyed, as what is left of it says.
     """
 
     document: Mapping[str, Any]
     folder: Path
     stated: Mapping[str, Any] | None = None
     fault: str = ""
+    gone: str = ""
 
 
 class Library:
@@ -49,12 +51,20 @@ class Library:
         archive: the archive's folder.
         trust: whom to believe when a record is verified; asked for each time.
         unproven: what believing these does not prove, in sentences.
+        witnessed: says of the folder of a record how far it is witnessed; None where nobody is named.
     """
 
-    def __init__(self, archive: Path, trust: Callable[[], Trust], unproven: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        archive: Path,
+        trust: Callable[[], Trust],
+        unproven: Sequence[str] = (),
+        witnessed: Callable[[Path], str | None] = lambda folder: None,
+    ) -> None:
         self.archive = archive
         self.trust = trust
         self.unproven = tuple(unproven)
+        self.witnessed = witnessed
         self._lock = threading.Lock()
         self._index, self._seen = Index(archive), _newest(archive)
         self._making: threading.Thread | None = None
@@ -91,8 +101,17 @@ class Library:
                 raise ArchiveError(f"{path}: is not there any more")
             stated, document = reading.understood(content, path)
         except ArchiveError as error:
-            return Kept(known, folder, fault=error.message)
+            return self._left(folder) or Kept(known, folder, fault=error.message)
         return Kept(document, folder, stated)
+
+    def _left(self, folder: Path) -> Kept | None:
+        """Return what is left of a record that was destroyed; None where nothing says that it was."""
+        try:
+            path = self._inside(folder) / disposed.FILE
+            _, document = reading.understood(shared.read(path, most=LARGEST), path)
+        except ArchiveError:
+            return None
+        return Kept(document, folder, gone=disposed.told(document))
 
     def file(self, known: Mapping[str, Any], name: str) -> bytes:
         """Return what is in a file of a record; nothing where there is none.

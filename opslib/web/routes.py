@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import parse_qsl, unquote
 
-from opslib.archive import choosing, reading
+from opslib.archive import choosing, disposed, reading
 from opslib.archive.index import Index
 from opslib.errors import OpsError, UnknownName, UsageError
 from opslib.runner import crash
@@ -108,6 +108,7 @@ def _run(library: Library, index: Index, name: str, part: str) -> Answer:
         return Answer(302, b"", headers=(("Location", place),))
     if not part:
         return _shown(run.page(library, index, known))
+    disposed.must_be_there(known)
     if part == run.REPORT:
         return Answer(200, _file(library.file(known, REPORT), "report"), policy=_SEALED)
     headers = (("Content-Disposition", f'attachment; filename="{_plain(name)}.ipynb"'),)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from opslib.archive import since
 from opslib.archive.index import Index
-from opslib.archive.notes import Note, Notes
+from opslib.archive.notes import Notes
 from opslib.errors import ArchiveError
 from opslib.runner.card import brief, card, command
 from opslib.runner.since import section as since_section
 from opslib.show.words import HEADLINE, SIGN
 from opslib.verdict import Status
-from opslib.web import frame, seal
+from opslib.web import beside, frame, seal
 from opslib.web.library import Kept, Library
 
 REPORT, NOTEBOOK = "/report", "/notebook"
@@ -33,28 +34,39 @@ def page(library: Library, index: Index, known: Mapping[str, Any]) -> str:
     """
     kept = library.kept(known)
     told = kept.document
+    logged = cache(partial(beside.logged, library.archive, told))
     parts = [
-        card(told["procedure"], kept.stated["predicate"]) if kept.stated else _lost(told, kept.fault),
-        seal.section(seal.badge(kept, library)),
-        _links(index, kept),
+        card(told["procedure"], kept.stated["predicate"]) if kept.stated else _lost(kept),
+        seal.section(seal.badge(kept, library, logged)),
+        "" if kept.gone else _links(index, kept),
         _since(index, kept),
-        _notes(Notes(library.archive).of(told["run_id"])),
+        beside.approvals(logged()) if told["changed"] else "",
+        beside.notes(Notes(library.archive).of(told["run_id"]), logged),
         _more(library.archive, kept) if kept.stated else "",
     ]
     sign = SIGN[Status(told["verdict"])]
     return frame.document(f"{sign} {told['procedure']} on {told['system']}", "\n".join(filter(None, parts)))
 
 
-def _lost(known: Mapping[str, Any], fault: str) -> str:
+def _lost(kept: Kept) -> str:
     """Return the head of a run whose record is gone: what the index remembers proves nothing."""
+    known, fault = kept.document, kept.fault
     word = HEADLINE[Status(known["verdict"])]
+    began = f"{frame.moment(known['started_at'])}, run {escape(known['run_id'])}"
+    if kept.gone:
+        left = f"What is left says: the verdict was {word}, {began}."
+        return _head(known, Status.SKIPPED, "Its content was destroyed", kept.gone, left)
+    left = f"The index remembers the verdict {word}, {began}. It is no record."
+    return _head(known, Status.CRITICAL, "Its record cannot be read", fault, left)
+
+
+def _head(known: Mapping[str, Any], status: Status, what: str, why: str, left: str) -> str:
     where = f"{known['procedure']} on {known['system']} ({known['environment']})"
     return (
-        '<header class="card critical"><div class="verdict">'
-        f'<span class="sign" aria-hidden="true">{SIGN[Status.CRITICAL]}</span>'
-        f"<h1><strong>Its record cannot be read</strong> <span>{escape(where)}</span></h1></div>"
-        f'<div class="told"><p>{escape(fault)}</p><p class="quiet">The index remembers the verdict {word},'
-        f" {frame.moment(known['started_at'])}, run {escape(known['run_id'])}. It is no record.</p>"
+        f'<header class="card {status}"><div class="verdict">'
+        f'<span class="sign" aria-hidden="true">{SIGN[status]}</span>'
+        f"<h1><strong>{what}</strong> <span>{escape(where)}</span></h1></div>"
+        f'<div class="told"><p>{escape(why)}</p><p class="quiet">{left}</p>'
         "<p><code>opslib verify</code> says what else is missing.</p></div></header>"
     )
 
@@ -102,21 +114,6 @@ def _since(index: Index, kept: Kept) -> str:
         return (
             f'<p class="quiet">What has changed since the last ok is not known: {escape(error.message)}</p>'
         )
-
-
-def _notes(notes: tuple[Note, ...]) -> str:
-    if not notes:
-        return ""
-    items = "".join(map(_note, notes))
-    foot = '<p class="quiet">Notes were added later; the seal of the record is not about them.</p>'
-    return f'<section class="over"><h2>Notes</h2><ul class="notes">{items}</ul>{foot}</section>'
-
-
-def _note(note: Note) -> str:
-    if not note.readable:
-        return f"<li>A note cannot be read: {escape(brief(note.text, 300))}</li>"
-    by = f"{escape(brief(note.actor))}, {frame.moment(note.time)}"
-    return f'<li><span class="note">{escape(note.text)}</span> <small>{by}</small></li>'
 
 
 def _more(archive: Path, kept: Kept) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from opslib.archive import shared
 from opslib.errors import ArchiveError, OpsError
 from opslib.show.words import SIGN
 from opslib.verdict import Status
+from opslib.web.beside import Logged, destroyed
 from opslib.web.library import LARGEST
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _WHOLE = "`opslib verify` looks through the whole log"
 NO_PROOF = f"no proof lies beside it: it never came into the log, or somebody took the proof away. {_WHOLE}"
 UNREADABLE = f"its record cannot be read. {_WHOLE}"
 UNSIGNED = "it has neither a signature nor a proof: nothing shows that it is as it was written"
+NOT_LOGGED = f"what is left says that it was destroyed, the log says nothing of it. {_WHOLE}"
+BY_A_RULE = f"that a rule demanded it, and that it was not on hold. {_WHOLE}"
 OTHER_WORDS = "run.json does not say what was signed"
 SOUND = "what is shown here is what was signed, and a proof leads from it to the head of the log"
 
@@ -31,7 +34,7 @@ class Badge:
     """What a verification of one record came to.
 
     Args:
-        word: `sealed`, `not sealed`, `edited`, `not sound`, or `not verified`.
+        word: `sealed`, `not sealed`, `destroyed`, `edited`, `not sound`, or `not verified`.
         status: how well that is.
         told: what was found, in sentences.
         unproven: what it does not show, in sentences.
@@ -43,16 +46,19 @@ class Badge:
     unproven: tuple[str, ...] = ()
 
 
-def badge(kept: Kept, library: Library) -> Badge:
+def badge(kept: Kept, library: Library, logged: Callable[[], Logged]) -> Badge:
     """Return what a verification of a record says now.
 
     Args:
         kept: the run, as its page shows it.
         library: knows whom to believe.
+        logged: returns what the log says of it.
     """
     from opslib.evidence.plain import NotSound
     from opslib.evidence.records import ENVELOPE, PROOF
 
+    if kept.gone:
+        return _gone(logged())
     if kept.stated is None:
         return Badge("not sound", Status.CRITICAL, (UNREADABLE,))
     try:
@@ -77,6 +83,19 @@ def section(found: Badge) -> str:
     )
 
 
+def _gone(found: Logged) -> Badge:
+    from opslib.evidence.plain import shown
+
+    event = destroyed(found)
+    if found.fault:
+        return Badge("not verified", Status.UNKNOWN, (f"the log could not be looked at: {found.fault}",))
+    if event is None:
+        return Badge("not sound", Status.CRITICAL, (NOT_LOGGED,))
+    by = event.actor or "nobody known"
+    text = f"the log says so, too: under {event.policy}, by {by}, {shown(event.time)}"
+    return Badge("destroyed", Status.SKIPPED, (text,), (BY_A_RULE,))
+
+
 def _verified(kept: Kept, library: Library) -> Badge:
     from opslib.evidence import verify_record
 
@@ -87,7 +106,7 @@ def _verified(kept: Kept, library: Library) -> Badge:
     if not _as_signed(kept):
         told.append(OTHER_WORDS)
     if not told:
-        return Badge("sealed", Status.OK, (SOUND,), unproven)
+        return Badge("sealed", Status.OK, (SOUND, *filter(None, [library.witnessed(kept.folder)])), unproven)
     edited = all(one.kind.endswith(_EDITED) for one in faults)
     return Badge("edited" if edited else "not sound", Status.CRITICAL, tuple(told), unproven)
 

@@ -120,7 +120,7 @@ def _latest(log: Log, keys: Sequence[VerifierKey]) -> tuple[Note, int] | None:
             note = Note.parse(content_of(path) or b"")
             head = Checkpoint.parse(note.text)
             count = len(note.signers(keys, quickly_verified))
-            ours = bool(note.signers([log.signer.verifier], quickly_verified))
+            ours = bool(note.signers(log.keys, quickly_verified))
         except NotSound:
             continue  # a verification names it
         if ours and (count, head.size) > best[:2] and log.continues(head):

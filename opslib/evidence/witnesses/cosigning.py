@@ -17,11 +17,12 @@ from opslib.verdict import Status
 KIND = "c2sp"
 _TRIES = 4  # others may ask for the same log at the same time
 _CLOCKS = timedelta(minutes=5)
+_BY_KEY = (403, 404)
 _MEANING = {
     400: "it did not understand the request",
     401: "it asks for a token, or for another one",
-    403: "it knows another key of this log: give its operator the line that `opslib witness key` prints",
-    404: "it does not know this log: give its operator the line that `opslib witness key` prints",
+    403: "it knows another key of this log",
+    404: "it does not know this log",
     413: "it takes the request for too large",
     429: "it asks to come back later",
 }
@@ -54,10 +55,15 @@ def held(witness: Cosigner, log: Log) -> Note | None:
     if answer.status == 404:
         return None
     if answer.status != 200:
-        raise NotSound(_refused(answer))
+        raise NotSound(_refused(answer, log))
     note = Note.parse(answer.body)
-    signers = note.signers([log.signer.verifier, witness.key], quickly_verified)
-    if len(signers) != 2 or Checkpoint.parse(note.text).origin != log.signer.origin:
+    # Until it is given the new key, what it holds is signed with one of those before.
+    signers = note.signers([*log.keys, witness.key], quickly_verified)
+    if (
+        witness.key not in signers
+        or len(signers) < 2
+        or Checkpoint.parse(note.text).origin != log.signer.origin
+    ):
         raise NotSound("the head that it shows is not signed by our log and by itself")
     known = {(key.name, key.id) for key in signers}
     return Note(note.text, tuple(one for one in note.signatures if (one.name, one.id) in known))
@@ -77,7 +83,7 @@ def _asked(witness: Cosigner, log: Log, old: int) -> Asked:
         if answer.status == 422 or (answer.status == 409 and seen > _size(log)):
             return _conflict(witness, log, seen)
         if answer.status != 409:
-            return _unknown(witness, _refused(answer))
+            return _unknown(witness, _refused(answer, log))
         old = seen
     return _unknown(witness, "it says each time that it has seen another number of leaves")
 
@@ -144,9 +150,12 @@ def _unknown(witness: Cosigner, text: str) -> Asked:
     return Asked(witness.name, KIND, Status.UNKNOWN, text)
 
 
-def _refused(answer: Answer) -> str:
+def _refused(answer: Answer, log: Log) -> str:
+    """Return what an answer means, and what its operator is to be given where that helps."""
     meaning = _MEANING.get(
         answer.status, "it is in trouble" if answer.status >= 500 else "it is no such witness"
     )
     said = readable(answer.body[:200].decode("utf-8", "replace").strip().split("\n")[0])
-    return f"{meaning} ({answer.status}{f': {said}' if said else ''})"
+    key = log.signer.verifier.text
+    step = f"; give its operator this line for `serves: logs:`: {key}" if answer.status in _BY_KEY else ""
+    return f"{meaning} ({answer.status}{f': {said}' if said else ''}){step}"

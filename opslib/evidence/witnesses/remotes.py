@@ -196,7 +196,7 @@ def _signed(content: bytes, log: Log) -> Note | None:
     if not content:
         return None
     note = Note.parse(content)
-    if not note.signers([log.signer.verifier], quickly_verified):
+    if not note.signers(log.keys, quickly_verified):
         raise NotSound("the head that it holds is not signed with the key of this log")
     return note
 
