@@ -63,9 +63,11 @@ def test_the_typed_result_of_the_notebook_is_the_verdict(tmp_path: Path, status:
 
 
 def test_a_record_has_the_notebook_the_page_and_the_statement_that_names_them(tmp_path: Path) -> None:
-    """Three files, found by date, and found again through the index."""
+    """With its signature and its proof; found by date, and found again through the index."""
     outcome = run(small.request(tmp_path, small.verdict("ok")))
-    assert sorted(path.name for path in outcome.record.iterdir()) == ["run.html", "run.ipynb", "run.json"]
+    assert sorted(path.name for path in outcome.record.iterdir()) == [
+        "run.dsse.json", "run.html", "run.ipynb", "run.json", "run.tlog-proof",
+    ]  # fmt: skip
     statement = json.loads((outcome.record / "run.json").read_text())
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     for subject in statement["subject"]:
