@@ -338,7 +338,7 @@ def test_only_one_package_talks_http_and_one_talks_to_databases() -> None:
 
 
 def test_sockets_are_opened_in_few_places_none_of_which_writes_to_a_vendor() -> None:
-    """Certificates are read, names are asked, kernels are forked, two servers listen; all else is http and pg."""
+    """Certificates are read, names asked, kernels forked, two servers listen; the rest is http and pg."""
     allowed = ("http/", "pg/", "sandbox/", "site.py", "dns.py", "keys/own.py", "kernels/")
     allowed += ("evidence/witnesses/serving.py", "web/server.py")
     assert outside(importing("socket"), *allowed) == set()
