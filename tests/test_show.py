@@ -96,6 +96,15 @@ def test_a_frame_without_rows_says_why(
     assert words in capsys.readouterr().out
 
 
+def test_a_secret_whose_line_ends_are_written_out_is_masked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Text has it in other letters than HTML."""
+    monkeypatch.setattr(masking, "registered", lambda: {"key": "BEGIN\nabcDEF123456ghi\tsecond9876\nEND"})
+    display.Show()(pd.DataFrame({"value": ["BEGIN\nabcDEF123456ghi\tsecond9876\nEND"]}))
+    assert capsys.readouterr().out.split() == ["value", "[redacted:key]"]
+
+
 def test_what_is_shown_is_masked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Under stock papermill nothing stands between the kernel and the disk but this."""
     monkeypatch.setattr(masking, "registered", lambda: {"dsn": "Tr0ub4dor-and-3"})

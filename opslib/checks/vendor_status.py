@@ -35,7 +35,7 @@ def analyse(pages: pd.DataFrame) -> list[Finding]:
         return [blind]
     if pages.empty:
         return [compare.unknown("vendor", "no status page was read")]
-    # As rows: a page has a handful, and to choose among them in a frame takes a hundred times as long.
+    # As rows: a page has a handful, and most of the check's time went into choosing among them in a frame.
     rows = pages.to_dict("records")
     names = dict.fromkeys(row["vendor"] for row in rows)
     return [_vendor(str(name), [row for row in rows if row["vendor"] == name]) for name in names]
