@@ -26,7 +26,7 @@ from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Proof
 from opslib.evidence.sealing import write_proof
 from opslib.evidence.trusting import quickly_verified
-from opslib.evidence.verifier import main
+from opslib.evidence.verifier import main, verified_folder
 from tests.attacks import ATTACKS, RUNS, Attack, flip, scope, slots
 from tests.evidencing import Kept, audit, key, later, stamp
 
@@ -181,6 +181,17 @@ def test_signatures_of_the_specification_are_good() -> None:
         parts = (bytes.fromhex(public), bytes.fromhex(message), bytes.fromhex(signature))
         assert verified(*parts) and quickly_verified(*parts)
         assert not verified(parts[0], parts[1] + b"\0", parts[2])
+
+
+def test_a_sound_record_beside_the_log_hides_no_other(honest: Path, tmp_path: Path) -> None:
+    """Who copies a record to where the log lies does not have only that one looked at."""
+    kept = Kept(shutil.copytree(honest / "archive", tmp_path / "archive"))
+    kept.write_keys()
+    shutil.copytree(kept.folder(0), kept.archive, dirs_exist_ok=True)
+    flip(kept.folder(1) / "run.ipynb")
+    assert verified_folder(kept.archive, {"--now": LATER}).named() == {"notebook-edited"}
+    shutil.rmtree(kept.archive / "runs")
+    assert "deleted" in verified_folder(kept.archive, {"--now": LATER}).named()
 
 
 def test_both_ways_to_check_a_signature_agree() -> None:

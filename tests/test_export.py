@@ -701,6 +701,10 @@ def test_the_command_hands_over_what_its_own_script_finds_sound(project: Project
         and told["slots"] == []
         and told["procedures"] == ["too-warm"]
     )
+    shutil.rmtree(project.archive)
+    (tmp_path / "auditor").rename(project.archive)
+    again = project.opslib("verify")
+    assert again.returncode == 64 and "is an export, not the archive" in again.stderr
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,14 @@ def test_what_somebody_did_to_the_archive_is_named(project: Project, name: str) 
     assert name in verified(project, code=2)
 
 
+def test_a_sound_record_in_the_archives_own_place_hides_nothing(project: Project) -> None:
+    """All is looked at, as if it were not there."""
+    (record,) = records(project)
+    shutil.copytree(record, project.archive, dirs_exist_ok=True)
+    append(record / "run.ipynb")
+    assert verified(project, code=2) == ["notebook-edited"]
+
+
 def test_the_plain_statement_that_everything_reads_is_sealed_too(project: Project) -> None:
     """History and reports are made of it; a better verdict in it must not go unseen."""
     statement = records(project)[0] / "run.json"

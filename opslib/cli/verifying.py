@@ -89,9 +89,9 @@ def verify_command(
     opslib verify latest
     opslib verify --complete 2026-10-01 2026-11-01 --checkpoint checkpoint-of-october
     """
-    from opslib.evidence import Scope, verify_record
+    from opslib.evidence import Scope, verify_archive, verify_record
     from opslib.evidence.exported import verify_export
-    from opslib.evidence.verifier import verifier_of
+    from opslib.evidence.verifier import is_export
 
     folder = options.opened_archive(archive)
     trust = trusted(folder, policy, runner_keys)
@@ -110,10 +110,13 @@ def verify_command(
     if runs:
         reports = {run: verify_record(place, trust, scope) for run, place in places.items()}
     else:
-        verify = verifier_of(folder)
-        if verify is verify_export and any((since, until, complete)):
+        handed = is_export(folder)
+        if handed and not archive:
+            # Whoever put an export into the place of the archive must not hide all other runs with it.
+            raise UsageError(f"{folder} is an export, not the archive", hint="name an export by --archive")
+        if handed and any((since, until, complete)):
             raise UsageError(f"{folder} is an export, which has a period of its own", hint=_ITS_OWN)
-        reports = {str(folder): verify(folder, trust, scope)}
+        reports = {str(folder): (verify_export if handed else verify_archive)(folder, trust, scope)}
     told = {} if policy else _standing(folder, places)
     if as_json:
         output.emit(_document(reports, unproven, told))
@@ -261,9 +264,8 @@ def _moment(option: str, text: str | None) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(
-            f"{option} {text} is no moment", hint="such as 2026-11-21 or 2026-11-21T03:00Z"
-        ) from None
+        hint = "such as 2026-11-21 or 2026-11-21T03:00Z"
+        raise UsageError(f"{option} {text} is no moment", hint=hint) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -19,6 +19,7 @@ from opslib.evidence.plain import NotSound, content_of, moment, shown
 from opslib.evidence.proofs import Proof, Trust, head_of
 
 ENVELOPE, PROOF = "run.dsse.json", "run.tlog-proof"
+RUNS = "runs"
 _BLOBS = "blobs/"
 KINDS_OF_FILES = {ENVELOPE: Kind.RECORD_EDITED, "run.ipynb": Kind.NOTEBOOK_EDITED}
 _UNTOUCHED = ("left out", "not reached", "not begun")
@@ -94,7 +95,7 @@ class Statement:
 
 def folder_of(archive: Path, event: RunFinished) -> Path:
     """Return where the record of a run belongs."""
-    return archive / "runs" / f"{event.started:%Y/%m/%d}" / event.run
+    return archive / RUNS / f"{event.started:%Y/%m/%d}" / event.run
 
 
 def record_findings(

@@ -11,11 +11,12 @@ from pathlib import Path
 from opslib.evidence.expected import SLOTS, SLOTS_INSIDE, read_slots
 from opslib.evidence.exported import POPULATION, verify_export
 from opslib.evidence.findings import Report, Scope
+from opslib.evidence.history import LOG
 from opslib.evidence.manifest import MANIFEST
 from opslib.evidence.plain import NotSound, moment
 from opslib.evidence.policy import Policy
 from opslib.evidence.proofs import Trust
-from opslib.evidence.records import ENVELOPE, PROOF
+from opslib.evidence.records import ENVELOPE, PROOF, RUNS
 from opslib.evidence.runners import runner_keys
 from opslib.evidence.verifying import verify_archive, verify_record
 
@@ -68,10 +69,18 @@ def verified_folder(folder: Path, options: dict[str, str]) -> Report:
 
 def verifier_of(folder: Path) -> Callable[[Path, Trust, Scope], Report]:
     """Return what verifies a folder: an export, a record that stands alone, or an archive."""
-    if (folder / MANIFEST).exists() or (folder / POPULATION).exists():
+    if is_export(folder):
         return verify_export
     one = (folder / PROOF).exists() or (folder / ENVELOPE).exists()
-    return verify_record if one else verify_archive
+    # A sound record that somebody put beside the log must not be all that is looked at.
+    return (
+        verify_record if one and not any((folder / name).exists() for name in (LOG, RUNS)) else verify_archive
+    )
+
+
+def is_export(folder: Path) -> bool:
+    """Say whether a folder was handed over to an auditor."""
+    return (folder / MANIFEST).exists() or (folder / POPULATION).exists()
 
 
 def _asked(words: list[str]) -> tuple[Path, dict[str, str]]:
