@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,6 +139,18 @@ def test_a_sound_record_in_the_archives_own_place_hides_nothing(project: Project
     shutil.copytree(record, project.archive, dirs_exist_ok=True)
     append(record / "run.ipynb")
     assert verified(project, code=2) == ["notebook-edited"]
+
+
+def test_an_index_that_names_the_record_of_another_run_is_not_followed(project: Project) -> None:
+    """Anybody who may write into the archive may write into its index."""
+    assert project.opslib("run", "too-warm", "--system", "shop").returncode == 0
+    first, second = records(project)
+    with closing(sqlite3.connect(project.archive / "index.sqlite")) as base, base:
+        other = (str(second.relative_to(project.archive)), first.name)
+        base.execute("update run set folder = ? where run_id = ?", other)
+    append(first / "run.ipynb")
+    done = project.opslib("verify", first.name)
+    assert done.returncode != 0 and f"not where the record of {first.name} belongs" in done.stderr
 
 
 def test_the_plain_statement_that_everything_reads_is_sealed_too(project: Project) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from opslib.archive import asking, naming, schema, searching, store, texts
+from opslib.archive import asking, disposed, naming, schema, searching, store, texts
 from opslib.archive.asking import Filters
 from opslib.archive.searching import Hit
 from opslib.errors import ArchiveError, UnknownName
@@ -90,6 +90,26 @@ class Index:
             return found[0]
         words = "more than one run begins with" if found else "no run is kept under"
         raise UnknownName(f"{words} {name!r} in {self.archive}", hint="`opslib history` lists runs and ids")
+
+    def places(self, *names: str) -> dict[str, Path]:
+        """Return the folders of some records by the ids of their runs.
+
+        Args:
+            names: as for `get`.
+
+        Raises:
+            UnknownName: no run is called so, or more than one.
+            UsageError: the content of one was destroyed.
+            ArchiveError: a folder is not that of the run: whoever altered the index wants another looked at.
+        """
+        documents = [self.get(name) for name in names]
+        disposed.must_be_there(*documents)
+        found = {document["run_id"]: Path(document["record"]) for document in documents}
+        for run, place in found.items():
+            if place.name != run or not place.resolve().is_relative_to((self.archive / "runs").resolve()):
+                hint = "delete index.sqlite, it is made anew"
+                raise ArchiveError(f"{place} is not where the record of {run} belongs", hint=hint)
+        return found
 
     def search(self, words: Sequence[str], *, limit: int = 20, **asked: str) -> list[Hit]:
         """Return where words stand in findings, causes and outputs of runs, the newest run first.

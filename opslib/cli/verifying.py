@@ -89,6 +89,7 @@ def verify_command(
     opslib verify latest
     opslib verify --complete 2026-10-01 2026-11-01 --checkpoint checkpoint-of-october
     """
+    from opslib.archive.index import Index
     from opslib.evidence import Scope, verify_archive, verify_record
     from opslib.evidence.exported import verify_export
     from opslib.evidence.verifier import is_export
@@ -106,7 +107,7 @@ def verify_command(
         _must_be_alone(runs, since, until)
         scope = _whole(scope, complete)
         unproven += _unlike(folder)
-    places = _folders(folder, runs) if runs else {}
+    places = Index(folder).places(*runs)
     if runs:
         reports = {run: verify_record(place, trust, scope) for run, place in places.items()}
     else:
@@ -238,16 +239,6 @@ def _status(report: Report) -> Status:
     if not report.sound:
         return Status.CRITICAL
     return Status.UNKNOWN if report.unseen else Status.OK
-
-
-def _folders(archive: Path, runs: Sequence[str]) -> dict[str, Path]:
-    from opslib.archive import disposed
-    from opslib.archive.index import Index
-
-    index = Index(archive)
-    documents = [index.get(run) for run in runs]
-    disposed.must_be_there(*documents)
-    return {document["run_id"]: Path(document["record"]) for document in documents}
 
 
 def _content(path: Path) -> bytes:
