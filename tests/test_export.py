@@ -552,6 +552,18 @@ def test_a_link_in_the_archive_takes_no_file_of_this_machine_along(tmp_path: Pat
         assert not [name for name in packed.namelist() if name.endswith("run.html")]
 
 
+def test_a_link_among_the_heads_takes_no_file_of_this_machine_along(tmp_path: Path) -> None:
+    """What others may write into the log's folder is not followed either."""
+    kept = Kept(tmp_path / "archive")
+    kept.run(0)
+    kept.cosign(later(1))
+    (tmp_path / "private-key").write_text("not for auditors")
+    (kept.archive / "log" / "cosigned" / "000000000001").symlink_to(tmp_path / "private-key")
+    made = handed_over(kept, tmp_path / "x.zip")
+    with zipfile.ZipFile(made.path) as packed:
+        assert not [name for name in packed.namelist() if b"not for auditors" in packed.read(name)]
+
+
 def test_nothing_is_written_over_and_a_closed_folder_is_said(
     made: tuple[Kept, Export], tmp_path: Path
 ) -> None:

@@ -195,7 +195,7 @@ def _copy_log(log: Path, folder: Path, trust: Trust) -> Note:
     zipping.put(folder, CHECKPOINT, content)
     for path in sorted((log / COSIGNED).glob("[0-9]*")):
         if path.name.isdecimal() and int(path.name) <= size:
-            zipping.put(folder, f"{COSIGNED}/{path.name}", content_of(path) or b"")
+            _copy(log, path, folder, f"{COSIGNED}/{path.name}")
     return note
 
 
