@@ -127,7 +127,8 @@ class Kept:
             run, began, verdict, files, more.get("procedure", PROCEDURE), more.get("changed", ())
         )
         signed = sign_statement(stated, more.get("signer", self.runner))
-        return store.publish(self.archive, run, began, {**files, "run.dsse.json": signed})
+        beside = {"run.json": stated} if more.get("plain") else {}
+        return store.publish(self.archive, run, began, {**files, **beside, "run.dsse.json": signed})
 
     def seal(self, folder: Path, when: datetime, blob: bytes = b"") -> None:
         """Seal a record that is in its place, with a blob of its own."""
@@ -137,7 +138,11 @@ class Kept:
         (self.archive / name).parent.mkdir(parents=True, exist_ok=True)
         (self.archive / name).write_bytes(content)
         envelope = (folder / "run.dsse.json").read_bytes()
-        event = finished(envelope, when, actor="ana", blobs=[Subject(name, digest)])
+        beside = [
+            Subject(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in folder.glob("run.json")
+        ]
+        event = finished(envelope, when, actor="ana", blobs=[Subject(name, digest), *beside])
         seal(self.log, folder, event)
 
     def cosign(self, when: datetime) -> bytes:

@@ -25,7 +25,7 @@ from opslib.evidence.events import Disposal, Hold, Subject
 from opslib.evidence.findings import Report
 from opslib.evidence.retention import Rule
 from tests import shop
-from tests.evidencing import BEGAN, Kept, audit, later, statement
+from tests.evidencing import BEGAN, Kept, audit, later
 from tests.shop import Project
 
 NOW = BEGAN + timedelta(days=31)
@@ -38,16 +38,8 @@ def kept(tmp_path: Path) -> Kept:
     """Four runs of a month ago, the second one critical."""
     made = Kept(tmp_path / "archive")
     for number in range(4):
-        folder = made.run(number, verdict="critical" if number == 1 else "ok")
-        plain(made, folder, number)
+        made.run(number, verdict="critical" if number == 1 else "ok", plain=True)
     return made
-
-
-def plain(kept: Kept, folder: Path, number: int) -> None:
-    """Put the plain statement beside the signed one, as a run does."""
-    files = {name: (folder / name).read_bytes() for name in ("run.ipynb", "run.html")}
-    content = statement(folder.name, later(number), "critical" if number == 1 else "ok", files)
-    (folder / "run.json").write_bytes(content)
 
 
 def due(kept: Kept, *rules: Rule, now: Any = NOW) -> Disposals:
@@ -376,6 +368,4 @@ def aged(project: Project) -> Path:
     kept = Kept(project.archive)
     kept.runner, kept.signer = machine_key("runner"), notary.log_of(project.archive).signer
     kept.log = Log(project.archive / "log", kept.signer)
-    folder = kept.run(0, at=BEGAN - timedelta(days=300))
-    plain(kept, folder, 0)
-    return folder
+    return kept.run(0, at=BEGAN - timedelta(days=300), plain=True)

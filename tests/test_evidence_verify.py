@@ -243,6 +243,15 @@ def test_a_second_copy_of_a_record_elsewhere_is_forged(kept: Kept) -> None:
     assert verified(kept).named() == {"forged", "deleted"}
 
 
+@pytest.mark.parametrize("name", ["run.json", "files/approval.html", "disposed.json"])
+def test_a_file_that_was_put_into_a_record_is_forged(name: str, kept: Kept) -> None:
+    """Whoever opens the folder would take it for what was sealed."""
+    (kept.folder(1) / name).parent.mkdir(exist_ok=True)
+    (kept.folder(1) / name).write_text("as if it had been there")
+    report = verified(kept)
+    assert report.named() == {"forged"} and name in report.findings[0].text
+
+
 def test_the_whole_record_of_another_run_is_not_taken_for_that_of_this_one(kept: Kept) -> None:
     """Everything in it is sound, but for whose it is."""
     other = kept.folder(1).with_name("01a1ffa8-3963-70c7-8871-9020ae849070")

@@ -20,6 +20,7 @@ from opslib.evidence.proofs import Proof, Trust, head_of
 
 ENVELOPE, PROOF = "run.dsse.json", "run.tlog-proof"
 RUNS = "runs"
+LEFT = "disposed.json"  # what tells of a record that was destroyed
 _BLOBS = "blobs/"
 KINDS_OF_FILES = {ENVELOPE: Kind.RECORD_EDITED, "run.ipynb": Kind.NOTEBOOK_EDITED}
 _UNTOUCHED = ("left out", "not reached", "not begun")
@@ -157,6 +158,24 @@ def proof_findings(place: Place, index: int, leaves: Leaves, run: str, trust: Tr
         yield unlike
     elif proof.index != index:
         yield Finding(Kind.REORDERED, run, f"was leaf {proof.index} when its proof was made", index)
+
+
+def unsealed(place: Place, index: int, event: RunFinished, story: Story) -> Iterator[Finding]:
+    """Yield files that somebody put beside those that were sealed: who opens the folder takes them for such.
+
+    Args:
+        place: where the files of the record are.
+        index: of the leaf.
+        event: the leaf.
+        story: of all runs; says whether the record was destroyed, which leaves a file that tells of it.
+    """
+    known = {one.name for one in event.subjects} | {PROOF}
+    known |= {LEFT} if any(one.run == event.run for _, one in story.disposals) else set()
+    for path in sorted(place.folder.rglob("*")):
+        name = path.relative_to(place.folder).as_posix()
+        listed = name in known or path.name.startswith(".") or (path.is_dir() and not path.is_symlink())
+        if not listed:
+            yield Finding(Kind.FORGED, event.run, f"{name} was not sealed with it", index)
 
 
 class _RetiredKey(NotSound):

@@ -15,7 +15,7 @@ from opslib.evidence.lives import Story, order_findings, story_of, time_findings
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, content_of, shown
 from opslib.evidence.proofs import Head, Proof, Trust, head_of
-from opslib.evidence.records import PROOF, Place, folder_of, proof_findings, record_findings
+from opslib.evidence.records import PROOF, Place, folder_of, proof_findings, record_findings, unsealed
 from opslib.evidence.retention import disposal_findings
 from opslib.evidence.rotations import Chain, followed
 
@@ -135,6 +135,7 @@ def _record(
     place = Place(folder_of(archive, event), archive)
     yield from record_findings(place, index, event, story, trust, scope)
     if index == story.lives[event.run].finished[-1][0]:
+        yield from unsealed(place, index, event, story)
         yield from proof_findings(place, index, history.leaves, event.run, trust)
 
 
