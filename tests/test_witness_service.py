@@ -303,6 +303,7 @@ def raw(url: str, content: bytes) -> bytes:
     [
         (f"POST {ADD} HTTP/1.1\r\nContent-Length: {LARGEST_REQUEST + 1}\r\n\r\n".encode(), b" 413 "),
         (f"POST {ADD} HTTP/1.1\r\nContent-Length: {'9' * 4000}\r\n\r\n".encode(), b" 413 "),
+        (f"POST {ADD} HTTP/1.1\r\nContent-Length: {'0' * 9}{LARGEST_REQUEST + 1}\r\n\r\n".encode(), b" 413 "),
         (f"POST {ADD} HTTP/1.1\r\nContent-Length: -1\r\n\r\n".encode(), b" 411 "),
         (f"POST {ADD} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n".encode(), b" 411 "),
         (f"POST {ADD} HTTP/1.1\r\nContent-Length: 5\r\n\r\nold".encode(), b""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from opslib.evidence.witnesses.wire import ADD, LARGEST_REQUEST
 
 SECONDS = 15  # for a request to arrive; an idle connection is closed after it, too
 MOST_CONNECTIONS = 64
+_LENGTH = re.compile(r"[0-9]{1,9}")
 _NOT_KEPT = Said(500, "this witness cannot keep what it sees: nothing was signed\n")
 
 log = logging.getLogger("opslib.witness")
@@ -86,7 +88,7 @@ def server(service: Service, host: str, port: int) -> ThreadingHTTPServer:
 
         def _body(self) -> bytes | None:
             length = self.headers.get("Content-Length", "")
-            if not length.isascii() or not length.isdigit() or int(length[:9]) > LARGEST_REQUEST:
+            if not _LENGTH.fullmatch(length) or int(length) > LARGEST_REQUEST:
                 self.close_connection = True  # the rest of the body would be taken for a request
                 self._say(
                     Said(413 if length.isdigit() else 411, "the request has no length, or is too large\n")
