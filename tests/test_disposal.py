@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from opslib import masking
 from opslib.archive.index import Index
 from opslib.config import load_retention
 from opslib.errors import ArchiveError, ConfigError, Refused, UsageError
@@ -27,6 +28,7 @@ from opslib.evidence.retention import Rule
 from tests import shop
 from tests.evidencing import BEGAN, Kept, audit, later
 from tests.shop import Project
+from tests.test_cli import Shell
 
 NOW = BEGAN + timedelta(days=31)
 OPS = Rule("ops-30d", 30, 60, at_least=1)
@@ -357,6 +359,21 @@ def as_the_list_says(screen: str) -> str:
     line = next(line for line in screen.splitlines() if line.startswith("Plan "))
     digest, count = line.removeprefix("Plan ").split(": ")
     return f"{count.split()[0]} {digest}"
+
+
+def test_secrets_do_not_come_into_the_log_by_the_reason_of_a_hold(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in a leaf stays for ever; and what would not fit is refused before."""
+    aged(project)
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr(masking, "_registered", {"TOKEN": "tok-29fj20fj2"})
+    opslib = Shell(capsys)
+    assert opslib("hold", "set", "run-0000", "--reason", "they hold tok-29fj20fj2", "--json") == 0
+    assert json.loads(opslib.out)["reason"] == "they hold [redacted:TOKEN]"
+    kept = b"".join(path.read_bytes() for path in (project.archive / "log").rglob("*") if path.is_file())
+    assert b"tok-29fj20fj2" not in kept and b"[redacted:TOKEN]" in kept
+    assert opslib("hold", "clear", "run-0000", "--reason", "x" * 70_000) == 64
 
 
 def aged(project: Project) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import confirming, options, output
+from opslib.cli import confirming, options, output, wording
 from opslib.errors import OpsError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from opslib.config import Environment, Rule
     from opslib.gate.plan import Plan
     from opslib.keys import Signer
-
-
-_LONGEST_WORDS = 2000
 
 
 @click.command("approve")
@@ -53,11 +50,12 @@ def approve_command(
     if not reason.strip():
         raise UsageError("the reason is empty", hint='--reason "checkout is down"')
     for name, text in (("reason", reason), ("incident", incident)):
-        _must_be_words(name, text)
+        wording.must_be_words(name, text)
     plan = found(digest, folder)
     env = environment_of(plan)
     if not as_json:
         print_plan(plan, env)
+    reason, incident = (wording.masked(text, plan.system, plan.environment) for text in (reason, incident))
     stated = {"reason": reason.strip(), "incident": incident, "title": plan.draft.title}
     signed = (
         _review(plan, env, folder, stated)
@@ -66,14 +64,6 @@ def approve_command(
     )
     output.emit(signed) if as_json else _said(signed, plan)
     return 0
-
-
-def _must_be_words(name: str, text: str) -> None:
-    """Refuse what could not be signed as it stands, or would not be read as it was written."""
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise UsageError(f"the {name} is no text in UTF-8")
-    if len(text) > _LONGEST_WORDS:
-        raise UsageError(f"the {name} is longer than {_LONGEST_WORDS} characters")
 
 
 def _approve(

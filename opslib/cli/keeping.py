@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import confirming, options, output, verifying
+from opslib.cli import confirming, options, output, verifying, wording
 from opslib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 50
 _NO_RULES = "there is no parameters/retention.yml: nothing is ever destroyed"
-_reason = click.option("--reason", "-r", required=True, metavar="TEXT", help="Why; it stays in the log.")
+_reason = click.option(
+    "--reason", "-r", required=True, metavar="TEXT", help="Why; it stays in the log, without known secrets."
+)
 
 
 @click.group("hold")
@@ -116,9 +118,11 @@ def _hold(run: str, state: str, reason: str, archive: str | None, as_json: bool)
 
     if not reason.strip():
         raise UsageError("--reason is empty", hint="say why, for whoever reads the log in some years")
+    wording.must_be_words("reason", reason)
     folder = options.opened_archive(archive)
-    run_id = Index(folder).get(run)["run_id"]
-    event = Hold(time=ids.now(), actor=origin.user(), run=run_id, state=state, reason=reason.strip())
+    known = Index(folder).get(run)
+    run_id, words = known["run_id"], wording.masked(reason.strip(), known["system"], known["environment"])
+    event = Hold(time=ids.now(), actor=origin.user(), run=run_id, state=state, reason=words)
     disposing.hold(folder, notary.log_of(folder), notary.own_trust(folder), event)
     if as_json:
         output.emit({"run_id": run_id, "state": state, "actor": event.actor, "reason": event.reason})

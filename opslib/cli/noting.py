@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli import options, output, verdicts
+from opslib.cli import options, output, verdicts, wording
 
 if TYPE_CHECKING:
     from opslib.keys import Signer
@@ -34,7 +34,8 @@ def annotate_command(run: str, text: str, archive: str | None, as_json: bool) ->
     index = Index(options.opened_archive(archive))
     document = index.get(run)
     signer = _signer()
-    note = Notes(index.archive).add(document["run_id"], _author(signer), _masked(text, document), signer)
+    words = wording.masked(text, document["system"], document["environment"])
+    note = Notes(index.archive).add(document["run_id"], _author(signer), words, signer)
     deeds.noted(index.archive, note)
     if as_json:
         output.emit(note.to_dict())
@@ -72,18 +73,3 @@ def _author(signer: Signer | None) -> str:
     except OpsError:
         known = None
     return known[0].id if known else origin.user()
-
-
-def _masked(text: str, document: dict[str, Any]) -> str:
-    """Mask the secrets of the environment that was looked at, as in its record."""
-    from opslib import config, masking
-    from opslib.errors import OpsError
-    from opslib.runner.execute import secret_values
-
-    try:
-        environment = config.load_system(document["system"]).environment(document["environment"])
-        known = secret_values(environment)
-    except OpsError as error:
-        output.note(f"opslib: secrets of {document['system']} could not be masked: {error.message}")
-        known = masking.registered()
-    return masking.Masker(known).mask(text)
