@@ -201,6 +201,17 @@ def test_several_runs_at_once_are_all_sealed(project: Project) -> None:
     assert verified(project) == [] and len(records(project)) == 6
 
 
+def test_two_processes_that_begin_a_log_write_to_the_same(home: Path) -> None:
+    """Both have looked before either has written: the name of the log is given by the quicker one."""
+    logs = []
+    for _ in range(2):
+        logs.append(notary.log_of(home / "archive"))
+        notary._log.cache_clear()  # as in a process of its own
+    now = datetime.now(UTC)
+    indices = [log.append(events.RunStarted(time=now, run=f"r-{at}")).first for at, log in enumerate(logs)]
+    assert indices == [0, 1]
+
+
 def small_run(tmp_path: Path, code: str) -> subprocess.Popen[str]:
     """Start a runner of small notebooks in a process of its own."""
     return subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, text=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib import ids
+from opslib.archive import shared
 from opslib.errors import OpsError
 from opslib.home import parameters_file, private
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from opslib.runner.request import Request
 
 LOG, STATEMENT, WITNESSES = "log", "run.json", "witnesses.yml"
+_ORIGIN = "origin"  # has the name of a log until its head does
 _ODD = re.compile(r"[^A-Za-z0-9.-]+")
 
 log = logging.getLogger("opslib.evidence")
@@ -115,7 +117,7 @@ def own_policy(archive: Path) -> str:
         ConfigError: the file is wrong, or a key cannot be used.
     """
     keys = private("keys")
-    known, found = _log(archive, keys, _stamps(keys)).keys, witnesses()
+    known, found = _log(archive, keys, _stamps(keys), _origin(archive / LOG)).keys, witnesses()
     if found is None:
         return "".join(f"log {key.text}\n" for key in known) + "quorum none\n"
     from opslib.evidence.witnesses import policy_text
@@ -183,8 +185,9 @@ def log_of(archive: Path) -> Log:
         NotSound: it is damaged.
     """
     keys = private("keys")
-    _announced(archive, keys, _stamps(keys))
-    return _log(archive, keys, _stamps(keys))
+    origin = _named(archive / LOG)
+    _announced(archive, keys, _stamps(keys), origin)
+    return _log(archive, keys, _stamps(keys), origin)
 
 
 @contextmanager
@@ -211,14 +214,14 @@ def _stamps(keys: Path) -> _Stamps:
 
 
 @cache
-def _log(archive: Path, keys: Path, stamps: _Stamps) -> Log:
+def _log(archive: Path, keys: Path, stamps: _Stamps, origin: str) -> Log:
     """Return the log of an archive; its key is the one in that folder of keys."""
     from opslib.evidence import Log, LogSigner
     from opslib.evidence.rotations import LOG_ROLE
     from opslib.keys.machine import machine_key
     from opslib.keys.public import PublicKey
 
-    signer = LogSigner(_origin(archive / LOG), machine_key(LOG_ROLE))
+    signer = LogSigner(origin, machine_key(LOG_ROLE))
     before = [event.old for event in _rotated(keys, stamps) if event.role == LOG_ROLE]
     former = [replace(signer.verifier, public=PublicKey.parse(old).blob[-32:]) for old in before]
     return Log(archive / LOG, signer, former)
@@ -237,25 +240,35 @@ def _rotated(keys: Path, stamps: _Stamps) -> tuple[KeyRotated, ...]:
 
 
 @cache
-def _announced(archive: Path, keys: Path, stamps: _Stamps) -> None:
+def _announced(archive: Path, keys: Path, stamps: _Stamps, origin: str) -> None:
     """Tell a log of the rotations that it does not know."""
     told = _rotated(keys, stamps)
     if not told:
         return
     from opslib.runner.known import known
 
-    log = _log(archive, keys, stamps)
+    log = _log(archive, keys, stamps, origin)
     before = known(log.folder).rotated
     new = [replace(event, time=ids.now()) for event in told if event.accepted not in before]
     if new:
         log.append(*new)
 
 
+def _named(folder: Path) -> str:
+    """Return the name of a log, which a new one is given now: of several that begin it, by the quickest."""
+    from opslib.evidence.tiles import CHECKPOINT
+
+    if not (folder / CHECKPOINT).exists() and not (folder / _ORIGIN).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shared.create(folder / _ORIGIN, f"{_origin(folder)}\n".encode())
+    return _origin(folder)
+
+
 def _origin(folder: Path) -> str:
     """Return the name of a log, which is on its head; a new one where it has none yet."""
     from opslib.evidence.tiles import CHECKPOINT
 
-    try:
-        return (folder / CHECKPOINT).read_text(encoding="utf-8").partition("\n")[0]
-    except FileNotFoundError:
-        return f"{_ODD.sub('-', platform.node()) or 'localhost'}/opslib/{secrets.token_hex(4)}"
+    for name in (CHECKPOINT, _ORIGIN):
+        if found := shared.read(folder / name).decode("utf-8", "replace").partition("\n")[0]:
+            return found
+    return f"{_ODD.sub('-', platform.node()) or 'localhost'}/opslib/{secrets.token_hex(4)}"
