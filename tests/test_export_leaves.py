@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from opslib.evidence import Trust, trust
-from opslib.evidence.events import Planned, ScheduleChanged, SlotSkipped
+from opslib.evidence.events import Hold, Planned, ScheduleChanged, SlotSkipped, encode_event
 from opslib.evidence.exporting import Asked, Export, Keys, export
 from opslib.evidence.findings import Scope
 from opslib.evidence.population import Extent
@@ -297,3 +297,32 @@ def test_changes_that_nobody_approved_are_named_by_both(browser: Any, tmp_path: 
     folder = unzipped(made, tmp_path / "auditor")
     tab = opened(browser, folder)
     assert given(tab, folder) == "✕ NOT SOUND" and kinds_on(tab) == made.report.named()
+
+
+HELD = Hold(time=later(2), run="run-0000", state="cleared", reason="closed")
+STRANGE_LEAVES = {
+    "a kind that is not known": b'{"type":"run.vanished"}',
+    "a name twice": b'{"type":"hold",' + encode_event(HELD)[1:],
+    "a part too many": encode_event(HELD)[:-1] + b',"zz":""}',
+    "a mark before it": b"\xef\xbb\xbf" + encode_event(HELD),
+}
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("page")
+def test_leaves_in_another_form_are_named_by_both(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They could say anything, and each reader something else."""
+    kept = Kept(tmp_path / "archive")
+    kept.run(0)
+    for leaf in STRANGE_LEAVES.values():
+        monkeypatch.setattr("opslib.evidence.log.encode_event", lambda event, leaf=leaf: leaf)
+        kept.log.append(HELD)
+    made = handed_over(kept, tmp_path / "x.zip", extent=SHORTER)
+    strange = {f"leaf {at}" for at in range(3, 3 + len(STRANGE_LEAVES))}
+    assert {one.subject for one in made.report.findings if one.kind == "not-understood"} == strange
+    folder = unzipped(made, tmp_path / "auditor")
+    tab = opened(browser, folder)
+    assert given(tab, folder) == "✕ NOT SOUND" and kinds_on(tab) == made.report.named()
+    assert all(leaf in tab.inner_text("main") for leaf in strange)

@@ -85,7 +85,7 @@ async function logOf(files, policy, own, retired, say, found) {
     }
     await witnessed(files, policy, head, hashes, say, found);
     if (!heads.some(([, content]) => content)) found.unproven.push(words.noEarlier);
-    const events = leaves.map((leaf) => JSON.parse(text(leaf)));
+    const events = leaves.map((leaf, index) => eventOf(leaf, index, say));
     return { head, events, story: storyOf(events, retired.runners) };
   } catch (error) {
     if (error instanceof CannotCheck) throw error;

@@ -3,7 +3,7 @@
 
 const words = JSON.parse(document.getElementById("words").textContent);
 const utf8 = new TextEncoder();
-const text = (bytes) => new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+const text = (bytes) => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 const same = (one, other) => one.length === other.length && one.every((byte, at) => byte === other[at]);
 
@@ -256,6 +256,25 @@ function leavesOf(files, size) {
   }
   must(leaves.length === size, "not all leaves of the log are there");
   return leaves;
+}
+
+const inOrder = (_, one) =>
+  one && typeof one === "object" && !Array.isArray(one)
+    ? Object.fromEntries(Object.keys(one).sort().map((name) => [name, one[name]]))
+    : one;
+
+// What is not in the one form of an event that is known says nothing, as in Python, and is named.
+function eventOf(leaf, index, say) {
+  try {
+    const event = JSON.parse(text(leaf));
+    must(same(utf8.encode(JSON.stringify(event, inOrder)), leaf), "the leaf is not in its one form");
+    must(Object.hasOwn(words.events, event.type), "the leaf is no event that is known here");
+    must(Object.keys(event).sort().join() === words.events[event.type].join(), "the leaf has not the parts of its kind");
+    return event;
+  } catch (error) {
+    say("not-understood", `leaf ${index}`, error.message);
+    return { type: "", time: "" };
+  }
 }
 
 function rootOf(hashes) {

@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 
 from opslib.evidence.complete import KNOWN_FROM, NONE_KNOWN
+from opslib.evidence.events import KINDS
 from opslib.evidence.expected import SLOTS, SLOTS_INSIDE
 from opslib.evidence.exported import BY_THE_TEAM, CONSISTENCY, WHEN_CHOSEN
 from opslib.evidence.findings import Scope
@@ -44,6 +45,9 @@ def _words() -> dict[str, object]:
         "manifest": MANIFEST,
         "consistency": CONSISTENCY,
         "exportType": EXPORT_TYPE,
+        "events": {
+            name: sorted(["type", *(part.name for part in fields(kind))]) for name, kind in KINDS.items()
+        },
         "columns": [field.name for field in fields(Row)],
         "leafColumns": [field.name for field in fields(Entry)],
         "kinds": {name: str(kind) for name, kind in KINDS_OF_FILES.items()},
