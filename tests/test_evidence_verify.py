@@ -21,6 +21,7 @@ from opslib.evidence import (
     Slot,
     load_trust,
     sign_statement,
+    trust,
     verify_archive,
     verify_record,
 )
@@ -36,6 +37,7 @@ from opslib.evidence.events import (
 )
 from opslib.evidence.notes import Note
 from opslib.evidence.sealing import finished, seal, write_proof
+from opslib.evidence.signing import rotation
 from opslib.evidence.verifying import NO_EARLIER, NO_SCHEDULE, NO_WITNESS
 from tests.attacks import flip, swap
 from tests.evidencing import BEGAN, SLOT, Kept, Witness, audit, key, later
@@ -307,6 +309,14 @@ def test_a_record_of_a_log_with_other_keys_is_rebuilt_and_forged(kept: Kept) -> 
     other = Kept(kept.archive.parent / "other", seed=80)
     other.run(1)
     assert verify_record(other.folder(1), kept.trusted(), audit()).named() == {"rebuilt", "forged"}
+
+
+def test_a_record_that_a_retired_key_signed_is_named_where_the_log_is_at_hand(kept: Kept) -> None:
+    """Also to whoever believes the old key, because it has signed earlier records."""
+    kept.log.append(rotation(later(3), "runner", kept.runner, key(7)))
+    known = trust(kept.policy, [kept.runner.public.line, key(7).public.line])
+    assert verify_record(kept.run(4), known, audit()).named() == {"retired-key"}
+    assert verify_record(kept.folder(1), known, audit()).sound
 
 
 def test_two_heads_of_one_size_show_a_fork_without_the_log(kept: Kept) -> None:

@@ -18,7 +18,7 @@ from opslib.evidence.envelopes import STATEMENT, Envelope
 from opslib.evidence.events import RunFinished, Subject
 from opslib.evidence.expected import slots_inside, undue, unlike_slots
 from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, Slot, report
-from opslib.evidence.history import LOG, History, read_history, rotations
+from opslib.evidence.history import LOG, History, read_history
 from opslib.evidence.lives import Story, story_of
 from opslib.evidence.manifest import MANIFEST, Manifest
 from opslib.evidence.merkle import consistent
@@ -27,7 +27,7 @@ from opslib.evidence.plain import NotSound, content_of, strict64
 from opslib.evidence.population import SEALED, Entry, Extent, Row, counts, entries, population, sheet
 from opslib.evidence.proofs import Trust
 from opslib.evidence.records import ENVELOPE, Place, Statement, folder_of, proof_findings, record_findings
-from opslib.evidence.rotations import Chain, followed
+from opslib.evidence.rotations import Chain, followed, rotations
 from opslib.evidence.tiles import CHECKPOINT
 from opslib.evidence.verifying import log_findings, unproven_by
 

@@ -28,7 +28,7 @@ from opslib.evidence.exported import (
     verify_export,
 )
 from opslib.evidence.findings import Filled, Kind, Moments, Report, Scope
-from opslib.evidence.history import LOG, History, read_history, rotations
+from opslib.evidence.history import LOG, History, read_history
 from opslib.evidence.manifest import MANIFEST, Manifest
 from opslib.evidence.merkle import consistency
 from opslib.evidence.notes import Checkpoint, Note
@@ -36,7 +36,7 @@ from opslib.evidence.plain import NotSound, content_of, text64
 from opslib.evidence.population import Entry, Extent, Row, counts, sheet
 from opslib.evidence.proofs import Trust, head_of
 from opslib.evidence.records import ENVELOPE, PROOF, folder_of
-from opslib.evidence.rotations import followed
+from opslib.evidence.rotations import followed, rotations
 from opslib.evidence.signing import sign_statement
 from opslib.evidence.standalone import standalone_verifier
 from opslib.evidence.tiles import (

@@ -18,7 +18,6 @@ from opslib.evidence.rotations import Chain, followed
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, WIDTH, Rehashed, bundles, hashes_in, read_tile
 
 LOG = "log"
-_ROTATED = b'"type":"key.rotated"'
 
 
 @dataclass(frozen=True)
@@ -114,18 +113,6 @@ def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
 
 def _sorted(anchors: Iterable[Anchor]) -> tuple[Anchor, ...]:
     return tuple(sorted(anchors, key=lambda anchor: (anchor.size, anchor.earliest)))
-
-
-def rotations(folder: Path) -> Iterator[tuple[int, Event]]:
-    """Yield the events of a log in which a key takes the place of another; nothing else is looked at.
-
-    Args:
-        folder: of the log.
-    """
-    try:
-        yield from leaves_with(folder, _ROTATED)
-    except NotSound:
-        return  # what cannot be read leads to no further key
 
 
 def leaves_with(folder: Path, *needles: bytes) -> Iterator[tuple[int, Event]]:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from opslib.evidence.events import Event, KeyRotated
+from opslib.evidence.events import Event, KeyRotated, decode_event
 from opslib.evidence.findings import Finding, Kind
-from opslib.evidence.notes import LOG_KEY, Check, VerifierKey
-from opslib.evidence.plain import NotSound, strict64
+from opslib.evidence.notes import LOG_KEY, Check, Checkpoint, Note, VerifierKey
+from opslib.evidence.plain import NotSound, content_of, strict64
 from opslib.evidence.policy import Policy
 from opslib.evidence.proofs import Trust
 from opslib.evidence.runners import runner_keys
+from opslib.evidence.tiles import CHECKPOINT, bundles_with
 
 RUNNER, LOG_ROLE = "runner", "log"
 ROTATED = "opslib.dev/key-rotated/v1"
+_ROTATION = b'"type":"key.rotated"'
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,22 @@ def followed(trust: Trust, events: Iterable[tuple[int, Event]]) -> Chain:
     retired = {one.old[0]: one.index for one in reversed(runners)}
     heads = {one.old[1]: one.index for one in reversed(logs)}
     return Chain(extended, retired, heads, tuple(findings))
+
+
+def rotations(folder: Path) -> Iterator[tuple[int, Event]]:
+    """Yield the events of a log in which a key takes the place of another; nothing else is looked at.
+
+    Args:
+        folder: of the log.
+    """
+    try:
+        size = Checkpoint.parse(Note.parse(content_of(folder / CHECKPOINT) or b"").text).size
+        for first, leaves in bundles_with(folder, size, _ROTATION):
+            yield from (
+                (at, decode_event(leaf)) for at, leaf in enumerate(leaves, first) if _ROTATION in leaf
+            )
+    except NotSound:
+        return  # what cannot be read leads to no further key
 
 
 class _Retired(NotSound):

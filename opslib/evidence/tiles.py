@@ -192,6 +192,19 @@ def bundles(folder: Path, size: int, first: int = 0) -> Iterator[list[bytes]]:
         yield unpack(read_tile(folder, ENTRIES, number, width), width)
 
 
+def bundles_with(folder: Path, size: int, needle: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield (index of the first, leaves) of the bundles that hold a text; others are not taken apart.
+
+    Raises:
+        NotSound: a bundle is missing, or one of these is cut off.
+    """
+    for first in range(0, size, WIDTH):
+        width = min(WIDTH, size - first)
+        content = read_tile(folder, ENTRIES, first // WIDTH, width)
+        if needle in content:
+            yield first, unpack(content, width)
+
+
 def rehash(folder: Path, size: int) -> Rehashed:
     """Return the tree over all leaves of a log, hashed again.
 

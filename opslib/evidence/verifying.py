@@ -10,14 +10,14 @@ from opslib.evidence.beside import of_period, spoiled, unapproved
 from opslib.evidence.complete import missing, rescheduled, strangers, timetable, unfilled, unscheduled
 from opslib.evidence.events import Disposal, Event, RunFinished, decode_event
 from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, report
-from opslib.evidence.history import LOG, History, read_history, rotations
+from opslib.evidence.history import LOG, History, read_history
 from opslib.evidence.lives import Story, order_findings, story_of, time_findings
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, content_of, shown
 from opslib.evidence.proofs import Head, Proof, Trust, head_of
 from opslib.evidence.records import PROOF, Place, folder_of, proof_findings, record_findings, unsealed
 from opslib.evidence.retention import disposal_findings
-from opslib.evidence.rotations import Chain, followed
+from opslib.evidence.rotations import Chain, followed, rotations
 
 NO_WITNESS = (
     "no witness has cosigned this log: whoever holds its keys could have cut it back, reordered it, rewritten"
@@ -60,21 +60,17 @@ def verify_archive(archive: Path, trust: Trust, scope: Scope | None = None) -> R
 def verify_record(folder: Path, trust: Trust, scope: Scope | None = None) -> Report:
     """Verify one record by the proof beside it; the log itself is not needed.
 
-    Where keys were replaced since, and the log is at hand, it leads from those that are trusted to those
-    that have signed.
+    Where keys were replaced, and the log is at hand, it leads from those that are trusted to those that have
+    signed, and says which did not count any more.
 
     Args:
         folder: of the record, with envelope, proof and files; its name is the run's, unless it is no id.
         trust: whom to believe.
         scope: earlier checkpoints, limits.
     """
-    scope = scope or Scope()
-    found = _alone(folder, Chain(trust), scope)
     log = _around(folder, LOG) / LOG
-    if found.sound or not log.is_dir():
-        return found
-    chain = followed(trust, rotations(log))
-    return _alone(folder, chain, scope) if chain.runners or chain.logs else found
+    chain = followed(trust, rotations(log)) if log.is_dir() else Chain(trust)
+    return _alone(folder, chain, scope or Scope())
 
 
 def _alone(folder: Path, chain: Chain, scope: Scope) -> Report:
