@@ -194,6 +194,20 @@ def test_a_sound_record_beside_the_log_hides_no_other(honest: Path, tmp_path: Pa
     assert "deleted" in verified_folder(kept.archive, {"--now": LATER}).named()
 
 
+@pytest.mark.parametrize("name", ["policy", "runner-keys", "checkpoints/last"])
+def test_a_pipe_in_a_folder_of_others_is_not_waited_for(name: str, script: Path, tmp_path: Path) -> None:
+    """Whoever may write there could keep a verification from ever ending."""
+    kept = Kept(tmp_path / "archive")
+    kept.run(0)
+    kept.write_keys()
+    (kept.archive / name).parent.mkdir(exist_ok=True)
+    (kept.archive / name).unlink(missing_ok=True)
+    os.mkfifo(kept.archive / name)
+    words = [sys.executable, "-I", "-S", str(script), str(kept.archive)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 64 and f"{name}: is not there, or cannot be read" in done.stderr
+
+
 def test_both_ways_to_check_a_signature_agree() -> None:
     """On good ones, on ones with a bit turned anywhere, and on parts of a wrong length."""
     draw = random.Random(8032)

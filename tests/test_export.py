@@ -310,6 +310,10 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "a file is added": (lambda folder: (folder / "more.txt").write_text("x"), {"forged"}),
     "the list is edited": (lambda folder: flip(folder / "export.dsse.json", 200), {"record-edited"}),
     "the list is gone": (lambda folder: (folder / "export.dsse.json").unlink(), {"record-edited"}),
+    "with the runner's key a sample of fewer than none": (
+        lambda folder: resigned(folder, lambda told: told["predicate"]["draw"].update(count=-1)),
+        {"record-edited"},
+    ),
     "with the runner's key another sample": (lambda folder: resigned(folder, other_sample), {"swapped"}),
     "with the runner's key a row less": (dropped_with_key, {"deleted", "file-edited"}),
     "with the runner's key a record less": (left_out_with_key, {"deleted", "file-edited"}),

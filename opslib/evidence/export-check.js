@@ -47,6 +47,8 @@ async function manifestOf(files, runners, retired, say) {
     const { signers, told } = await statement(files.get(words.manifest), runners);
     if (signers.every((key) => retired.runners.has(key))) say("retired-key", words.manifest, `is signed with ${signers[0]}, which had been retired`);
     must(told.predicateType === words.exportType, "does not say what was handed over");
+    const { count } = told.predicate.draw;
+    must(count === null || (Number.isSafeInteger(count) && count >= 0), "it does not say how many were drawn");
     return told;
   } catch (error) {
     if (error instanceof CannotCheck) throw error;

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opslib.evidence.events import Subject
-from opslib.evidence.plain import NotSound, moment, written
+from opslib.evidence.plain import NotSound, moment, whole, written
 from opslib.evidence.population import Extent
 
 MANIFEST = "export.dsse.json"
@@ -48,7 +48,7 @@ class Manifest:
             times = (moment(told["since"]), moment(told["until"]))
             extent = Extent(str(told["control"]), tuple(map(str, told["procedures"])), *times)
             subjects = tuple(Subject(one["name"], one["digest"]["sha256"]) for one in found["subject"])
-            count = None if draw["count"] is None else int(draw["count"])
+            count = None if draw["count"] is None else whole(str(draw["count"]))
             runs = tuple(map(str, draw["runs"]))
             return cls(extent, str(draw["word"]), count, runs, dict(told["counts"]), subjects)
         except NotSound:

@@ -13,7 +13,7 @@ from opslib.evidence.exported import POPULATION, verify_export
 from opslib.evidence.findings import Report, Scope
 from opslib.evidence.history import LOG
 from opslib.evidence.manifest import MANIFEST
-from opslib.evidence.plain import NotSound, moment
+from opslib.evidence.plain import NotSound, content_of, moment
 from opslib.evidence.policy import Policy
 from opslib.evidence.proofs import Trust
 from opslib.evidence.records import ENVELOPE, PROOF, RUNS
@@ -60,10 +60,9 @@ def verified_folder(folder: Path, options: dict[str, str]) -> Report:
         NotSound: keys, slots or times are not understood.
         OSError: there are no keys.
     """
-    policy = Path(options.get("--policy", folder / POLICY))
-    keys = Path(options.get("--runner-keys", folder / RUNNER_KEYS))
-    told = policy.read_text(encoding="utf-8", errors="surrogateescape")
-    trust = Trust(Policy.parse(told), runner_keys(keys.read_text(encoding="utf-8", errors="replace")))
+    policy = _given(options, "--policy", folder / POLICY).decode("utf-8", "surrogateescape")
+    keys = _given(options, "--runner-keys", folder / RUNNER_KEYS).decode("utf-8", "replace")
+    trust = Trust(Policy.parse(policy), runner_keys(keys))
     return verifier_of(folder)(folder, trust, _scope(folder, options))
 
 
@@ -94,11 +93,23 @@ def _asked(words: list[str]) -> tuple[Path, dict[str, str]]:
 
 
 def _scope(folder: Path, options: dict[str, str]) -> Scope:
-    kept = [Path(options["--checkpoint"])] if "--checkpoint" in options else []
-    earlier = tuple(path.read_bytes() for path in (*sorted((folder / EARLIER).glob("*")), *kept))
+    inside = sorted((folder / EARLIER).glob("*"))
+    earlier = [_given({}, "", path) for path in inside]
+    if "--checkpoint" in options:
+        earlier.append(Path(options["--checkpoint"]).read_bytes())
     since, until, now = (_time(options.get(name)) for name in ("--since", "--until", "--now"))
     slots = None if verifier_of(folder) is verify_export else read_slots(folder / SLOTS)
-    return Scope(since=since, until=until, slots=slots, checkpoints=earlier, now=now)
+    return Scope(since=since, until=until, slots=slots, checkpoints=tuple(earlier), now=now)
+
+
+def _given(options: dict[str, str], name: str, inside: Path) -> bytes:
+    """Return what is in the file of an option, or else in the plain file that lies in the folder."""
+    if name in options:
+        return Path(options[name]).read_bytes()
+    content = content_of(inside)
+    if content is None:
+        raise NotSound(f"{inside}: is not there, or cannot be read")
+    return content
 
 
 def _time(text: str | None) -> datetime | None:
