@@ -208,6 +208,17 @@ def test_a_pipe_in_a_folder_of_others_is_not_waited_for(name: str, script: Path,
     assert done.returncode == 64 and f"{name}: is not there, or cannot be read" in done.stderr
 
 
+def test_a_terminal_that_lacks_a_letter_is_told_all_the_same(script: Path, tmp_path: Path) -> None:
+    """And by the same exit code."""
+    kept = Kept(tmp_path / "archive")
+    (kept.run(0) / "caf\u00e9.txt").write_text("put there")
+    kept.write_keys()
+    words = [sys.executable, str(script), str(kept.archive)]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=ascii_only)
+    assert (done.returncode, done.stderr) == (2, "") and "caf\\xe9.txt was not sealed with it" in done.stdout
+
+
 def test_both_ways_to_check_a_signature_agree() -> None:
     """On good ones, on ones with a bit turned anywhere, and on parts of a wrong length."""
     draw = random.Random(8032)

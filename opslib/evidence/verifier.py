@@ -45,7 +45,9 @@ def main(words: list[str]) -> int:
     told = [SLOTS_INSIDE] if (folder / SLOTS).exists() else []
     inside = not {"--policy", "--runner-keys"} <= options.keys()
     unproven = tuple(dict.fromkeys((*report.unproven, *told, *([KEYS_INSIDE] if inside else []))))
-    print(_told(report, unproven, "--json" in options))
+    # A terminal that lacks a letter must not turn what was found into a crash.
+    letters = sys.stdout.encoding or "utf-8"
+    print(_told(report, unproven, "--json" in options).encode(letters, "backslashreplace").decode(letters))
     return SOUND if report.sound else UNSOUND
 
 
