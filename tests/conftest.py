@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,14 @@ class Rehearsal:
     """
 
     home: Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_that_arrive() -> None:
+    """With `nohup`, or behind a shell's `&`, signals are ignored by the tests and all that they start."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session", autouse=True)

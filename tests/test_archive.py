@@ -43,7 +43,7 @@ store.publish(pathlib.Path(sys.argv[1]), "half", datetime.datetime(2026, 11, 21)
 WRITE = """
 import pathlib, sys
 from tests.test_archive import keep
-for number in range(25):
+for number in range(8):
     keep(pathlib.Path(sys.argv[1]), f"{sys.argv[2]}-{number}")
 """
 
@@ -338,4 +338,4 @@ def test_many_writers_and_a_rebuild_at_once_lose_nothing(tmp_path: Path) -> None
         Index(tmp_path).rebuild()
         ids(tmp_path)
     assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
-    assert len(ids(tmp_path, limit=999)) == 100
+    assert len(ids(tmp_path, limit=999)) == 4 * 8
