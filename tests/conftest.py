@@ -16,7 +16,7 @@ from opslib import keys, masking
 from opslib.gate import authority
 from opslib.kernels import client
 from opslib.sandbox import control, data
-from tests import warmth
+from tests import shop, warmth
 from tests.changing import Office
 
 ROOT = Path(__file__).parents[1]
@@ -103,6 +103,15 @@ def zygote(kernels_home: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(client, "_distrusted", {})
     monkeypatch.setattr("opslib.kernels.provisioner._said", set())
     return int(client.warm()["pid"])
+
+
+@pytest.fixture(scope="session")
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project with one sealed run, of which each test has a copy."""
+    root = tmp_path_factory.mktemp("one-run")
+    with pytest.MonkeyPatch.context() as patch:
+        assert shop.build(root, patch).opslib("run", "too-warm", "--system", "shop").returncode == 0
+    return root
 
 
 @pytest.fixture
