@@ -37,7 +37,6 @@ QUIET = [
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("lab"),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
 ]
 

@@ -17,8 +17,6 @@ from opslib.errors import ProcedureError, UnknownName
 from opslib.pg import Database, sql
 from opslib.sandbox.databases import Databases
 
-# One worker starts the servers.
-pytestmark = pytest.mark.xdist_group("sql")
 FOLDER = Path(sql.__file__).parents[1] / "sql"
 OLDER = Path("/usr/lib/postgresql/15/bin")
 PLAIN = "plain_monitor"

@@ -24,8 +24,6 @@ from tests.servers import closed_port
 ROOT = Path(__file__).parents[1]
 SYSTEM_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 SERVERS = {"own": None, **{path.parents[1].name: str(path.parent) for path in SYSTEM_BINARIES}}
-# One worker starts the servers.
-pytestmark = pytest.mark.xdist_group("stranger")
 PASSWORD = "a-stranger's-pass/word@1"
 TABLES = """
 create table orders (id bigint generated always as identity primary key, total int not null);

@@ -23,10 +23,7 @@ from tests.attacks import rewritten
 from tests.evidencing import Kept, audit
 from tests.witnessing import asked
 
-pytestmark = [
-    pytest.mark.xdist_group("stamps"),  # one worker makes the authority's keys
-    pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl on this machine"),
-]
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl on this machine")
 
 # `certs` is left out: with it OpenSSL writes an unordered set, which a strict reader refuses.
 CONFIG = """
