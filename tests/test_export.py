@@ -388,7 +388,6 @@ def zipped(folder: Path) -> Path:
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_the_page_finds_it_sound_without_a_network(
     browser: Any, made: tuple[Kept, Export], unpacked: Path
 ) -> None:
@@ -405,7 +404,6 @@ def test_the_page_finds_it_sound_without_a_network(
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_the_page_names_what_the_script_names(browser: Any, unpacked: Path) -> None:
     """All tamperings, each in a zip that was packed again."""
     tab = opened(browser, unpacked)
@@ -421,7 +419,6 @@ def test_the_page_names_what_the_script_names(browser: Any, unpacked: Path) -> N
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_what_the_page_cannot_read_is_no_verdict(browser: Any, unpacked: Path, tmp_path: Path) -> None:
     """Neither sound nor faulty."""
     tab = opened(browser, unpacked)
@@ -431,7 +428,6 @@ def test_what_the_page_cannot_read_is_no_verdict(browser: Any, unpacked: Path, t
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_nothing_in_the_zip_becomes_part_of_the_page(browser: Any, tmp_path: Path, unpacked: Path) -> None:
     """A name of an actor or a file is text, whatever stands in it."""
     kept = Kept(tmp_path / "archive")
@@ -448,7 +444,6 @@ def test_nothing_in_the_zip_becomes_part_of_the_page(browser: Any, tmp_path: Pat
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_keys_of_the_auditors_own_take_the_place_of_those_in_the_zip(
     browser: Any, made: tuple[Kept, Export], unpacked: Path, tmp_path: Path
 ) -> None:
@@ -460,7 +455,6 @@ def test_keys_of_the_auditors_own_take_the_place_of_those_in_the_zip(
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_fits_its_window(
     browser: Any, made: tuple[Kept, Export], unpacked: Path, width: int
@@ -635,7 +629,6 @@ def test_a_disposed_run_stays_in_the_population(tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 @pytest.mark.parametrize(
     ("policy", "held", "kinds"),
     [
@@ -656,7 +649,6 @@ def test_page_and_script_agree_on_what_was_destroyed(
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_the_page_counts_witnesses(browser: Any, tmp_path: Path, unpacked: Path) -> None:
     """As the script does."""
     kept = Kept(tmp_path / "archive")

@@ -251,7 +251,6 @@ def given(tab: Any, folder: Path) -> str:
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_the_page_names_what_the_script_names(
     browser: Any, unpacked: Path, made: tuple[Kept, Trust, Export]
 ) -> None:
@@ -268,7 +267,6 @@ def test_the_page_names_what_the_script_names(
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_the_page_follows_keys_and_finds_it_sound(browser: Any, tmp_path: Path) -> None:
     """With the keys of before, too, which an auditor has from last year."""
     kept, _ = archive(tmp_path)
@@ -285,7 +283,6 @@ def test_the_page_follows_keys_and_finds_it_sound(browser: Any, tmp_path: Path) 
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_changes_that_nobody_approved_are_named_by_both(browser: Any, tmp_path: Path) -> None:
     """Neither before nor at all."""
     kept = Kept(tmp_path / "archive")

@@ -47,17 +47,15 @@ run(small.request(pathlib.Path(sys.argv[1]), small.verdict("ok")))
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(one_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project of the test's own with one sealed run."""
     monkeypatch.chdir(tmp_path)
-    made = shop.build(tmp_path, monkeypatch)
-    assert made.opslib("run", "too-warm", "--system", "shop").returncode == 0
-    return made
+    return shop.copied(one_run, tmp_path, monkeypatch)
 
 
 def verified(project: Project, *words: str, code: int = 0) -> list[str]:
     """Verify the archive and return the names of what was found."""
-    done = project.opslib("verify", *words, "--json")
+    done = project.here("verify", *words, "--json")
     assert done.returncode == code, done.stdout + done.stderr
     (report,) = json.loads(done.stdout)["reports"]
     assert report["sound"] == (code == 0)
@@ -99,20 +97,20 @@ def test_a_run_is_announced_begun_and_sealed_with_its_proof(project: Project) ->
 def test_show_and_history_tell_which_leaf_a_record_is_or_why_it_is_none(project: Project) -> None:
     """What nobody sealed must not look like what somebody did."""
     (folder,) = records(project)
-    assert "Sealed: leaf 2 of the log" in project.opslib("show", "latest").stdout
-    (run,) = json.loads(project.opslib("history", "--json").stdout)["runs"]
+    assert "Sealed: leaf 2 of the log" in project.here("show", "latest").stdout
+    (run,) = json.loads(project.here("history", "--json").stdout)["runs"]
     assert (run["seal"]["sealed"], run["seal"]["index"]) == (True, 2)
     shutil.copy(folder / "run.tlog-proof", project.root / "proof")
     append(folder / "run.tlog-proof")
-    assert "Not sealed: its proof is not good" in project.opslib("show", "latest").stdout
+    assert "Not sealed: its proof is not good" in project.here("show", "latest").stdout
     shutil.copy(project.root / "proof", folder / "run.tlog-proof")
     append(folder / "run.dsse.json")
-    assert "Not sealed: its proof is not of this" in project.opslib("show", "latest").stdout
+    assert "Not sealed: its proof is not of this" in project.here("show", "latest").stdout
     for name in ("run.tlog-proof", "run.dsse.json"):
         (folder / name).unlink()
         assert (
             f"{name} is not there"
-            in json.loads(project.opslib("show", "latest", "--json").stdout)["seal"]["text"]
+            in json.loads(project.here("show", "latest", "--json").stdout)["seal"]["text"]
         )
 
 
@@ -163,7 +161,7 @@ def test_the_plain_statement_that_everything_reads_is_sealed_too(project: Projec
 def test_a_log_that_was_cut_back_is_seen_with_a_head_kept_elsewhere(project: Project, tmp_path: Path) -> None:
     """Without one it is not, and the report says so."""
     shutil.copytree(project.archive, tmp_path / "yesterday")
-    project.opslib("run", "too-warm", "--system", "shop")
+    project.here("run", "too-warm", "--system", "shop")
     head = tmp_path / "head"
     shutil.copy(project.archive / "log" / "checkpoint", head)
     shutil.rmtree(project.archive)
@@ -182,7 +180,7 @@ def test_a_moment_of_the_schedule_without_a_run_is_named(project: Project) -> No
     period = ["--complete", "2026-11-20T00:30Z"]
     found = verified(project, *period, "2026-11-20T05:00Z", code=2)
     assert found == ["never-recorded", "rescheduled"]
-    (report,) = json.loads(project.opslib("verify", *period, "now", "--json").stdout)["reports"]
+    (report,) = json.loads(project.here("verify", *period, "now", "--json").stdout)["reports"]
     assert [(one["moment"][11:16], one["state"]) for one in report["slots"]] == [
         ("01:00", "missing"), ("02:00", "missing"), ("03:00", "missing"),
     ]  # fmt: skip
@@ -191,13 +189,13 @@ def test_a_moment_of_the_schedule_without_a_run_is_named(project: Project) -> No
 
 def test_a_procedure_that_could_not_look_is_announced_and_sealed_like_any_other(project: Project) -> None:
     """That nobody looked is a fact, too."""
-    assert project.opslib("run", "needs-database", "--system", "shop").returncode == 3
+    assert project.here("run", "needs-database", "--system", "shop").returncode == 3
     assert verified(project) == [] and len(records(project)) == 2
 
 
 def test_several_runs_at_once_are_all_sealed(project: Project) -> None:
     """They share one log."""
-    project.opslib("run", *["too-warm"] * 5, "--system", "shop", "--jobs", "4")
+    project.here("run", *["too-warm"] * 5, "--system", "shop", "--jobs", "4")
     assert verified(project) == [] and len(records(project)) == 6
 
 
@@ -285,7 +283,7 @@ def test_the_log_of_another_machine_is_left_alone(project: Project, tmp_path: Pa
 )
 def test_wrong_words_end_with_64_and_the_next_step(project: Project, words: list[str], says: str) -> None:
     """Nothing is changed by them."""
-    done = project.opslib("verify", *words)
+    done = project.here("verify", *words)
     assert done.returncode == 64 and says in done.stderr
 
 

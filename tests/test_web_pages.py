@@ -17,7 +17,7 @@ from tests.kept import keep
 from tests.test_page import CONTRAST, INLINE, POISON, browser
 
 __all__ = ["browser"]
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("page")]
+pytestmark = pytest.mark.browser
 FIRST, SECOND = "0-poison", "1-poison"
 READ = {
     "/": (".verdict-cell b", ".at", ".when", ".by small", ".chip.warning", ".top .home", "summary"),

@@ -43,10 +43,10 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture
-def project(bare: Project, opslib: Shell) -> Project:
+def project(one_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """The same with one sealed run."""
-    assert opslib("run", "too-warm", "--system", "shop") == 0
-    return bare
+    monkeypatch.chdir(tmp_path)
+    return shop.copied(one_run, tmp_path, monkeypatch)
 
 
 @pytest.fixture
