@@ -181,10 +181,12 @@ def test_a_notebook_of_the_spec_runs_in_jupyterlab_on_a_fork(lab: Lab) -> None:
     look = {"cell_type": "code", "id": "look", "metadata": {}, "source": LOOK, "outputs": []}
     notebook["cells"].insert(1, {**look, "execution_count": None})
     path.write_text(json.dumps(notebook), encoding="utf-8")
-    zygote, forks = client.warm()["pid"], client.status()["forks"]
+    client.warm()
     outputs = run_all(lab, path)
-    assert "".join(outputs[0]["text"]).split() == ["parent", str(zygote)]
-    assert client.status()["forks"] == forks + 1
+    # Of the one that is there now: it may have renewed itself since it was warmed.
+    zygote = client.status()
+    assert "".join(outputs[0]["text"]).split() == ["parent", str(zygote["pid"])]
+    assert zygote["forks"] > 0
     assert result(outputs)["verdict"] == "ok"
     assert [output for output in outputs if "image/png" in output.get("data", {})]
 

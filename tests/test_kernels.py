@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ from click.testing import CliRunner
 from opslib.cli.app import cli
 from opslib.kernels import client, environ, place, wire
 from opslib.kernels.client import Cold
+from opslib.runner import client as reader
 from opslib.runner import execute
 from opslib.runner.request import Request
 from tests import small, warmth
@@ -656,6 +658,37 @@ def test_it_does_not_end_as_long_as_a_kernel_lives(own: Path, monkeypatch: pytes
     monkeypatch.setenv("OPSLIB_KERNELS_IDLE_S", "0.1")
     done = run(PARENT, "import time\ntime.sleep(2.5)", PARENT)
     assert done.text.split() == [done.text.split()[0]] * 2
+
+
+@pytest.mark.parametrize("kernel", [FORKED, PLAIN])
+def test_nothing_is_lost_of_what_comes_faster_than_it_is_read(
+    kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel waits for its reader; else outputs are lost, and the word that the cell has ended."""
+    monkeypatch.setattr(reader, "_LATE_S", 5)
+    forks = client.status()["forks"]
+    monkeypatch.setattr(reader.Client, "_clears", lambda self, msg: time.sleep(0.0003))
+    done = run("for number in range(4000): display(number)", kernel=kernel)
+    assert kernel == PLAIN or client.status()["forks"] > forks
+    assert len(done.notebook.cells[0].outputs) == 1001
+    assert "output cut: 12,000 characters" in done.text, "3,000 numbers of four digits"
+
+
+def test_a_cell_whose_end_is_not_heard_of_is_not_taken_for_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it showed may be lost, the verdict too; so nothing more is run."""
+    monkeypatch.setattr(reader, "_LATE_S", 1)
+    mute = "import zmq\nget_ipython().kernel.iopub_socket = zmq.Context.instance().socket(zmq.PUB)"
+    done = asyncio.run(running(mute, "print('end')"))
+    assert done.ending.cause == "timed-out" and done.ending.cell == 1
+    assert "what cell 1 showed did not arrive" in done.ending.text and not done.text
+
+
+def test_who_has_it_warmed_finds_it_for_the_whole_time(zygote: int) -> None:
+    """It would else end in the moment before the first kernel; who asks how it is keeps it from nothing."""
+    assert within(10, lambda: client.status()["unused_s"] > 0.2)
+    long = client.status()["unused_s"]
+    client.warm()
+    assert within(5, lambda: client.status()["unused_s"] < long), "asking how it is counts as no use"
 
 
 OWNER = "import time\nfrom opslib.kernels import client\nclient._owner.append(True)\n" \

@@ -6,13 +6,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opslib import catalog, config
+from opslib.catalog import Procedure
 from opslib.kernels import client
 from opslib.runner import attempt, results
 from opslib.runner.request import Request
@@ -27,6 +28,11 @@ BROKEN = [
     ("bad-feature", "feature-flags", "klutr"),
     ("bad-deploy", "site-down", "klutr"),
 ]
+# Last cell of each run: the modules that the notebook found missing on its kernel.
+MISSED = """import sys
+from itertools import takewhile
+from opslib.kernels import preload
+print(*takewhile(lambda name: [name] != preload._last[:1], reversed(sys.modules)))"""
 # What differs between any two runs, on whatever kernel.
 VARYING = {
     "moment": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?",
@@ -50,25 +56,39 @@ class Shown:
         verdict: with its cause and its findings.
         cells: of each code cell its number and its outputs: type, MIME types, text.
         forks: how many kernels were forked for it.
+        missed: the modules that were imported in its kernel.
     """
 
     verdict: list[Any]
     cells: list[list[Any]]
     forks: int
+    missed: list[str]
 
 
 def performed(procedure: str, system: str, folder: Path) -> Shown:
     """Run a procedure in the sandbox and return what it came to."""
     before = _forks()
-    chosen = PROCEDURES[procedure]
+    chosen = asking(PROCEDURES[procedure], folder)
     request = Request(chosen, system, "sandbox", chosen.parse({}), archive=folder)
     document = attempt.attempt(request, attempt.target(system, "sandbox"))
     notebook = json.loads((Path(document["record"]) / "run.ipynb").read_text(encoding="utf-8"))
     own = {str(folder): "<archive>", **_names(document)}
+    missed = notebook["cells"].pop()["outputs"][0]["text"].split()
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     said = [document["verdict"], document["cause"], document["findings"], document["next"]]
     shown = [[cell["execution_count"], *(output(one, own) for one in cell["outputs"])] for cell in cells]
-    return Shown(steady(said, own), shown, _forks() - before)
+    return Shown(steady(said, own), shown, _forks() - before, missed)
+
+
+def asking(procedure: Procedure, folder: Path) -> Procedure:
+    """Return a procedure whose notebook says in the end what it has imported."""
+    notebook = json.loads(procedure.path.read_text(encoding="utf-8"))
+    cell = {"cell_type": "code", "id": "missed", "metadata": {}, "source": MISSED, "outputs": []}
+    notebook["cells"].append({**cell, "execution_count": None})
+    folder.mkdir(exist_ok=True)
+    path = folder / procedure.path.name
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return replace(procedure, path=path)
 
 
 def _names(document: dict[str, Any]) -> dict[str, str]:
@@ -159,6 +179,7 @@ def same(forked: Shown, plain: Shown) -> None:
     """Hold two runs against each other."""
     assert forked.forks >= 1 and plain.forks == 0, "else two of a kind are compared"
     assert forked.verdict == plain.verdict
+    assert not forked.missed, "each of these is imported anew in every run"
     assert len(forked.cells) == len(plain.cells)
     for one, other in zip(forked.cells, plain.cells, strict=True):
         assert one == other

@@ -109,7 +109,8 @@ def status() -> dict[str, Any]:
 
     Returns:
         `running`; `usable`, why not or ""; `socket`; when it runs also pid, kernels (pid, since), forks,
-        seconds (since its start), idle_s, files, fingerprint, memory (rss and pss in bytes).
+        seconds (since its start), idle_s, unused_s (since somebody wanted it), files, fingerprint, memory
+        (rss and pss in bytes).
     """
     return _asked(wire.STATUS)
 

@@ -36,7 +36,8 @@ _BROKE = 3  # unknown: what would be 1 to Python is a verdict here
 _INLINE = "module://matplotlib_inline.backend_inline"
 # No thread that watches the parent: that is the zygote, and its end ends us at once.
 _NO_POLLER = "--IPKernelApp.parent_handle=1"
-_STREAMS = "--IPKernelApp.outstream_class=opslib.kernels.stream.Stream"
+_STREAMS = "--IPKernelApp.outstream_class="
+_OUR_STREAMS = f"{_STREAMS}opslib.kernels.stream.Stream"
 
 
 _forgotten: list[ModuleType] = []
@@ -246,9 +247,10 @@ def _kernel(request: wire.Message) -> Any:
     ]
     sys.orig_argv = [*request["command"]]
     logging.getLogger().handlers.clear()
+    streams = [] if any(word.startswith(_STREAMS) for word in words) else [_OUR_STREAMS]
     app = IPKernelApp.instance()
     with _modules_listed():
-        app.initialize([*words, _NO_POLLER, _STREAMS])
+        app.initialize([*words, *streams, _NO_POLLER])
     session = app.session
     if session.username == type(session).username.default_value:
         session.username = os.environ.get("USER", "username")

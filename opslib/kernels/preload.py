@@ -23,19 +23,23 @@ from typing import Any
 _KERNEL = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.debugger",
     "ipykernel.iostream", "ipykernel.displayhook", "ipykernel.comm", "IPython.core.debugger",
-    "IPython.core.completer", "IPython.core.completerlib", "IPython.core.history", "IPython.core.oinspect",
-    "IPython.extensions.storemagic", "pdb", "comm", "zmq.eventloop.zmqstream", "zmq.asyncio",
-    "tornado.platform.asyncio", "sqlite3", "psutil", "concurrent.futures.thread", "encodings.idna", "ctypes",
-    "opslib.kernels.stream",
+    "IPython.core.completer", "IPython.core.completerlib", "IPython.core.history", "IPython.core.logger",
+    "IPython.core.oinspect", "IPython.extensions.storemagic", "pdb", "comm", "zmq.eventloop.zmqstream",
+    "zmq.asyncio", "tornado.platform.asyncio", "sqlite3", "psutil", "concurrent.futures.thread",
+    "encodings.idna", "ctypes", "faulthandler", "opslib.kernels.stream",
 )  # fmt: skip
-_LIBRARIES = ("numpy", "pandas", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "httpx", "psycopg")
+_LIBRARIES = (
+    "numpy", "pandas", "pandas.core.methods.to_dict", "matplotlib.pyplot", "matplotlib.backends.backend_agg",
+    "httpx", "psycopg", "dns.resolver", "dns.rdtypes.IN.A", "dns.rdtypes.IN.AAAA", "dns.rdtypes.ANY.CNAME",
+    "encodings.rot_13", "encodings.utf_16_be", "encodings.utf_16_le",
+)  # fmt: skip
 # Of commands; first the one that leaves out of the notebook stack what it does not need.
 _COMMANDS = (
     "opslib.runner.client", "opslib.runner.execute", "opslib.runner.page", "opslib.kernels.provisioner",
     "opslib.cli.app", "opslib.cli.runs", "opslib.cli.verdicts", "opslib.sandbox.data", "opslib.evidence",
     "opslib.keys.machine", "filelock", "rich.console", "rich.table", "rich.text",
 )  # fmt: skip
-_OURS = ("opslib.run", "opslib.sandbox.control")
+_OURS = ("opslib.run", "opslib.runner.apart", "opslib.runner.routine", "opslib.sandbox.control")
 _PACKAGES = (
     "archive", "changes", "checks", "config", "dns", "gate", "http", "keys", "pg", "run", "show", "vendors",
 )  # fmt: skip

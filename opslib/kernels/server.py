@@ -49,7 +49,7 @@ class Zygote:
         path: where clients look for it.
         lock: descriptor of the lock that nobody else listens there.
         stamps: what was loaded, as `fingerprint.taken` tells.
-        idle_s: seconds without a kernel after which it ends.
+        idle_s: seconds without a kernel, and without anybody who wants one, after which it ends.
         owned: it ends with its standard input.
     """
 
@@ -128,6 +128,9 @@ class Zygote:
         command = b""
         with suppress(OSError):
             command = connection.recv(1, socket.MSG_DONTWAIT)
+        if command != wire.STATUS:
+            # Also who only had it warmed, and sent nothing, is to find it here soon after.
+            self._used = time.monotonic()
         if command == wire.FORK:
             return self._fork(connection)
         if command in (wire.STOP, wire.END):
@@ -225,6 +228,7 @@ class Zygote:
             "forks": self._forks,
             "seconds": round(time.monotonic() - self._begun, 1),
             "idle_s": self._idle_s,
+            "unused_s": round(time.monotonic() - self._used, 3),
             "files": len(self._stamps),
             "fingerprint": fingerprint.digest(self._stamps),
             "memory": _memory(),

@@ -37,6 +37,7 @@ Cell = Any
 # The kernel's history would keep every cell, secrets included, in a database in the home folder; one in
 # memory costs a thread, and is of use to nobody.
 _NO_HISTORY = "--HistoryManager.enabled=False"
+_NOTHING_LOST = "--IPKernelApp.outstream_class=opslib.kernels.stream.Patient"
 _SHOWS = {"stream", "display_data", "execute_result", "error"}
 _SOCKET_PATH_MOST = 90
 # What a cell has shown may still be on its way when the kernel says that it is done. nbclient waits 4 s,
@@ -64,11 +65,12 @@ class Client(NotebookClient):  # type: ignore[misc]
     def __init__(self, notebook: Notebook, save: Callable[[], None], masker: Masker, **options: Any) -> None:
         super().__init__(
             notebook,
-            extra_arguments=[_NO_HISTORY],
+            extra_arguments=[_NO_HISTORY, _NOTHING_LOST],
             kernel_manager_class=QuickManager,
             shutdown_kernel="immediate",
             record_timing=False,
             iopub_timeout=_LATE_S,
+            on_cell_execute=self._sent,
             **options,
         )
         lighten()
@@ -76,6 +78,7 @@ class Client(NotebookClient):  # type: ignore[misc]
         self._masker = masker
         self._budget = Budget(masker)
         self._said = b""
+        self._whole = True
         self._listener: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
         # The manager forgets it when the kernel does not come up.
@@ -167,6 +170,8 @@ class Client(NotebookClient):  # type: ignore[misc]
         status = "failed"
         try:
             await self.async_execute_cell(cell, index)
+            if not self._whole:
+                return Ending("timed-out", f"what cell {number} showed did not arrive in {_LATE_S} s", number)
             status = "completed"
         except CellTimeoutError:
             return Ending("timed-out", f"cell {number} took longer than {self.timeout:g} s", number)
@@ -188,8 +193,13 @@ class Client(NotebookClient):  # type: ignore[misc]
             self._save()
         return Ending()
 
+    def _sent(self, **_: Any) -> None:
+        self._whole = False
+
     def process_message(self, msg: dict[str, Any], cell: Cell, cell_index: int) -> Any:
         """Take one message of the kernel, within the budget of its cell."""
+        if msg["msg_type"] == "status":
+            self._whole = msg["content"]["execution_state"] == "idle"
         if self._clears(msg):
             self._budget = Budget(self._masker)
         outputs, output = cell.outputs, None

@@ -12,7 +12,6 @@ from opslib.errors import ArchiveError, OpsError, ProcedureError
 from opslib.masking import Masker, registered
 from opslib.runner import crash, seal
 from opslib.runner.request import Ending, Outcome, Request
-from opslib.verdict import Status
 
 NOT_KEPT = "not-kept"
 NOT_RUN = "not-run"
@@ -38,7 +37,7 @@ def outcome(request: Request, error: BaseException) -> Outcome:
         "started_at": ids.stamp(ids.now()),
     }
     spool = home.private("spool") / request.run_id
-    return Outcome(request.run_id, Status.UNKNOWN, seal.unkept(asked, ending), spool)
+    return Outcome.of(seal.unkept(asked, ending), spool)
 
 
 def _cause(error: BaseException) -> str:

