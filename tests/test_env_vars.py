@@ -545,6 +545,8 @@ def terminal(
 ) -> Terminal:
     """A terminal of somebody who has a key."""
     monkeypatch.chdir(ROOT)
+    # A command that is given an archive puts it into the environment: it is taken out again after the test.
+    monkeypatch.setenv("OPSLIB_ARCHIVE", str(tmp_path))
     return Terminal(tmp_path, sandbox.home)
 
 

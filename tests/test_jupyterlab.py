@@ -77,6 +77,7 @@ def server(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> It
         "JUPYTER_DATA_DIR": str(root / "data"),
         "JUPYTER_PATH": str(root / "spec" / "share" / "jupyter"),
     }
+    env.pop("OPSLIB_ARCHIVE", None)  # records go beside the notebooks of each project
     with log.open("w") as sink:
         process = subprocess.Popen(command, cwd=root, env=env, stdout=sink, stderr=sink)
     try:
