@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,34 +17,59 @@ from bench.process import Failed
 
 WIDTH = 120  # where no terminal says how wide it is
 RESULTS = Path(__file__).parent / "RESULTS.md"
+EVIDENCE = Path(__file__).parent / "EVIDENCE.md"
 
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of the suite (default: 3).")
 @click.option("--quick", is_flag=True, help="One round of four runbooks; nothing is written without --out.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: bench/RESULTS.md.")
-def main(rounds: int | None, quick: bool, out: Path | None) -> None:
-    """Measure opslib against stock papermill in the same run.
+@click.option("--only", type=click.Choice(["runs", "evidence"]), help="One part (default: runs, evidence).")
+def main(rounds: int | None, quick: bool, out: Path | None, only: str | None) -> None:
+    """Measure opslib against stock papermill in the same run, then what evidence costs.
 
-    Ends with 1, and writes nothing, when a way shows anything else than stock papermill does.
+    Ends with 1, and writes nothing, when a way shows anything else than stock papermill does. What evidence
+    costs is kept in bench/EVIDENCE.md, or with --only evidence where --out says.
     """
+    command = " ".join(["python -m bench", *sys.argv[1:]])
+    facts = machine.facts(command)
+    if only != "evidence":
+        _runs(facts, rounds, quick, out)
+    if only != "runs":
+        _evidence(facts, quick, out if only else None)
+
+
+def _evidence(facts: Mapping[str, str], quick: bool, out: Path | None) -> None:
+    from bench import evidence
+
+    shown = evidence.tables(evidence.everything(evidence.QUICK if quick else evidence.Plan()))
+    report.show(_console(), shown)
+    _keep(out or (None if quick else EVIDENCE), report.document(facts, shown, title="What evidence costs"))
+
+
+def _runs(facts: Mapping[str, str], rounds: int | None, quick: bool, out: Path | None) -> None:
     # As with Ctrl-C, nothing is left: no sandbox, no folder.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = measure.QUICK if quick else measure.Plan()
     if rounds:
         plan = replace(plan, rounds=rounds)
-    command = " ".join(["python -m bench", *sys.argv[1:]])
-    facts = machine.facts(command)
     try:
         measured = measure.everything(plan)
     except (Different, Failed) as error:
         sys.exit(f"bench: {error}")
     shown = report.tables(measured, targets.judged(measured))
-    report.show(Console(width=None if sys.stdout.isatty() else WIDTH), shown)
-    kept = out or (None if quick else RESULTS)
-    if kept:
-        kept.write_text(report.document(facts, shown, report.words(measured)), encoding="utf-8")
-        measure.say(f"written: {kept}")
+    report.show(_console(), shown)
+    _keep(out or (None if quick else RESULTS), report.document(facts, shown, report.words(measured)))
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+def _keep(place: Path | None, text: str) -> None:
+    if place:
+        place.write_text(text, encoding="utf-8")
+        measure.say(f"written: {place}")
 
 
 if __name__ == "__main__":

@@ -53,14 +53,17 @@ def show(console: Console, shown: Iterable[Table]) -> None:
         console.print(made)
 
 
-def document(facts: Mapping[str, str], shown: Iterable[Table], words: str) -> str:
+def document(
+    facts: Mapping[str, str], shown: Iterable[Table], words: str = "", title: str = "What a run costs"
+) -> str:
     """Return the whole report as Markdown."""
-    lines = ["# What a run costs", ""]
+    lines = [f"# {title}", ""]
     lines += [f"- {name}: {value}" for name, value in facts.items()]
     for table in shown:
         lines += ["", f"## {table.title}", "", *_markdown(table)]
         lines += ["", table.note] if table.note else []
-    return "\n".join([*lines, "", "## What this says, and what not", "", words, ""])
+    said = ["", "## What this says, and what not", "", words] if words else []
+    return "\n".join([*lines, *said, ""])
 
 
 def words(measured: Measured) -> str:

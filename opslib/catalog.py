@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opslib import parameters
+from opslib.controls import THEMES, controls_of
 from opslib.errors import ConfigError, UnknownName
 from opslib.parameters import Parameter
 
@@ -78,6 +79,7 @@ class Procedure:
         idempotent: whether it may be started again after a crash.
         reviewed: when a person last read it through.
         next: procedures to go on with.
+        controls: what auditors ask for and its runs are evidence for, e.g. `CC7.2`.
         parameters: what can be given with `-p`.
     """
 
@@ -95,6 +97,7 @@ class Procedure:
     idempotent: bool
     reviewed: date
     next: tuple[str, ...]
+    controls: tuple[str, ...]
     parameters: tuple[Parameter, ...]
 
     @property
@@ -163,9 +166,7 @@ def find_notebooks() -> Path:
 
         path = find_parameters().parent / "notebooks"
     if not path.is_dir():
-        raise ConfigError(
-            f"{path}: no such folder", hint="set OPSLIB_NOTEBOOKS to the folder of the notebooks"
-        )
+        raise ConfigError(f"{path}: no such folder", hint="OPSLIB_NOTEBOOKS names the folder of notebooks")
     return path
 
 
@@ -220,6 +221,8 @@ def _check(path: Path, meta: Any) -> None:
     for key in ("symptoms", "next"):
         if not all(isinstance(value, str) for value in meta[key]):
             raise _wrong(path, key, "not a list of texts")
+    if unknown := [name for name in meta.get("controls", ()) if name not in THEMES]:
+        raise _wrong(path, "controls", f"{unknown[0]!r} is not one of {', '.join(THEMES)}")
     if not _ID.fullmatch(meta["id"]) or meta["id"] != path.stem:
         raise _wrong(path, "id", f"{meta['id']!r} is not the file's name, in small letters and dashes")
     if isinstance(meta["systems"], str) and meta["systems"] != "all":
@@ -264,11 +267,9 @@ def _procedure(path: Path, root: Path, meta: Mapping[str, Any], declared: tuple[
         raise _wrong(path, "reviewed", "not a date like 2026-11-21") from error
     needs = Needs(**{**meta["needs"], "vendors": tuple(meta["needs"].get("vendors", ()))})
     systems = () if meta["systems"] == "all" else tuple(meta["systems"])
-    kept = {
-        key: meta[key] for key in ("id", "title", "severity", "owner", "changes", "minutes", "idempotent")
-    }
+    same = ("id", "title", "severity", "owner", "changes", "minutes", "idempotent")
     return Procedure(
-        **kept,
+        **{key: meta[key] for key in same},
         path=path,
         folder="/".join(path.parent.relative_to(root).parts),
         symptoms=tuple(meta["symptoms"]),
@@ -276,6 +277,7 @@ def _procedure(path: Path, root: Path, meta: Mapping[str, Any], declared: tuple[
         systems=systems,
         reviewed=reviewed,
         next=tuple(meta["next"]),
+        controls=controls_of(meta.get("controls", ())),
         parameters=declared,
     )
 

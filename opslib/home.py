@@ -55,6 +55,18 @@ def archive_folder(place: str) -> Path:
     return Path(place).expanduser().absolute()
 
 
+def parameters_file(name: str) -> Path | None:
+    """Return a file of `parameters/`, if there is one; whether it is right is for `opslib.config` to say.
+
+    Args:
+        name: such as `witnesses.yml`.
+    """
+    given = os.environ.get("OPSLIB_PARAMETERS")
+    folder = Path(given).expanduser().absolute() if given else _project() / "parameters"
+    places = (folder / name, folder / "parameters" / name)
+    return next((path for path in places if path.exists()), None)
+
+
 def default_environment() -> str:
     """Return the environment to use when none is named: `OPSLIB_ENV`, else `sandbox`."""
     return os.environ.get("OPSLIB_ENV") or "sandbox"

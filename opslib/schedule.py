@@ -90,7 +90,21 @@ def name(slot: Slot) -> str:
     return f"{TRIGGER}:{slot.id}"
 
 
-def moments(slot: Slot, now: datetime) -> Iterator[datetime]:
+class Recurring(Protocol):
+    """Anything that comes due again and again: a slot, or what the log holds of one."""
+
+    @property
+    def cron(self) -> str:
+        """Five fields."""
+        ...
+
+    @property
+    def timezone(self) -> str:
+        """In which they are meant."""
+        ...
+
+
+def moments(slot: Recurring, now: datetime) -> Iterator[datetime]:
     """Yield the moments of a slot up to `now`, the newest first, in UTC.
 
     Hours are those of the slot's time zone: 06:00 stays 06:00 when clocks change, a moment that a

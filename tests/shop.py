@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from opslib import __main__ as shell
 
 SYSTEM = """title: Shop
 owner: on-call
@@ -78,6 +83,13 @@ class Project:
             check=False,
         )
 
+    def here(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command line in this process, through the outermost shell."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            shell.main(words)
+        return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
     def schedule(self, text: str) -> None:
         """Write parameters/schedule.yml."""
         (self.root / "parameters" / "schedule.yml").write_text(text, encoding="utf-8")
@@ -90,17 +102,29 @@ def build(root: Path, monkeypatch: pytest.MonkeyPatch, url: str = "http://127.0.
     (root / "parameters" / "systems" / "shop.yml").write_text(SYSTEM.format(url=url), encoding="utf-8")
     write_notebook(project.notebooks / "monitor" / "too-warm.ipynb")
     write_notebook(project.notebooks / "monitor" / "needs-database.ipynb", needs={"database": True})
+    _pointed_at(project, monkeypatch)
+    return project
+
+
+def copied(made: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Copy a project with all that it has left, and point this process at the copy."""
+    shutil.copytree(made, root, symlinks=True, dirs_exist_ok=True)
+    project = Project(root)
+    _pointed_at(project, monkeypatch)
+    return project
+
+
+def _pointed_at(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     names = {
         "OPSLIB_HOME": project.home,
         "OPSLIB_ARCHIVE": project.archive,
-        "OPSLIB_PARAMETERS": root / "parameters",
+        "OPSLIB_PARAMETERS": project.root / "parameters",
         "OPSLIB_NOTEBOOKS": project.notebooks,
     }
     for name, path in names.items():
         monkeypatch.setenv(name, str(path))
     monkeypatch.setenv("OPSLIB_ENV", "production")
     monkeypatch.setenv("NO_COLOR", "1")
-    return project
 
 
 def begun(project: Project) -> bool:

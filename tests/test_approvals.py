@@ -12,9 +12,10 @@ import time
 
 import pytest
 
-from opslib import keys
+from opslib import keys, masking
 from opslib.gate.plan import Plan, Risk
 from tests.changing import Office, draft, target
+from tests.test_cli import Shell
 
 WORDS = ("approve", "--reason", "checkout hangs")
 
@@ -57,6 +58,27 @@ def medium(office: Office, env: str = "production") -> Plan:
     return office.plan(
         draft(target("blue vase", "shelf 1", "shelf 2"), target("cup", "shelf 1", "shelf 2")), env
     )
+
+
+def test_secrets_are_masked_in_the_reason_before_it_is_signed(
+    office: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was signed lies in the archive, and is handed over to auditors."""
+    monkeypatch.setattr(masking, "_registered", {"TOKEN": "tok-29fj20fj2"})
+    monkeypatch.chdir(office.root)
+    plan = medium(office, "sandbox")
+    words = (
+        "approve",
+        plan.short,
+        "--reason",
+        "tok-29fj20fj2 leaks",
+        "--incident",
+        "tok-29fj20fj2",
+        "--json",
+    )
+    assert Shell(capsys)(*words) == 0
+    stated = json.loads(office.changes.approvals(plan.digest)[0]["statement"])
+    assert (stated["reason"], stated["incident"]) == ("[redacted:TOKEN] leaks", "[redacted:TOKEN]")
 
 
 def test_production_is_agreed_to_by_who_has_read_the_screen(office: Office) -> None:

@@ -43,7 +43,7 @@ store.publish(pathlib.Path(sys.argv[1]), "half", datetime.datetime(2026, 11, 21)
 WRITE = """
 import pathlib, sys
 from tests.test_archive import keep
-for number in range(25):
+for number in range(8):
     keep(pathlib.Path(sys.argv[1]), f"{sys.argv[2]}-{number}")
 """
 
@@ -188,6 +188,23 @@ def test_an_archive_that_cannot_be_written_is_said_before_a_run_and_can_still_be
     assert files(read_only) == set(FILES)
 
 
+def test_an_archive_that_cannot_be_written_is_read_once_for_all_questions(
+    read_only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report asks a dozen questions; reading a year of records for each would take the night."""
+    read: list[Path] = []
+
+    def records(archive: Path) -> list[Path]:
+        read.append(archive)
+        return []
+
+    monkeypatch.setattr(store, "records", records)
+    index = Index(read_only)
+    assert (index.find(), index.counts(), index.unreadable()) == ([], {}, [])
+    assert read == [read_only]
+    assert Index(read_only).find() == [] and len(read) == 2
+
+
 def test_asking_an_archive_that_is_not_there_finds_nothing_and_makes_nothing(tmp_path: Path) -> None:
     """`opslib history` in the wrong folder must not leave an archive behind."""
     assert ids(tmp_path / "archive") == []
@@ -281,13 +298,22 @@ def test_an_index_that_cannot_be_used_is_made_again_from_the_records(tmp_path: P
 
 
 def test_a_damaged_record_is_named_when_the_index_is_made_again(tmp_path: Path) -> None:
-    """Leaving it out without a word would hide a run."""
+    """Leaving it out without a word would hide a run; stopping there would hide all the others."""
     keep(tmp_path, "a")
     bad = keep(tmp_path, "b") / "run.json"
     bad.write_text("{}")
-    with pytest.raises(ArchiveError) as raised:
-        Index(tmp_path).rebuild()
-    assert str(bad) in raised.value.message
+    assert Index(tmp_path).rebuild() == 1
+    ((named, why),) = Index(tmp_path).unreadable()
+    assert named == bad and "not a record of opslib" in why
+    assert ids(tmp_path) == ["a"]
+
+
+def test_a_record_in_the_folder_of_another_run_is_named(tmp_path: Path) -> None:
+    """Two records that were swapped must not be shown under each other's name."""
+    folder = keep(tmp_path, "a")
+    folder.rename(folder.with_name("b"))
+    assert Index(tmp_path).rebuild() == 0
+    assert "run a" in Index(tmp_path).unreadable()[0][1]
 
 
 def test_a_run_that_could_not_be_added_is_in_the_index_of_who_asks_next(tmp_path: Path) -> None:
@@ -308,8 +334,9 @@ def test_many_writers_and_a_rebuild_at_once_lose_nothing(tmp_path: Path) -> None
     """A routine, a schedule and a person at a terminal share one archive."""
     words = [sys.executable, "-c", WRITE, str(tmp_path)]
     writers = [subprocess.Popen([*words, name], cwd=ROOT) for name in "abcd"]
-    while any(writer.poll() is None for writer in writers):
+    # As long as all write: a last rebuild, after the last record, would find what had been lost.
+    while all(writer.poll() is None for writer in writers):
         Index(tmp_path).rebuild()
         ids(tmp_path)
-    assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
-    assert len(ids(tmp_path, limit=999)) == 100
+    assert [writer.wait() for writer in writers] == [0, 0, 0, 0]
+    assert len(ids(tmp_path, limit=999)) == 4 * 8

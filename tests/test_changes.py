@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from opslib import catalog, config
+from opslib.archive.changes import Changes
 from opslib.cli.app import cli
 from opslib.errors import Refused
 from opslib.gate import faults
@@ -46,13 +47,28 @@ def failing(document: dict[str, Any]) -> list[dict[str, str]]:
     return [found for found in document["findings"] if found["status"] not in ("ok", "skipped")]
 
 
+def brought_back(case: Case, document: dict[str, Any], after: dict[str, Any], archive: Path) -> None:
+    """Undo what was applied: the fault is there again, and the ledger says that each target is as it was."""
+    code = cli.main(["undo", after["run_id"], "--json"], standalone_mode=False)
+    assert code == 2, "the fault is back"
+    later = perform(case.procedure, case.system, archive, **case.parameters)
+    assert later["cause"]["id"] == document["cause"]["id"], failing(later)
+    # Each change stands in the log, after what allows it.
+    assert cli.main(["verify", "--archive", str(archive), "--json"], standalone_mode=False) == 0
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_fault_is_planned_approved_mended_and_found_mended(archive: Path, case: Case) -> None:
-    """The exit code is what the same probe says afterwards; done twice is done once."""
+def test_a_fault_is_planned_approved_mended_and_found_mended(archive: Path, sandbox: Any, case: Case) -> None:
+    """The exit code is what the same probe says afterwards; a plan changes nothing, done twice is done once.
+
+    What can be undone is undone, and a secret value is in nothing that was written on the way: archive,
+    home, spool, logs.
+    """
     control.break_(case.scenario, case.system)
+    before = arrived(case)
     document = planned(case, archive)
     assert document["verdict"] == "critical", failing(document)
-    before = arrived(case)
+    assert arrived(case) == before, "a dry run has changed something"
     after = applied(case, document, archive)
     assert after["verdict"] == "ok", failing(after)
     assert set(states(after)) == {"done"}
@@ -61,47 +77,35 @@ def test_a_fault_is_planned_approved_mended_and_found_mended(archive: Path, case
     assert again["verdict"] == "ok", failing(again)
     assert set(states(again)) == {"already done"}
     assert arrived(case) - before == len(document["plan"]["targets"])
+    if case is STORM:  # an ended session is ended: that was said before anybody approved it
+        plan = Changes(archive).plan(document["plan"]["digest"])
+        assert plan["not_undoable"] and all(target["undo"] is None for target in plan["targets"])
+    else:
+        brought_back(case, document, after, archive)
+    written = [path for root in (archive, sandbox.home) for path in root.rglob("*") if path.is_file()]
+    assert len(written) > 10
+    assert not [path for path in written if CANARY.encode() in path.read_bytes()]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_dry_run_changes_nothing(archive: Path, case: Case) -> None:
-    """Counted where acts would arrive."""
-    control.break_(case.scenario, case.system)
-    before = arrived(case)
-    perform(case.procedure, case.system, archive, **case.parameters)
-    assert arrived(case) == before
-
-
-@pytest.mark.parametrize("point", faults.POINTS)
 @pytest.mark.parametrize("case", KILLED, ids=str)
-def test_killed_anywhere_and_applied_again_each_act_arrives_exactly_once(
-    archive: Path, case: Case, point: str, monkeypatch: pytest.MonkeyPatch
+def test_killed_at_each_point_and_applied_again_each_act_arrives_exactly_once(
+    archive: Path, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """kill -9 of the kernel in the middle of a change, at a real server."""
+    """kill -9 of the kernel in the middle of a change, at a real server, each time a little further on."""
     control.break_(case.scenario, case.system)
     document = planned(case, archive)
-    before = arrived(case)
-    monkeypatch.setenv(faults.VARIABLE, point)
-    cut = applied(case, document, archive)
-    assert (cut["verdict"], cut["cause"]["id"]) == ("unknown", "kernel-died")
+    before, arrivals = arrived(case), []
+    for point in faults.POINTS:
+        monkeypatch.setenv(faults.VARIABLE, point)
+        cut = applied(case, document, archive)
+        assert (cut["verdict"], cut["cause"]["id"]) == ("unknown", "kernel-died"), point
+        arrivals.append(arrived(case) - before)
+    assert arrivals == [0, 0, 1, 1]
     monkeypatch.delenv(faults.VARIABLE)
     after = applied(case, document, archive)
     assert after["verdict"] == "ok", failing(after)
     assert set(states(after)) <= {"done", "already done"}
     assert arrived(case) - before == len(document["plan"]["targets"])
-
-
-@pytest.mark.parametrize("case", (FLAG, SWITCH, ROLLBACK, VARIABLE), ids=str)
-def test_undo_brings_back_what_was_and_proves_it(archive: Path, case: Case) -> None:
-    """Also the fault: the probe says so, and the ledger says that each target is as it was."""
-    control.break_(case.scenario, case.system)
-    document = planned(case, archive)
-    after = applied(case, document, archive)
-    assert after["verdict"] == "ok", failing(after)
-    code = cli.main(["undo", after["run_id"], "--json"], standalone_mode=False)
-    assert code == 2, "the fault is back"
-    later = perform(case.procedure, case.system, archive, **case.parameters)
-    assert later["cause"]["id"] == document["cause"]["id"], failing(later)
 
 
 def test_who_comes_second_changes_nothing_and_learns_who_is_at_it(archive: Path) -> None:
@@ -152,25 +156,3 @@ def test_without_an_approved_plan_dry_run_off_is_refused_before_a_kernel_starts(
     with pytest.raises(Refused, match="without an approved plan"):
         perform(STORM.procedure, STORM.system, archive, dry_run=False)
     assert not (archive / "runs").exists() or not list((archive / "runs").rglob("run.json"))
-
-
-def test_what_cannot_be_undone_says_so_before_it_is_approved(archive: Path) -> None:
-    """An ended session is ended."""
-    control.break_(STORM.scenario, STORM.system)
-    document = planned(STORM, archive)
-    from opslib.archive.changes import Changes
-
-    plan = Changes(archive).plan(document["plan"]["digest"])
-    assert plan["not_undoable"] and all(target["undo"] is None for target in plan["targets"])
-
-
-def test_a_secret_value_is_in_nothing_that_was_written(archive: Path, sandbox: Any) -> None:
-    """Archive, home, spool, logs: planned, applied, undone."""
-    control.break_(VARIABLE.scenario, VARIABLE.system)
-    document = planned(VARIABLE, archive)
-    after = applied(VARIABLE, document, archive)
-    assert after["verdict"] == "ok", failing(after)
-    cli.main(["undo", after["run_id"], "--json"], standalone_mode=False)
-    written = [path for root in (archive, sandbox.home) for path in root.rglob("*") if path.is_file()]
-    assert len(written) > 10
-    assert not [path for path in written if CANARY.encode() in path.read_bytes()]

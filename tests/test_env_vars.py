@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from opslib import catalog, config, frames, masking, vendors
 from opslib.acts import Opening, Request
@@ -24,8 +24,10 @@ from opslib.changes import Means, variable
 from opslib.changes.variable_plan import Seen
 from opslib.changes.variable_wish import DOPPLER, VERCEL, Wish, digest_of, same, wish
 from opslib.checks import variables
+from opslib.cli.app import cli
 from opslib.config import Environment
 from opslib.errors import ParameterError, Refused, SourceError
+from opslib.gate import faults
 from opslib.gate.plan import Draft
 from opslib.sandbox import control
 from opslib.vendors import doppler_acts, vercel_acts, vercel_variable_acts
@@ -472,35 +474,30 @@ def test_an_act_at_doppler_names_the_value_only_by_its_label() -> None:
 
 @dataclass
 class Terminal:
-    """The command line, in processes of its own.
+    """The command line.
 
     Args:
         archive: where records go.
         home: its `OPSLIB_HOME`.
         said: everything that was printed so far.
-        seen: command lines of all processes while one ran.
     """
 
     archive: Path
     home: Path
     said: str = ""
-    seen: str = ""
 
-    def run(self, *words: str, value: str | None = CANARY, fault: str = "") -> dict[str, Any]:
+    def run(self, *words: str, value: str | None = CANARY) -> dict[str, Any]:
         """Run one command with a value on standard input; return its JSON."""
-        command = [sys.executable, "-m", "opslib", *words, "--json", "--archive", str(self.archive)]
-        environment = {**os.environ, "OPSLIB_FAULT": fault}
-        with subprocess.Popen(
-            [*command, *(["--stdin"] if value else [])], env=environment, cwd=ROOT, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        ) as process:  # fmt: skip
-            watcher = threading.Thread(target=self._look, args=(process,))
-            watcher.start()
-            out, err = process.communicate(value or "", timeout=120)
-            watcher.join()
+        more = ["--json", "--archive", str(self.archive), *(["--stdin"] if value else [])]
+        out, err = self.performed([*words, *more], value or "")
         self.said += out + err
         document: dict[str, Any] = json.loads(out)
         return document
+
+    def performed(self, words: list[str], value: str) -> tuple[str, str]:
+        """Run a command; return what it prints."""
+        done = CliRunner().invoke(cli, words, input=value)
+        return done.stdout, done.stderr
 
     def plan(self, name: str, *words: str) -> str:
         """Make and approve a plan; return its digest."""
@@ -508,6 +505,29 @@ class Terminal:
         digest = str(document["plan"]["digest"])
         self.run("approve", digest, "--reason", "a test", value=None)
         return digest
+
+
+@dataclass
+class Watched(Terminal):
+    """The command line in processes of its own.
+
+    Args:
+        seen: command lines of all processes while one ran.
+    """
+
+    seen: str = ""
+
+    def performed(self, words: list[str], value: str) -> tuple[str, str]:
+        """Run a command; return what it prints."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "opslib", *words], cwd=ROOT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            watcher = threading.Thread(target=self._look, args=(process,))
+            watcher.start()
+            out, err = process.communicate(value, timeout=120)
+            watcher.join()
+        return out, err
 
     def _look(self, process: subprocess.Popen[str]) -> None:
         while process.poll() is None and Path("/proc/self").exists():
@@ -520,9 +540,20 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(desk: Desk, signer: object, sandbox: Any, tmp_path: Path) -> Terminal:
+def terminal(
+    desk: Desk, signer: object, sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Terminal:
     """A terminal of somebody who has a key."""
+    monkeypatch.chdir(ROOT)
+    # A command that is given an archive puts it into the environment: it is taken out again after the test.
+    monkeypatch.setenv("OPSLIB_ARCHIVE", str(tmp_path))
     return Terminal(tmp_path, sandbox.home)
+
+
+@pytest.fixture
+def watched(terminal: Terminal) -> Watched:
+    """The same, where every process is looked at."""
+    return Watched(terminal.archive, terminal.home)
 
 
 def writes(vendor: str = VERCEL) -> list[str]:
@@ -545,21 +576,21 @@ def states(document: dict[str, Any]) -> list[str]:
     return [row["state"] for row in document["changed"]]
 
 
-def test_a_missing_variable_is_set_and_live_and_its_value_nowhere(terminal: Terminal) -> None:
+def test_a_missing_variable_is_set_and_live_and_its_value_nowhere(watched: Watched) -> None:
     """Fault, plan, approval, change, the same look, undo: and no trace of the value but where it belongs."""
     control.break_("env-var-missing", "klutr")
     before = writes()
-    digest = terminal.plan("NEON_DATABASE_URL")
+    digest = watched.plan("NEON_DATABASE_URL")
     assert writes() == before
-    after = terminal.run("apply", digest)
+    after = watched.run("apply", digest)
     assert (after["verdict"], states(after)) == ("ok", ["done", "done"]), failing(after)
     assert writes()[len(before) :] == ["POST env 201", "POST deployments 200"]
-    back = terminal.run("undo", after["run_id"], value=None)
+    back = watched.run("undo", after["run_id"], value=None)
     assert (back["cause"]["id"], states(back)) == ("env-var-missing", ["done", "done"])
-    kept = [path for root in (terminal.archive, terminal.home) for path in root.rglob("*") if path.is_file()]
+    kept = [path for root in (watched.archive, watched.home) for path in root.rglob("*") if path.is_file()]
     assert len(kept) > 10 and not [path for path in kept if CANARY.encode() in path.read_bytes()]
-    assert CANARY not in terminal.said + terminal.seen
-    assert "NEON_DATABASE_URL" in terminal.said
+    assert CANARY not in watched.said + watched.seen
+    assert "NEON_DATABASE_URL" in watched.said
 
 
 def test_the_former_value_comes_back_from_an_encrypted_keepsake(terminal: Terminal, desk: Desk) -> None:
@@ -577,11 +608,15 @@ def test_the_former_value_comes_back_from_an_encrypted_keepsake(terminal: Termin
     assert former is not None and former not in terminal.said
 
 
-def test_killed_after_the_deployment_was_asked_for_nothing_is_sent_twice(terminal: Terminal) -> None:
+def test_killed_after_the_deployment_was_asked_for_nothing_is_sent_twice(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is known by its mark, and waited for."""
     control.break_("env-var-missing", "klutr")
     digest, before = terminal.plan("NEON_DATABASE_URL"), writes()
-    assert terminal.run("apply", digest, fault="after-act:2")["verdict"] == "unknown"
+    monkeypatch.setenv(faults.VARIABLE, "after-act:2")
+    assert terminal.run("apply", digest)["verdict"] == "unknown"
+    monkeypatch.delenv(faults.VARIABLE)
     after = terminal.run("apply", digest)
     assert after["verdict"] == "ok", failing(after)
     assert writes()[len(before) :] == ["POST env 201", "POST deployments 200"]

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,11 @@ WAITS = (
 
 
 @pytest.fixture(autouse=True)
-def zygote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A zygote that listens, in a home of its own; returns its process."""
-    home = warmth.prepare(monkeypatch)
+def project(zygote: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project and an archive of the test's own, and a zygote that listens."""
     monkeypatch.setenv("OPSLIB_PARAMETERS", str(ROOT / "parameters"))
     monkeypatch.setenv("OPSLIB_NOTEBOOKS", str(tmp_path / "notebooks"))
     monkeypatch.setenv("OPSLIB_ARCHIVE", str(tmp_path / "archive"))
-    yield int(client.warm()["pid"])
-    warmth.end(home)
 
 
 def command(*words: str) -> list[str]:

@@ -8,21 +8,27 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opslib.kernels import client, spec
 from opslib.sandbox import control
 from tests.acting import CANARY, Case, approve, ready
+from tests.conftest import Rehearsal
 from tests.test_changes import STORM, VARIABLE
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TOKEN = "rehearsal"
+LOOK = "import os\nprint('parent', os.getppid())"
 RUN_MIME = "application/vnd.opslib.run+json"
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -35,34 +41,61 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def lab(sandbox: object, tmp_path: Path) -> Iterator[str]:
-    """The address of a JupyterLab on a copy of the notebooks, in the running sandbox."""
-    for name in ("notebooks", "parameters"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    log = tmp_path / "lab.log"
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--ip=127.0.0.1",
-        "--port=0",
-        "--allow-root",
-    ]
-    command += [f"--ServerApp.root_dir={tmp_path}", "--IdentityProvider.token=rehearsal"]
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab, and a project in it.
+
+    Args:
+        url: its address.
+        root: the folder that it serves.
+        folder: the project of a test in there.
+    """
+
+    url: str
+    root: Path
+    folder: Path
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """Ask its API; return what it answers, None when that is empty."""
+        url = f"{self.url}/api/{path}?token={TOKEN}"
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=30) as answer:
+            return json.loads(answer.read() or "null")
+
+
+@pytest.fixture(scope="module")
+def server(rehearsal: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One JupyterLab for all tests of this module, with the kernelspec `opslib` where it looks."""
+    root = tmp_path_factory.mktemp("lab")
+    spec.install(str(root / "spec"))
+    log = root / "lab.log"
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0"]
+    command += ["--allow-root", f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={TOKEN}"]
     env = os.environ | {
+        "OPSLIB_HOME": str(rehearsal.home),
         "OPSLIB_INPUT": CANARY,
-        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
-        "JUPYTER_DATA_DIR": str(tmp_path / "data"),
+        "JUPYTER_CONFIG_DIR": str(root / "config"),
+        "JUPYTER_DATA_DIR": str(root / "data"),
+        "JUPYTER_PATH": str(root / "spec" / "share" / "jupyter"),
     }
+    env.pop("OPSLIB_ARCHIVE", None)  # records go beside the notebooks of each project
     with log.open("w") as sink:
-        server = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=sink, stderr=sink)
+        process = subprocess.Popen(command, cwd=root, env=env, stdout=sink, stderr=sink)
     try:
-        yield address(log)
+        yield Lab(address(log), root, root)
     finally:
-        server.terminate()
-        server.wait(30)
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def lab(server: Lab, sandbox: object) -> Iterator[Lab]:
+    """A copy of the notebooks in JupyterLab, for the running sandbox; its kernels end with the test."""
+    folder = Path(tempfile.mkdtemp(dir=server.root, prefix="project-"))
+    for name in ("notebooks", "parameters"):
+        shutil.copytree(ROOT / name, folder / name)
+    yield replace(server, folder=folder)
+    for session in server.ask("sessions"):
+        server.ask(f"sessions/{session['id']}", "DELETE")
 
 
 def address(log: Path) -> str:
@@ -72,20 +105,26 @@ def address(log: Path) -> str:
         for port in re.findall(r"http://127\.0\.0\.1:(\d+)/lab", log.read_text())[-1:]:
             url = f"http://127.0.0.1:{port}"
             with suppress(OSError):
-                urllib.request.urlopen(f"{url}/api/status?token=rehearsal", timeout=30).close()
+                urllib.request.urlopen(f"{url}/api/status?token={TOKEN}", timeout=30).close()
                 return url
         time.sleep(0.1)
     raise AssertionError(log.read_text())
 
 
-def run_all(lab: str, notebook: str, folder: Path) -> list[dict[str, Any]]:
+def run_all(lab: Lab, path: Path) -> list[dict[str, Any]]:
     """Open a notebook, run all its cells by the menu, save it, and return its outputs."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(f"{lab}/lab/tree/{notebook}?token=rehearsal&reset")
+        # Its cache is kept, so that JupyterLab is fetched and compiled once.
+        browser = playwright.chromium.launch_persistent_context(
+            str(lab.root / "browser"),
+            executable_path=CHROMIUM,
+            args=QUIET,
+            viewport={"width": 1280, "height": 900},
+        )
+        page = browser.new_page()
+        page.goto(f"{lab.url}/lab/tree/{path.relative_to(lab.root)}?token={TOKEN}&reset")
         page.get_by_text("| Idle").wait_for(timeout=60_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.locator("[data-command='runmenu:run-all']").click()
@@ -95,9 +134,9 @@ def run_all(lab: str, notebook: str, folder: Path) -> list[dict[str, Any]]:
         page.keyboard.press("Control+s")
         page.wait_for_function("() => !document.querySelector('.jp-mod-dirty')", timeout=30_000)
         if shots := os.environ.get("OPSLIB_SCREENSHOTS"):
-            page.screenshot(path=f"{shots}/{Path(notebook).stem}-{time.monotonic_ns()}.png")
+            page.screenshot(path=f"{shots}/{path.stem}-{time.monotonic_ns()}.png")
         browser.close()
-    saved = json.loads((folder / notebook).read_text(encoding="utf-8"))
+    saved = json.loads(path.read_text(encoding="utf-8"))
     return [output for cell in saved["cells"] for output in cell.get("outputs", [])]
 
 
@@ -108,9 +147,9 @@ def result(outputs: list[dict[str, Any]]) -> dict[str, Any]:
     return dict(found[-1])
 
 
-def test_run_all_cells_in_jupyterlab_reaches_the_verdict_of_opslib_run(lab: str, tmp_path: Path) -> None:
+def test_run_all_cells_in_jupyterlab_reaches_the_verdict_of_opslib_run(lab: Lab) -> None:
     """One notebook, three ways in: the terminal, papermill, and a person in the browser."""
-    outputs = run_all(lab, "notebooks/diagnose/database-connections.ipynb", tmp_path)
+    outputs = run_all(lab, lab.folder / "notebooks/diagnose/database-connections.ipynb")
     banner = "".join(outputs[0]["data"]["text/html"])
     assert "opslib-banner opslib-ok" in banner and "so far" not in banner, "the first banner is the final one"
     assert result(outputs)["verdict"] == "ok"
@@ -118,21 +157,39 @@ def test_run_all_cells_in_jupyterlab_reaches_the_verdict_of_opslib_run(lab: str,
 
 @pytest.mark.parametrize("case", (STORM, VARIABLE), ids=str)
 def test_a_change_is_planned_and_applied_in_jupyterlab(
-    lab: str, signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case
+    lab: Lab, signer: object, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
     """The same plan, the same approval, the same rules; the parameters cell is edited in between."""
-    ready(monkeypatch, tmp_path / "archive")
+    ready(monkeypatch, lab.folder / "archive")
     control.break_(case.scenario, case.system)
-    path = next((tmp_path / "notebooks").rglob(f"{case.procedure}.ipynb"))
-    notebook = str(path.relative_to(tmp_path))
+    path = next((lab.folder / "notebooks").rglob(f"{case.procedure}.ipynb"))
     edit(path, system=case.system, **case.parameters)
-    planned = result(run_all(lab, notebook, tmp_path))
+    planned = result(run_all(lab, path))
     assert planned["verdict"] == "critical" and planned["plan"], planned["findings"]
     approve(planned["plan"]["digest"])
     edit(path, dry_run=False, approval=planned["plan"]["digest"])
-    applied = result(run_all(lab, notebook, tmp_path))
+    applied = result(run_all(lab, path))
     assert applied["verdict"] == "ok", applied["findings"]
     assert {row["state"] for row in applied["changed"]} == {"done"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+def test_a_notebook_of_the_spec_runs_in_jupyterlab_on_a_fork(lab: Lab) -> None:
+    """With the verdict that it has everywhere, and its plots."""
+    path = lab.folder / "notebooks/monitor/health-check.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["metadata"]["kernelspec"] = {"name": spec.NAME, "display_name": "warm", "language": "python"}
+    look = {"cell_type": "code", "id": "look", "metadata": {}, "source": LOOK, "outputs": []}
+    notebook["cells"].insert(1, {**look, "execution_count": None})
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    client.warm()
+    outputs = run_all(lab, path)
+    # Of the one that is there now: it may have renewed itself since it was warmed.
+    zygote = client.status()
+    assert "".join(outputs[0]["text"]).split() == ["parent", str(zygote["pid"])]
+    assert zygote["forks"] > 0
+    assert result(outputs)["verdict"] == "ok"
+    assert [output for output in outputs if "image/png" in output.get("data", {})]
 
 
 def edit(path: Path, **values: Any) -> None:

@@ -125,7 +125,6 @@ def in_trouble() -> str:
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 @pytest.mark.parametrize("width, height", [(390, 844), (1280, 800)])
 def test_the_first_screen_answers_what_a_person_asks_at_night(
     browser: Any, tmp_path: Path, width: int, height: int
@@ -143,7 +142,6 @@ def test_the_first_screen_answers_what_a_person_asks_at_night(
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_a_phone_shows_a_bad_night_whole_too(browser: Any, tmp_path: Path) -> None:
     """Three causes with long sentences and eight bad findings leave room for who and when."""
     words = (
@@ -164,7 +162,6 @@ def test_a_phone_shows_a_bad_night_whole_too(browser: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_nothing_that_came_from_elsewhere_runs_or_loads(browser: Any, tmp_path: Path) -> None:
     """Ten payloads in every place that takes words from elsewhere: no code runs, no request leaves."""
     tab = opened(browser, poisoned(), tmp_path)
@@ -177,7 +174,6 @@ def test_nothing_that_came_from_elsewhere_runs_or_loads(browser: Any, tmp_path: 
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_payloads_are_harmless_without_the_policy_too(browser: Any, tmp_path: Path) -> None:
     """The policy is the second wall; the first must hold alone."""
     bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", poisoned(), count=1)
@@ -190,7 +186,6 @@ def test_payloads_are_harmless_without_the_policy_too(browser: Any, tmp_path: Pa
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_code_is_folded_on_screen_and_open_on_paper(browser: Any, tmp_path: Path) -> None:
     """A printed record without its code would prove less."""
     tab = opened(browser, in_trouble(), tmp_path)
@@ -202,7 +197,6 @@ def test_code_is_folded_on_screen_and_open_on_paper(browser: Any, tmp_path: Path
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("page")
 def test_words_can_be_read_in_the_dark(browser: Any, tmp_path: Path) -> None:
     """Every text of the head has a contrast of at least 4.5 with what is behind it, by day and by night."""
     tab = opened(browser, in_trouble(), tmp_path)

@@ -63,9 +63,11 @@ def test_the_typed_result_of_the_notebook_is_the_verdict(tmp_path: Path, status:
 
 
 def test_a_record_has_the_notebook_the_page_and_the_statement_that_names_them(tmp_path: Path) -> None:
-    """Three files, found by date, and found again through the index."""
+    """With its signature and its proof; found by date, and found again through the index."""
     outcome = run(small.request(tmp_path, small.verdict("ok")))
-    assert sorted(path.name for path in outcome.record.iterdir()) == ["run.html", "run.ipynb", "run.json"]
+    assert sorted(path.name for path in outcome.record.iterdir()) == [
+        "run.dsse.json", "run.html", "run.ipynb", "run.json", "run.tlog-proof",
+    ]  # fmt: skip
     statement = json.loads((outcome.record / "run.json").read_text())
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     for subject in statement["subject"]:
@@ -169,11 +171,15 @@ def test_an_old_record_that_somebody_damaged_does_not_keep_a_new_one_away(tmp_pa
     (tmp_path / "archive" / "index.sqlite").unlink()
     outcome = run(small.request(tmp_path, small.verdict("critical")))
     assert str(outcome.status) == "critical" and (outcome.record / "run.json").is_file()
-    assert "Earlier runs could not be read" in (outcome.record / "run.html").read_text()
-    with pytest.raises(ArchiveError, match="not a record"):
-        Index(tmp_path / "archive").find()
+    page = (outcome.record / "run.html").read_text()
+    assert "1 record of this archive cannot be read and is not counted" in page
+    assert "No earlier run here is known to be ok" in page
+    index = Index(tmp_path / "archive")
+    assert [found["run_id"] for found in index.find()] == [outcome.run_id]
+    ((named, why),) = index.unreadable()
+    assert named == damaged and "not a record" in why
     shutil.rmtree(damaged.parent)
-    assert [found["run_id"] for found in Index(tmp_path / "archive").find()] == [outcome.run_id]
+    assert index.unreadable() == []
 
 
 def test_outputs_of_an_earlier_execution_are_not_in_the_record(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -108,18 +109,26 @@ def database(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
             ground.close()
 
 
-@pytest.fixture
-def shop(database: tuple[str, str], tmp_path: Path) -> Iterator[Shop]:
-    """The stranger's project after `opslib system new`."""
-    (tmp_path / "parameters" / "systems").mkdir(parents=True)
+@pytest.fixture(scope="module")
+def made(database: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The stranger's project after `opslib system new`, of which each test has a copy."""
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "parameters" / "systems").mkdir(parents=True)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    made = Shop(tmp_path, f"http://127.0.0.1:{server.server_port}", *database)
-    done = made.opslib("system", "new", "shop", "--url", made.url, "--dsn-env", "SHOP_DSN")
+    shop = Shop(folder, f"http://127.0.0.1:{server.server_port}", *database)
+    done = shop.opslib("system", "new", "shop", "--url", shop.url, "--dsn-env", "SHOP_DSN")
     assert done.returncode == 0, done.stderr
-    yield made
+    yield shop
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def shop(made: Shop, tmp_path: Path) -> Shop:
+    """The stranger's project."""
+    shutil.copytree(made.folder / "parameters", tmp_path / "parameters")
+    return replace(made, folder=tmp_path)
 
 
 @pytest.mark.parametrize(

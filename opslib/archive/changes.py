@@ -127,10 +127,14 @@ class Changes:
 
     def approvals(self, digest: str) -> tuple[Document, ...]:
         """Return all approvals of a plan, in the order in which they came."""
+        return tuple(_parsed(path, shared.read(path)) for path in self.approval_files(digest))
+
+    def approval_files(self, digest: str) -> tuple[Path, ...]:
+        """Return the files of all approvals of a plan, in the order in which they came."""
         folder = self.folder(digest)
         paths = folder.iterdir() if folder.is_dir() else ()
         found = {int(match[1]): path for path in paths if (match := _APPROVAL.fullmatch(path.name))}
-        return tuple(_parsed(found[number], shared.read(found[number])) for number in sorted(found))
+        return tuple(found[number] for number in sorted(found))
 
     def ledger(self, digest: str) -> tuple[Document, ...]:
         """Return the lines of a plan's ledger.

@@ -5,38 +5,23 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from opslib import ids
-from opslib.archive import record, store
+from opslib.archive import asking, disposed, naming, schema, searching, store, texts
+from opslib.archive.asking import Filters
+from opslib.archive.searching import Hit
 from opslib.errors import ArchiveError, UnknownName
 
-VERSION = 1
 _WAIT_SECONDS = 30
 _LOCK = ".index.lock"
 _STALE = ".index.stale"  # there while the index may lack a record
-_FILTERS = ("procedure", "system", "environment", "verdict")
-_COLUMNS = (
-    "run_id", *_FILTERS, "started_at", "finished_at", "actor", "scheduled_for", "folder", "document",
-)  # fmt: skip
-_SCHEMA = f"""
-drop table if exists run;
-create table run (
-    run_id text primary key, procedure text not null, system text not null, environment text not null,
-    verdict text not null, started_at text not null, finished_at text not null, actor text not null,
-    scheduled_for text, folder text not null, document text not null
-) without rowid;
-create index run_by_time on run (started_at desc);
-create index run_by_target on run (procedure, system, environment, started_at desc);
-create index run_by_slot on run (actor, scheduled_for) where scheduled_for is not null;
-pragma user_version = {VERSION};
-"""
 
 
 class Index:
@@ -50,6 +35,7 @@ class Index:
         self.archive = archive
         self._path = archive / "index.sqlite"
         self._stale = archive / _STALE
+        self._held: sqlite3.Connection | None = None
 
     def add(self, document: Mapping[str, Any], folder: Path) -> None:
         """Add one run; adding it again changes nothing.
@@ -58,71 +44,162 @@ class Index:
         """
         try:
             with self._told(), closing(self._connect()) as database, database:
-                _insert(database, document, folder.relative_to(self.archive))
+                database.execute("begin immediate")
+                schema.add(database, document, folder, self.archive)
         except ArchiveError:
             # The record is safe, which is what counts; it must not be missing from the index for ever.
             with store.plainly(self.archive):
                 self._stale.touch()
 
-    def find(self, *, since: str = "", limit: int = 50, **filters: str) -> list[dict[str, Any]]:
+    def find(self, *, limit: int = 50, **asked: str) -> list[dict[str, Any]]:
         """Return documents of runs, the newest first.
 
         Args:
-            since: only runs that began at or after this moment, RFC 3339.
             limit: the largest number of runs.
-            filters: any of procedure, system, environment, verdict.
+            asked: as `asking.Filters` has them: procedure, system, environment, verdict, cause, trigger,
+                actor, since, until, before.
         """
-        wanted = {name: filters[name] for name in _FILTERS if name in filters}
-        since = ids.stamp(datetime.fromisoformat(since)) if since else ""
-        where = " and ".join([*(f"{name} = :{name}" for name in wanted), "started_at >= :since"])
-        query = f"select folder, document from run where {where} order by started_at desc limit :limit"
-        rows = self._ask(query, {**wanted, "since": since, "limit": limit})
-        return [self._document(*row) for row in rows]
+        filters = Filters(**asked)
 
-    def get(self, run_id: str) -> dict[str, Any]:
-        """Return the document of one run, by its id or by the beginning of its id; `latest` is the newest.
+        def found(database: sqlite3.Connection) -> list[Any]:
+            query, values = asking.newest(database, filters)
+            whole = f"select folder, document from run where id in ({query}) order by id desc"
+            return database.execute(whole, {**_plain(values), "limit": limit}).fetchall()
+
+        return [self._document(*row) for row in self._ask(found)]
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Return the document of one run.
+
+        Args:
+            name: its id, or the beginning of it; or words as in `latest`, `latest ok`,
+                `latest critical database-connections kulti production`.
 
         Raises:
-            UnknownName: no run, or more than one, begins like that.
+            UnknownName: no run is called so, or more than one.
         """
-        if run_id == "latest":
-            found = self.find(limit=1)
+        filters = naming.latest(name)
+        if filters is not None:
+            found = self.find(limit=1, **asdict(filters))
         else:
             query = "select folder, document from run where run_id >= ? and run_id < ? limit 2"
-            rows = self._ask(query, (run_id, run_id + "\x7f"))
+            begin = texts.bindable(name)
+            rows = self._ask(lambda database: database.execute(query, (begin, begin + "\x7f")).fetchall())
             found = [self._document(*row) for row in rows]
         if len(found) == 1:
             return found[0]
         words = "more than one run begins with" if found else "no run is kept under"
-        raise UnknownName(f"{words} {run_id!r} in {self.archive}", hint="`opslib history` lists runs and ids")
+        raise UnknownName(f"{words} {name!r} in {self.archive}", hint="`opslib history` lists runs and ids")
+
+    def places(self, *names: str) -> dict[str, Path]:
+        """Return the folders of some records by the ids of their runs.
+
+        Args:
+            names: as for `get`.
+
+        Raises:
+            UnknownName: no run is called so, or more than one.
+            UsageError: the content of one was destroyed.
+            ArchiveError: a folder is not that of the run: whoever altered the index wants another looked at.
+        """
+        documents = [self.get(name) for name in names]
+        disposed.must_be_there(*documents)
+        found = {document["run_id"]: Path(document["record"]) for document in documents}
+        for run, place in found.items():
+            if place.name != run or not place.resolve().is_relative_to((self.archive / "runs").resolve()):
+                hint = "delete index.sqlite, it is made anew"
+                raise ArchiveError(f"{place} is not where the record of {run} belongs", hint=hint)
+        return found
+
+    def search(self, words: Sequence[str], *, limit: int = 20, **asked: str) -> list[Hit]:
+        """Return where words stand in findings, causes and outputs of runs, the newest run first.
+
+        Args:
+            words: one word or phrase each; all must be there.
+            limit: the largest number of runs.
+            asked: as for `find`.
+
+        Raises:
+            UsageError: there is nothing to be looked for in the words.
+        """
+        query, values = searching.statement(words, Filters(**asked))
+        given = {**_plain(values), "limit": limit}
+        rows = self._ask(lambda database: database.execute(query, given).fetchall())
+        return [searching.hit(self._document(*row[:2]), row[2:]) for row in rows]
+
+    def counts(self, **asked: str) -> dict[str, int]:
+        """Return how many runs came to each verdict.
+
+        Args:
+            asked: as for `find`.
+        """
+        query, values = asking.counting(Filters(**asked))
+        return dict(self._ask(lambda database: database.execute(query, _plain(values)).fetchall()))
+
+    def known(self) -> dict[str, list[str]]:
+        """Return the values that runs have, by the name of the filter: procedure, system and so on."""
+        ask = "select distinct {name} from kind where {name} <> '' order by {name}"
+
+        def found(database: sqlite3.Connection) -> list[Any]:
+            rows = ((name, database.execute(ask.format(name=name)).fetchall()) for name in asking.KIND)
+            return [(name, [value for (value,) in values]) for name, values in rows]
+
+        return dict(self._ask(found))
+
+    def ready(self) -> bool:
+        """Say whether a question can be answered now, or whether all records have to be read first."""
+        with self._told():
+            if self._held is not None:
+                return True
+            found = None if self._stale.exists() else self._existing()
+            if found is not None:
+                found.close()
+            return found is not None
+
+    def unreadable(self) -> list[tuple[Path, str]]:
+        """Return the files of records that could not be read when the index was made, and why.
+
+        What was moved out of the archive since then is not among them.
+        """
+        query = "select path, reason from unreadable order by path"
+        rows = self._ask(lambda database: database.execute(query).fetchall())
+        return [(self.archive / path, why) for path, why in rows if (self.archive / path).parent.exists()]
 
     def scheduled(self, slot: str) -> Iterator[tuple[datetime, str, str]]:
         """Yield (scheduled for, verdict, run id) of the runs that a slot started."""
-        query = "select scheduled_for, verdict, run_id from run where actor = ? and scheduled_for is not null"
-        rows = self._ask(query, (slot,))
-        for moment, verdict, run_id in rows:
+        query = (
+            "select scheduled_for, verdict, run_id from kind join run on run.kind = kind.id"
+            " where actor = ? and scheduled_for is not null"
+        )
+        name = texts.bindable(slot)
+        for moment, verdict, run_id in self._ask(lambda base: base.execute(query, (name,)).fetchall()):
             yield datetime.fromisoformat(moment), verdict, run_id
 
     def rebuild(self) -> int:
-        """Read all records again and return how many there are."""
+        """Read all records again and return how many there are; see `unreadable` for the others."""
         with self._told(), closing(self._renewed(again=True)) as database:
             return int(database.execute("select count(*) from run").fetchone()[0])
+
+    def outdate(self) -> None:
+        """Have whoever asks next make it anew."""
+        with store.plainly(self.archive):
+            self._stale.touch()
 
     def _document(self, folder: str, document: str) -> dict[str, Any]:
         # The archive may have been moved: where a record is follows from where the archive is now.
         return {**json.loads(document), "record": str(self.archive / folder)}
 
-    def _ask(self, query: str, values: Mapping[str, Any] | tuple[Any, ...]) -> list[Any]:
-        """Return the rows of a query; an index that turns out to be damaged is made anew first."""
+    def _ask(self, question: Callable[[sqlite3.Connection], list[Any]]) -> list[Any]:
+        """Return the answer to a question; an index that turns out to be damaged is made anew first."""
         with self._told():
             with closing(self._connect()) as database:
                 try:
-                    return database.execute(query, values).fetchall()
+                    return question(database)
                 except sqlite3.DatabaseError as error:
-                    if not _damaged(error):
+                    if not schema.damaged(error):
                         raise
             with closing(self._renewed()) as database:
-                return database.execute(query, values).fetchall()
+                return question(database)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -149,7 +226,7 @@ class Index:
         database = sqlite3.connect(self._path, timeout=_WAIT_SECONDS)
         with ExitStack() as unwanted:
             unwanted.callback(database.close)
-            if not _ours(database, whole):
+            if not schema.ours(database, whole):
                 return None
             unwanted.pop_all()
         return database
@@ -164,7 +241,7 @@ class Index:
             again: fill anew whatever is there.
         """
         if not os.access(self.archive, os.W_OK):
-            return _filled(sqlite3.connect(":memory:"), self.archive)
+            return self._in_memory()
         with FileLock(self.archive / _LOCK):
             again = again or self._stale.exists()
             found = self._existing(whole=True)
@@ -178,56 +255,22 @@ class Index:
             self._stale.unlink(missing_ok=True)
             return database
 
+    def _in_memory(self) -> sqlite3.Connection:
+        """Return an index for an archive that cannot be written to; it lasts as long as this object."""
+        place = f"file:opslib-{id(self)}?mode=memory&cache=shared"
+        if self._held is None:
+            self._held = _filled(sqlite3.connect(place, uri=True), self.archive)
+        return sqlite3.connect(place, uri=True)
+
 
 def _filled(database: sqlite3.Connection, archive: Path) -> sqlite3.Connection:
     """Return a database with all records of an archive and nothing else in it."""
     with ExitStack() as unwanted:
         unwanted.callback(database.close)
-        with database:
-            database.execute("begin immediate")
-            for command in _SCHEMA.split(";\n"):
-                database.execute(command)
-            for path in store.records(archive):
-                _insert(database, _read(path), path.parent.relative_to(archive))
+        schema.fill(database, archive)
         unwanted.pop_all()
     return database
 
 
-def _ours(database: sqlite3.Connection, whole: bool) -> bool:
-    """Say whether a database is an index of this version; without `whole`, as far as its schema tells."""
-    try:
-        version = database.execute("pragma user_version").fetchone()[0]
-        database.execute(f"select {', '.join(_COLUMNS)} from run limit 0")
-        checked = database.execute("pragma quick_check(1)").fetchone()[0] if whole else "ok"
-    except sqlite3.DatabaseError as error:
-        if _damaged(error):
-            return False
-        raise
-    return bool(version == VERSION and checked == "ok")
-
-
-def _damaged(error: sqlite3.DatabaseError) -> bool:
-    """Tell a file that is no index, or a broken one, from one that cannot be opened or is busy."""
-    return error.sqlite_errorcode & 0xFF in (
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_ERROR,
-    )
-
-
-def _insert(database: sqlite3.Connection, document: Mapping[str, Any], folder: Path) -> None:
-    kept = {**document, "record": ""}
-    values = {**document, "folder": str(folder), "document": json.dumps(kept, default=str)}
-    marks = ", ".join(f":{name}" for name in _COLUMNS)
-    command = f"insert or ignore into run ({', '.join(_COLUMNS)}) values ({marks})"
-    database.execute(command, {name: values[name] for name in _COLUMNS})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return record.document(json.loads(path.read_text(encoding="utf-8")), path.parent)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArchiveError(
-            f"{path}: this is not a record of opslib: {error!r}",
-            hint="move that folder out of the archive; a record is never edited",
-        ) from error
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: texts.bindable(v) if isinstance(v, str) else v for name, v in values.items()}

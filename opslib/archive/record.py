@@ -98,6 +98,7 @@ def document(stated: Mapping[str, Any], folder: Path) -> Document:
         "trigger": internal["trigger"],
         "scheduled_for": internal["scheduledFor"],
         "actor": told["actor"]["user"]["name"],
+        "code": _code(told["runDefinition"].get("resolvedDependencies") or [{}]),
     }
 
 
@@ -139,6 +140,13 @@ def _definition(document: Mapping[str, Any], origin: Mapping[str, Any]) -> Docum
             }
         ],
     }
+
+
+def _code(sources: list[Any]) -> Document:
+    """Return which version of the notebook ran; what the statement does not say is None."""
+    digest, noted = sources[0].get("digest") or {}, sources[0].get("annotations") or {}
+    told = {"sha256": digest.get("sha256"), "commit": digest.get("gitCommit")}
+    return {**told, "changed_since_commit": noted.get("changedSinceCommit")}
 
 
 def _details(document: Mapping[str, Any], origin: Mapping[str, Any]) -> Document:

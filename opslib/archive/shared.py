@@ -20,8 +20,12 @@ _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _LINK = "is a link; nothing is read or written through one"
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, *, most: int = LARGEST) -> bytes:
     """Return what is in a file; nothing where there is none.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
 
     Raises:
         ArchiveError: it is a link, no plain file, too large, or cannot be read.
@@ -36,11 +40,11 @@ def read(path: Path) -> bytes:
     with os.fdopen(handle, "rb") as file:
         _must_be_plain(path, handle)
         try:
-            content = file.read(LARGEST + 1)
+            content = file.read(most + 1)
         except OSError as error:
             raise _unusable(path, error) from error
-    if len(content) > LARGEST:
-        raise ArchiveError(f"{path}: is larger than {LARGEST / 1e6:g} MB")
+    if len(content) > most:
+        raise ArchiveError(f"{path}: is larger than {most / 1e6:g} MB")
     return content
 
 

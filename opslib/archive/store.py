@@ -80,9 +80,10 @@ def publish(archive: Path, run_id: str, started: datetime, files: Mapping[str, b
 def records(archive: Path) -> list[Path]:
     """Return the statements (`run.json`) of all records, in the order of their time.
 
-    What a killed process was still writing is not among them.
+    Of a record that was destroyed, what is left (`disposed.json`) comes first. What a killed process was
+    still writing is not among them.
     """
-    found = archive.glob("runs/*/*/*/*/run.json")
+    found = [path for name in ("run.json", "disposed.json") for path in archive.glob(f"runs/*/*/*/*/{name}")]
     return sorted(path for path in found if not path.parent.name.startswith(_BESIDE))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import confirming, options, output
+from opslib.cli import confirming, options, output, wording
 from opslib.errors import OpsError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from opslib.config import Environment, Rule
     from opslib.gate.plan import Plan
     from opslib.keys import Signer
-
-
-_LONGEST_WORDS = 2000
 
 
 @click.command("approve")
@@ -53,11 +50,12 @@ def approve_command(
     if not reason.strip():
         raise UsageError("the reason is empty", hint='--reason "checkout is down"')
     for name, text in (("reason", reason), ("incident", incident)):
-        _must_be_words(name, text)
+        wording.must_be_words(name, text)
     plan = found(digest, folder)
     env = environment_of(plan)
     if not as_json:
         print_plan(plan, env)
+    reason, incident = (wording.masked(text, plan.system, plan.environment) for text in (reason, incident))
     stated = {"reason": reason.strip(), "incident": incident, "title": plan.draft.title}
     signed = (
         _review(plan, env, folder, stated)
@@ -68,20 +66,13 @@ def approve_command(
     return 0
 
 
-def _must_be_words(name: str, text: str) -> None:
-    """Refuse what could not be signed as it stands, or would not be read as it was written."""
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise UsageError(f"the {name} is no text in UTF-8")
-    if len(text) > _LONGEST_WORDS:
-        raise UsageError(f"the {name} is longer than {_LONGEST_WORDS} characters")
-
-
 def _approve(
     plan: Plan, env: Environment, folder: Path, stated: dict[str, str], glass: bool, as_json: bool
 ) -> dict[str, Any]:
     from opslib import config, ids
     from opslib.archive.changes import Changes
     from opslib.gate import authority, signing
+    from opslib.runner import deeds
 
     now = ids.now()
     rule = config.load_policy().rule(env, plan.draft.risk)
@@ -98,6 +89,7 @@ def _approve(
         break_glass=glass, confirmed=typed, expires_at=ids.stamp(until),
     )  # fmt: skip
     path = changes.add_approval(plan.digest, document)
+    deeds.approved(folder, path, document, person.id)
     return {
         "digest": plan.digest,
         "approved_by": person.id,
@@ -135,6 +127,7 @@ def _review(plan: Plan, env: Environment, folder: Path, stated: dict[str, str]) 
     from opslib import ids
     from opslib.archive.changes import Changes
     from opslib.gate import authority, signing
+    from opslib.runner import deeds
 
     changes = Changes(folder)
     signer = _signer()
@@ -144,7 +137,9 @@ def _review(plan: Plan, env: Environment, folder: Path, stated: dict[str, str]) 
         raise Refused(f"plan {plan.short} waits for no review", hint="see `opslib plans`")
     if person.id in authority.broke_the_glass(plan, env, changes):
         raise Refused(f"{person.id} broke the glass; another person must review it", hint="ask somebody else")
-    path = changes.add_approval(plan.digest, signing.sign(signing.REVIEW, plan.digest, signer, **stated))
+    document = signing.sign(signing.REVIEW, plan.digest, signer, **stated)
+    path = changes.add_approval(plan.digest, document)
+    deeds.approved(folder, path, document, person.id)
     return {"digest": plan.digest, "reviewed_by": person.id, "kept": str(path)}
 
 

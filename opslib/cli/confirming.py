@@ -28,15 +28,27 @@ def production(plan: Plan, env: Environment, *, as_json: bool = False) -> str:
     """
     if not env.production:
         return ""
+    return _typed(f"changes in {env.name} are agreed to", "plan", *challenge(plan), as_json)
+
+
+def disposal(due: int, digest: str, *, as_json: bool = False) -> None:
+    """Before records are destroyed, ask for what only a reader of the list above knows.
+
+    Raises:
+        Refused: there is no person at a terminal, or something else was typed.
+    """
+    question = "Type the number of records and the plan's digest, as above"
+    _typed("the end of records is agreed to", "list", question, f"{due} {digest}", as_json)
+
+
+def _typed(what: str, where: str, question: str, answer: str, as_json: bool) -> str:
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         hint = "do it on a terminal, without --json and pipes"
-        raise Refused(f"changes in {env.name} are agreed to by a person at a terminal", hint=hint)
-    question, answer = challenge(plan)
+        raise Refused(f"{what} by a person at a terminal", hint=hint)
     typed = str(click.prompt(question, err=True, default="", show_default=False)).strip()
     if " ".join(typed.split()).casefold() != " ".join(answer.split()).casefold():
-        raise Refused(
-            "that is not what the plan says; nothing was changed", hint="read the plan, then try again"
-        )
+        hint = f"read the {where}, then try again"
+        raise Refused(f"that is not what the {where} says; nothing was changed", hint=hint)
     return typed
 
 

@@ -1,4 +1,4 @@
-"""`opslib keys`: the key that signs your approvals, and whose keys are known."""
+"""`opslib keys`: the key that signs your approvals, whose keys are known, and those of this machine."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ _PLAIN = re.compile(r"[A-Za-z][\w .-]*")
 
 @click.group("keys")
 def keys_command() -> None:
-    """The key that signs your approvals, and whose keys are known.
+    """The key that signs your approvals, whose keys are known, and those of this machine.
 
     \b
     opslib keys init --name "Ada Lovelace"
     opslib keys list
+    opslib keys rotate
     """
 
 
@@ -105,6 +106,41 @@ def list_keys(as_json: bool) -> int:
         columns = ("PERSON", "NAME", "KEY", "MAY", "STATE")
         cells = ("person", "name", "fingerprint", "may", "state")
         output.table(columns, [[_text(row[cell]) for cell in cells] for row in rows])
+    return 0
+
+
+@keys_command.command("rotate")
+@click.argument("roles", nargs=-1, type=click.Choice(["log", "runner"]), metavar="[log] [runner]")
+@options.archive
+@options.as_json
+def rotate_keys(roles: tuple[str, ...], archive: str | None, as_json: bool) -> int:
+    """Put new keys in the place of this machine's own: the runner's, which signs records, and the log's.
+
+    The old key signs the new one into the log, so whoever trusts one of them can follow to the other. The log
+    of this archive is told at once, that of another when this machine next writes to it.
+
+    \b
+    opslib keys rotate
+    opslib keys rotate runner --archive /srv/records
+    """
+    from opslib.evidence.rotating import rotate
+    from opslib.evidence.rotations import LOG_ROLE
+    from opslib.runner import notary
+
+    folder = options.opened_archive(archive)
+    made = [rotate(role) for role in dict.fromkeys(roles or ("log", "runner"))]
+    log = notary.log_of(folder)
+    if as_json:
+        told = [{"role": one.role, "old": one.old, "new": one.new} for one in made]
+        output.emit({"rotated": told, "log": log.signer.verifier.text})
+        return 0
+    for one in made:
+        output.say(f"New key of the {one.role}: {one.new}")
+    output.say("The old private key is gone. For those who verify without this log:")
+    output.say(f"  log {log.signer.verifier.text}")
+    if any(one.role == LOG_ROLE for one in made) and notary.witnesses():
+        output.say("Give that key to those who witness this log; until then they refuse its heads:")
+        output.say(f"  {log.signer.verifier.text}")
     return 0
 
 

@@ -1,56 +1,51 @@
-"""`opslib history`, `show`, `report`: what was found before."""
+"""`opslib history`, `show`: what was found before."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from opslib.cli import options, output, verdicts
-from opslib.errors import ArchiveError
+from opslib.cli import asked, options, output, verdicts
 from opslib.verdict import Status
-
-_VERDICTS = [str(status) for status in Status if status is not Status.SKIPPED]
 
 
 @click.command("history")
 @click.argument("procedure", required=False)
-@options.system
-@click.option("--env", "-e", "environment", metavar="NAME", help="Only runs in this environment.")
-@click.option("--verdict", type=click.Choice(_VERDICTS), help="Only runs that ended so.")
+@asked.filters
 @click.option(
     "--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 10000), help="How many at most."
 )
 @options.archive
 @options.as_json
 def history_command(
-    procedure: str | None,
-    system: str | None,
-    environment: str | None,
-    verdict: str | None,
-    limit: int,
-    archive: str | None,
-    as_json: bool,
+    procedure: str | None, limit: int, archive: str | None, as_json: bool, **given: str | None
 ) -> int:
     """List earlier runs, the newest first.
 
     \b
     opslib history --system kulti --verdict critical
-    opslib history database-connections -n 5
+    opslib history database-connections --since 7d -n 5
+    opslib history --cause lock-storm --since 2026-11-01 --until 2026-11-07
+    opslib history --trigger manual --actor ana --json
     """
+    from opslib import ids
+    from opslib.archive import choosing
     from opslib.archive.index import Index
+    from opslib.archive.notes import Notes
 
     index = Index(options.opened_archive(archive))
-    asked = {"procedure": procedure, "system": system, "environment": environment, "verdict": verdict}
-    runs = index.find(**{name: value for name, value in asked.items() if value}, limit=limit)
+    wanted = choosing.chosen(ids.now(), procedure=procedure, **given)
+    runs = _witnessed(index.archive, Notes(index.archive).beside(index.find(limit=limit, **wanted)))
+    unread = asked.unreadable(index)
     if as_json:
-        output.emit({"runs": runs})
+        output.emit({"runs": [_with_seal(run) for run in runs], "unreadable": unread})
     elif not runs:
         output.say("No run is kept that fits.")
     else:
-        output.table(("WHEN (UTC)", "VERDICT", "PROCEDURE", "SYSTEM", "CAUSE", "BY", "RUN"), map(_row, runs))
+        _table(runs)
     return 0
 
 
@@ -63,54 +58,58 @@ def show_command(run: str, archive: str | None, as_json: bool) -> int:
 
     \b
     opslib show 019aa3c1
+    opslib show latest
+    opslib show "latest critical database-connections kulti"
     """
-    document = _get(run, archive)
-    output.emit(document) if as_json else verdicts.show(document)
-    return 0
-
-
-@click.command("report")
-@click.argument("run", required=False)
-@click.option("--print", "only_print", is_flag=True, help="Print the path, open nothing.")
-@options.archive
-@options.as_json
-def report_command(run: str | None, only_print: bool, archive: str | None, as_json: bool) -> int:
-    """Open the report of a run (default: the newest).
-
-    On a terminal it opens in the browser; otherwise its path is printed.
-
-    \b
-    opslib report 019aa3c1 --print
-    """
-    document = _get(run, archive)
-    page = Path(document["record"]) / "run.html"
-    if not page.is_file():
-        raise ArchiveError(
-            f"{page}: the report is not there", hint="see `opslib show` for what is known of the run"
-        )
-    if as_json:
-        output.emit({"run_id": document["run_id"], "report": str(page)})
-        return 0
-    print(page)
-    if sys.stdout.isatty() and not only_print:
-        click.launch(page.as_uri())
-    return 0
-
-
-def _get(run: str | None, archive: str | None) -> dict[str, Any]:
     from opslib.archive.index import Index
+    from opslib.archive.notes import Notes
 
     index = Index(options.opened_archive(archive))
-    if run:
-        return dict(index.get(run))
-    newest = index.find(limit=1)
-    if not newest:
-        raise ArchiveError("no run is kept yet", hint="`opslib run PROCEDURE --system NAME` makes the first")
-    return dict(newest[0])
+    (document,) = _witnessed(index.archive, Notes(index.archive).beside([index.get(run)]))
+    document = _with_seal(document)
+    if as_json:
+        output.emit(document)
+    else:
+        verdicts.show(document)
+        seal = document["seal"]
+        output.say(f"{'Sealed' if seal['sealed'] else 'Not sealed'}: {seal['text']}")
+        if "witnessed" in document:
+            output.say(f"Log:    {document['witnessed']}", style="dim")
+        for line in verdicts.notes(document["notes"]):
+            output.say(line)
+    return 0
 
 
-def _row(run: dict[str, Any]) -> tuple[Any, ...]:
+def _witnessed(archive: Path, documents: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return runs with how far they are witnessed, where witnesses are configured."""
+    from opslib.runner import notary
+
+    found = notary.standing(archive)
+    if found is None:
+        return list(documents)
+    return [{**one, "witnessed": found.told(Path(one["record"]))} for one in documents]
+
+
+def _with_seal(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a run, and whether its record is in the log."""
+    from opslib.evidence import seal_of
+
+    return {**document, "seal": seal_of(Path(document["record"])).to_dict()}
+
+
+def _table(runs: Sequence[Mapping[str, Any]]) -> None:
+    columns = ["WHEN (UTC)", "VERDICT", "PROCEDURE", "SYSTEM", "CAUSE", "BY", "RUN"]
+    noted = any(run["notes"] for run in runs)
+    log = any("witnessed" in run for run in runs)
+    more = [name for name, there in (("LOG", log), ("NOTES", noted)) if there]
+    output.table([*columns, *more], [_row(run, noted) for run in runs])
+
+
+def _row(run: Mapping[str, Any], noted: bool) -> tuple[Any, ...]:
     when = str(run["started_at"])[:19].replace("T", " ")
     where = f"{run['system']} ({run['environment']})"
-    cause = (run.get("cause") or {}).get("id", "")
-    return when, Status(run["verdict"]), run["procedure"], where, cause, run.get("actor", ""), run["run_id"]
+    cause = "(disposed)" if run.get("disposed") else (run.get("cause") or {}).get("id", "")
+    verdict = Status(run["verdict"])
+    cells = (when, verdict, run["procedure"], where, cause, run.get("actor", ""), run["run_id"])
+    log = (run["witnessed"],) if "witnessed" in run else ()
+    return (*cells, *log, str(len(run["notes"]) or "")) if noted else (*cells, *log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,12 +35,12 @@ def list_slots(archive: str | None, as_json: bool) -> int:
     \b
     opslib schedule list --json
     """
-    from opslib import config, ids, schedule
+    from opslib import ids, schedule
     from opslib.archive.index import Index
 
     index = Index(options.opened_archive(archive))
     now = ids.now()
-    slots = config.load_schedule()
+    slots = _slots(index.archive)
     rows = [_as_dict(slot, schedule.due([slot], index, now), now) for slot in slots]
     if as_json:
         output.emit({"now": ids.stamp(now), "slots": rows})
@@ -58,17 +59,51 @@ def tick(archive: str | None, as_json: bool) -> int:
     """Run once what is due, and say what was missed.
 
     Two ticks at the same moment run a slot once. The exit code is the worst verdict; 0 when
-    nothing was due.
+    nothing was due. After the runs the witnesses of parameters/witnesses.yml, if it is there, are asked to
+    hold the head of the log; what they say is told, and changes no exit code.
     """
-    from opslib import config, schedule
+    from opslib import schedule
     from opslib.archive.index import Index
-    from opslib.runner import scheduled
+    from opslib.runner import planning, scheduled
 
     folder = options.opened_archive(archive)
-    slots = config.load_schedule()
-    done = schedule.tick(slots, Index(folder), folder, scheduled.start)
-    output.emit(_ticked(done)) if as_json else _say(done)
+    done = schedule.tick(_slots(folder), Index(folder), folder, scheduled.start)
+    planning.skipped(folder, done)
+    witnesses = _witnesses(folder)
+    output.emit({**_ticked(done), **witnesses}) if as_json else _say(done)
     return done.status.exit_code
+
+
+def _slots(archive: Path) -> tuple[Slot, ...]:
+    """Return the schedule, of which the log knows by then."""
+    from opslib import config
+    from opslib.runner import planning
+
+    slots = config.load_schedule()
+    planning.seen(archive, slots)
+    return slots
+
+
+def _witnesses(archive: Path) -> dict[str, Any]:
+    """Have witnesses hold what was logged; no run may fail because one of them does."""
+    from opslib.errors import OpsError
+    from opslib.runner import notary
+
+    try:
+        found = notary.witnesses()
+        if found is None:
+            return {}
+        from opslib.cli import witnessing
+        from opslib.evidence.witnesses import ask_all
+
+        told = ask_all(archive, notary.log_of(archive), found)
+    except OpsError as error:
+        output.note(f"opslib: witnesses were not asked: {error.message}")
+        return {}
+    for one in told.witnesses:
+        if one.status not in (Status.OK, Status.SKIPPED):
+            output.note(f"opslib: witness {one.witness}: {one.text}")
+    return {"witnesses": [witnessing.asked(one) for one in told.witnesses]}
 
 
 def _as_dict(slot: Slot, found: list[Due], now: datetime) -> dict[str, Any]:

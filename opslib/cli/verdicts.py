@@ -21,7 +21,10 @@ def show(document: Mapping[str, Any]) -> None:
     findings = list(document.get("findings") or [])
     skipped = bool(findings) and all(f["check"] == NEEDS for f in findings)
     headline(status, f"{document['procedure']} on {document['system']} ({document['environment']})")
-    if skipped:
+    if document.get("disposed"):
+        gone = document["disposed"]
+        output.say(f"  its content was destroyed {gone['time'][:10]} under {gone['policy']}", style="dim")
+    elif skipped:
         output.say("  not run: the system's file does not name all that it needs", style="dim")
     elif document.get("cause"):
         output.say(f"  cause: {document['cause']['id']}. {document['cause']['text']}")
@@ -41,6 +44,26 @@ def headline(status: Status, what: str) -> None:
 def code(document: Mapping[str, Any]) -> int:
     """Return the exit code that a verdict stands for."""
     return Status(document["verdict"]).exit_code
+
+
+def notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the notes about a run as lines.
+
+    Args:
+        rows: as `Note.to_dict` has them.
+    """
+    return [
+        f"Note:   {row['text']} ({row['actor']}, {str(row['time'])[:16].replace('T', ' ')} UTC{_by(row)})"
+        if row["readable"]
+        else f"Note:   cannot be read: {row['text']}"
+        for row in rows
+    ]
+
+
+def _by(note: Mapping[str, Any]) -> str:
+    if note["doubt"]:
+        return f"; not to be trusted: {note['doubt']}"
+    return f", signed with {note['signed_by']}" if note["signed_by"] else ""
 
 
 def _also(document: Mapping[str, Any]) -> None:

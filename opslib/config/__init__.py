@@ -25,11 +25,17 @@ if TYPE_CHECKING:
     from opslib.config.policy import Policy as Policy
     from opslib.config.policy import Rule as Rule
     from opslib.config.policy import load_policy as load_policy
+    from opslib.config.retention import RetentionClass as RetentionClass
+    from opslib.config.retention import load_retention as load_retention
     from opslib.config.routines import Routine as Routine
     from opslib.config.routines import RoutineItem as RoutineItem
     from opslib.config.schedule import Slot as Slot
     from opslib.config.schedule import load_schedule as load_schedule
+    from opslib.config.schedule import schedule_file as schedule_file
     from opslib.config.secret import Secret as Secret
+    from opslib.config.witnesses import Witness as Witness
+    from opslib.config.witnesses import Witnesses as Witnesses
+    from opslib.config.witnesses import load_witnesses as load_witnesses
 
 _HOME = {
     "Door": "environment",
@@ -39,6 +45,7 @@ _HOME = {
     "People": "people",
     "Person": "people",
     "Policy": "policy",
+    "RetentionClass": "retention",
     "Routine": "routines",
     "RoutineItem": "routines",
     "Rule": "policy",
@@ -46,12 +53,17 @@ _HOME = {
     "Slot": "schedule",
     "System": "model",
     "VendorAccess": "environment",
+    "Witness": "witnesses",
+    "Witnesses": "witnesses",
     "find_parameters": "loader",
     "list_systems": "loader",
     "load_people": "people",
     "load_policy": "policy",
+    "load_retention": "retention",
     "load_schedule": "schedule",
     "load_system": "loader",
+    "load_witnesses": "witnesses",
+    "schedule_file": "schedule",
     "system_file": "loader",
 }
 
@@ -63,6 +75,7 @@ __all__ = [
     "People",
     "Person",
     "Policy",
+    "RetentionClass",
     "Routine",
     "RoutineItem",
     "Rule",
@@ -70,12 +83,17 @@ __all__ = [
     "Slot",
     "System",
     "VendorAccess",
+    "Witness",
+    "Witnesses",
     "find_parameters",
     "list_systems",
     "load_people",
     "load_policy",
+    "load_retention",
     "load_schedule",
     "load_system",
+    "load_witnesses",
+    "schedule_file",
     "system_file",
 ]
 

@@ -83,6 +83,15 @@ class _File(Part):
     slots: tuple[Slot, ...] = ()
 
 
+def schedule_file(root: Path | None = None) -> Path:
+    """Return where the schedule stands; the file need not be there.
+
+    Args:
+        root: the folder `parameters` or the project around it; default as `find_parameters`.
+    """
+    return parameters_folder(root) / FILE
+
+
 def load_schedule(root: Path | None = None) -> tuple[Slot, ...]:
     """Read and check the schedule; without a file nothing is scheduled.
 
@@ -92,7 +101,7 @@ def load_schedule(root: Path | None = None) -> tuple[Slot, ...]:
     Raises:
         ConfigError: the file is wrong, or names a system, environment or routine that does not exist.
     """
-    path = parameters_folder(root) / FILE
+    path = schedule_file(root)
     if not path.exists():
         return ()
     document = _with_inherited(read(path))

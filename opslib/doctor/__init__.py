@@ -45,6 +45,7 @@ def _files() -> Iterator[Line]:
         yield _tried(f"parameters/systems/{name}.yml", name)
     loaded = catalog.load()
     yield from _schedule(loaded)
+    yield from _witnesses()
     yield Line("files", "notebooks", Status.OK, f"{len(loaded.procedures)} procedures")
     for problem in loaded.problems.values():
         yield Line("files", "notebook", Status.CRITICAL, problem.message, problem.hint)
@@ -62,6 +63,22 @@ def _schedule(loaded: catalog.Catalog) -> Iterator[Line]:
     yield from wrong
     if not wrong:
         yield Line("files", what, Status.OK, f"{len(slots)} slots")
+
+
+def _witnesses() -> Iterator[Line]:
+    """Read who witnesses our log, and whose log we witness; nobody has to."""
+    from opslib.evidence.witnesses import cosigners, log_keys
+
+    what = "parameters/witnesses.yml"
+    try:
+        found = config.load_witnesses()
+        logs = log_keys(found)
+        cosigners(found)
+    except OpsError as error:
+        yield Line("files", what, Status.CRITICAL, error.message, error.hint)
+        return
+    if found.witnesses or logs:
+        yield Line("files", what, Status.OK, f"{len(found.witnesses)} witnesses, {len(logs)} logs witnessed")
 
 
 def _slot(what: str, slot: config.Slot, loaded: catalog.Catalog) -> Line | None:

@@ -21,6 +21,7 @@ PLAIN = "plain"  # value of OPSLIB_KERNELS with which nothing is forked
 START_S = 20.0
 _ANSWER_S = 5.0
 _PAUSE_S = 0.01
+_AGAIN_S = 0.5
 _DISTRUST_S = 60.0
 # Until when, and why, this process does without.
 _distrusted: dict[str, float] = {}
@@ -185,11 +186,10 @@ def connected(until: float, unwanted: Callable[[], bool] = lambda: False) -> Con
         with suppress(OSError):
             return Connection(place)
         while not _start(place, until, unwanted):
-            with suppress(OSError):
-                return Connection(place)
+            if found := _met(place, min(until, time.monotonic() + _AGAIN_S)):
+                return found
             if time.monotonic() > until or unwanted():
                 raise Cold("another zygote begins or ends, and takes long")
-            time.sleep(_PAUSE_S)
     try:
         return Connection(place)
     except OSError as error:
@@ -224,6 +224,15 @@ def _turn(place: Place, until: float, unwanted: Callable[[], bool]) -> Iterator[
         yield
     finally:
         lock.release()
+
+
+def _met(place: Place, until: float) -> Connection | None:
+    """Return a connection as soon as somebody listens; None if nobody does by then."""
+    while time.monotonic() < until:
+        with suppress(OSError):
+            return Connection(place)
+        time.sleep(_PAUSE_S)
+    return None
 
 
 def _start(place: Place, until: float, unwanted: Callable[[], bool]) -> bool:

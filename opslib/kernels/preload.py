@@ -36,8 +36,8 @@ _LIBRARIES = (
 # Of commands; first the one that leaves out of the notebook stack what it does not need.
 _COMMANDS = (
     "opslib.runner.client", "opslib.runner.execute", "opslib.runner.page", "opslib.kernels.provisioner",
-    "opslib.cli.app", "opslib.cli.runs", "opslib.cli.verdicts", "opslib.sandbox.data", "filelock",
-    "rich.console", "rich.table", "rich.text",
+    "opslib.cli.app", "opslib.cli.runs", "opslib.cli.verdicts", "opslib.sandbox.data", "opslib.evidence",
+    "opslib.keys.machine", "filelock", "rich.console", "rich.table", "rich.text",
 )  # fmt: skip
 _OURS = ("opslib.run", "opslib.runner.apart", "opslib.runner.routine", "opslib.sandbox.control")
 _PACKAGES = (

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,13 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_ssh_private_key,
 )
 
 from opslib import masking
 from opslib.errors import ConfigError, Refused, UsageError
 from opslib.home import private
-from opslib.keys import agent, sshsig
+from opslib.keys import agent, files, sshsig
 from opslib.keys.public import PublicKey
 
 _OWN, _PUBLIC, _SSH = "id_ed25519", "id_ed25519.pub", "ssh.pub"
@@ -88,8 +86,8 @@ def init(name: str, *, force: bool = False) -> PublicKey:
     masking.register("private key", text)
     public = PublicKey.of(made.public_key(), _remark(name))
     _clear(folder)
-    _write(folder / _OWN, text, 0o600)
-    _write(folder / _PUBLIC, f"{public.line}\n", 0o644)
+    files.write(folder / _OWN, text, 0o600)
+    files.write(folder / _PUBLIC, f"{public.line}\n", 0o644)
     return public
 
 
@@ -110,7 +108,7 @@ def use_ssh(path: Path, *, force: bool = False) -> PublicKey:
     folder = _free_folder(force)
     _signing(key, path, path).sign(b"", "opslib-try")
     _clear(folder)
-    _write(folder / _SSH, f"{key.line}\n", 0o600)
+    files.write(folder / _SSH, f"{key.line}\n", 0o600)
     return key
 
 
@@ -129,8 +127,8 @@ def own() -> Signer | None:
 
 
 def _lent(folder: Path) -> Signer:
-    _closed(folder)
-    kept = PublicKey.parse(_read(folder / _SSH))
+    files.must_be_closed(folder)
+    kept = PublicKey.parse(files.read(folder / _SSH))
     return _signing(kept, Path(kept.comment) if kept.comment else folder / _SSH, folder / _SSH)
 
 
@@ -139,18 +137,18 @@ def _signing(key: PublicKey, source: Path, kept: Path) -> Signer:
 
 
 def _public_text(path: Path) -> str:
-    text = _read(path)
+    text = files.read(path)
     if "PRIVATE KEY" in text:
         raise UsageError(f"{path} is the private part of a key", hint=f"give its public part: {path}.pub")
     return text
 
 
 def _own(folder: Path) -> Signer:
-    _closed(folder)
+    files.must_be_closed(folder)
     path = folder / _OWN
-    text = _read_private(path)
+    text = files.read_private(path)
     masking.register("private key", text)
-    key = _loaded(text, path)
+    key = files.loaded(text, path)
 
     def how(payload: bytes, namespace: str) -> str:
         return sshsig.made(payload, namespace, public, key.sign)
@@ -159,34 +157,16 @@ def _own(folder: Path) -> Signer:
     return Signer(public, str(path), how)
 
 
-def _loaded(text: str, path: Path) -> Ed25519PrivateKey:
-    # Whatever the library says about a key it cannot read stays unsaid: it may quote from it.
-    try:
-        key = load_ssh_private_key(text.encode(), password=None)
-    except TypeError:
-        raise ConfigError(
-            f"{path}: the private key has a passphrase",
-            hint=f"let an SSH agent hold it: ssh-add {path}, then `opslib keys init --ssh FILE.pub`",
-        ) from None
-    except Exception:  # noqa: BLE001
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(
-            f"{path}: is no Ed25519 private key", hint="`opslib keys init --force` makes a new one"
-        ) from None
-    return key
-
-
 def _comment(folder: Path) -> str:
     with suppress(ConfigError):
-        return PublicKey.parse(_read(folder / _PUBLIC)).comment
+        return PublicKey.parse(files.read(folder / _PUBLIC)).comment
     return ""
 
 
 def _free_folder(force: bool) -> Path:
     """Return the folder of keys, unless one is there already."""
     folder = private("keys")
-    _closed(folder)
+    files.must_be_closed(folder)
     there = [name for name in (_SSH, _OWN) if os.path.lexists(folder / name)]
     if there and not force:
         raise Refused(
@@ -199,52 +179,6 @@ def _free_folder(force: bool) -> Path:
 def _clear(folder: Path) -> None:
     for name in (_SSH, _OWN, _PUBLIC):
         (folder / name).unlink(missing_ok=True)
-
-
-def _closed(folder: Path) -> None:
-    """Refuse a folder in which others could read a key or put one of theirs."""
-    found = folder.stat()
-    _must_be_ours(folder, found)
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise ConfigError(f"{folder}: others may look into it", hint=f"chmod 700 {folder}")
-
-
-def _must_be_ours(path: Path, found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
-        raise ConfigError(f"{path}: belongs to another user", hint=f"chown $USER {path}, as its owner")
-
-
-def _read_private(path: Path) -> str:
-    """Return the private key, from a file that nobody else may read."""
-    try:
-        with path.open(encoding="ascii", errors="replace") as file:
-            found = os.fstat(file.fileno())
-            _must_be_ours(path, found)
-            if stat.S_IMODE(found.st_mode) & 0o077:
-                raise ConfigError(f"{path}: others may read this private key", hint=f"chmod 600 {path}")
-            return file.read()
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> ConfigError:
-    reason = (error.strerror or "unknown reason").lower()
-    return ConfigError(f"{path}: cannot be read: {reason}", hint="name a file that your user may read")
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
 
 
 def _remark(name: str) -> str:

@@ -183,12 +183,15 @@ class Gate:
             )
 
     def _carried_out(self, plan: Plan, allowed: Authority) -> tuple[Result, ...]:
+        from opslib.runner import deeds
+
         ops = self._ops
         means = kinds.Means(ops.env, self._database, self._vendor, plan.draft.settings)
         kind = kinds.load(plan.draft.kind)
         ledger = Ledger(self._changes, plan.digest, ops.run_id)
         try:
             with locks.held(plan, kind, means, self._changes.archive, ops.run_id):
+                deeds.begun(self._changes.archive, ops.run_id, plan, ops.env, allowed)
                 ledger.started(allowed.to_dict())
                 said, only = display.Progress(ops.run_id), allowed.settle_only
                 return Applying(plan, kind(means), means, ledger, settle_only=only, progress=said).run()

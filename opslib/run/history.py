@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from opslib import frames
+from opslib.archive.figures import figure
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from opslib.config import Environment
 
 COLUMNS = ("finished_at", "status", "observed", "text")
-_NUMBER = re.compile(r"-?\d[\d ]*(?:\.\d+)?")
 
 
 def series(archive: Path, procedure: str, env: Environment, key: str, runs: int) -> pd.DataFrame:
@@ -49,5 +48,5 @@ def series(archive: Path, procedure: str, env: Environment, key: str, runs: int)
 
 
 def _number(text: str) -> float:
-    found = _NUMBER.search(text)
-    return float(found[0].replace(" ", "")) if found else float("nan")
+    found = figure(text)
+    return found.value if found else float("nan")

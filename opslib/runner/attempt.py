@@ -147,7 +147,7 @@ def _skipped(request: Request, environment: Environment) -> Outcome | None:
 def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -> Outcome:
     """Keep a record of a run that was not started: verdict unknown, one finding a reason."""
     from opslib.masking import Masker
-    from opslib.runner import origin, results, seal
+    from opslib.runner import notary, origin, results, seal
     from opslib.runner.request import Ending
 
     procedure = request.procedure
@@ -162,6 +162,7 @@ def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -
         "started_at": ids.stamp(ids.now()),
         "origin": origin.of(request, sorted(secret.name for secret in environment.secrets())),
     }
+    notary.requested([request])
     notebook = _page(procedure.title, reasons, {results.RUN_MIME: result})
     return seal.seal(notebook, intent, Ending(), Masker().summary())
 

@@ -76,19 +76,26 @@ def span(seconds: float | None) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
+def brief(value: Any, limit: int = LONGEST_VALUE) -> str:
+    """Return a value as text of at most `limit` characters."""
+    text = str(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def environment(name: str) -> str:
+    """Return the name of an environment as a badge; one with real users stands out."""
+    marked = "production" if name.casefold().startswith("prod") else "other"
+    return f'<b class="environment {marked}">{escape(name)}</b>'
+
+
 def _verdict(title: str, predicate: Json, status: Status) -> str:
     external = predicate["runDefinition"]["externalParameters"]
-    where = f"{escape(str(external['system']))} {_environment(str(external['environment']))}"
+    where = f"{escape(str(external['system']))} {environment(str(external['environment']))}"
     return (
         f'<div class="verdict"><span class="sign" aria-hidden="true">{SIGN[status]}</span>'
         f'<h1><strong>{HEADLINE[status]}</strong> <span class="title">{escape(title)}</span></h1>'
         f'<p class="where">{where}</p></div>'
     )
-
-
-def _environment(name: str) -> str:
-    marked = "production" if name.casefold().startswith("prod") else "other"
-    return f'<b class="environment {marked}">{escape(name)}</b>'
 
 
 def _cause(predicate: Json, status: Status) -> str:
@@ -116,7 +123,7 @@ def _change(predicate: Json) -> str:
         counts = Counter(str(row.get("state", "")) for row in changed)
         lead = ", ".join(f"{count} {state}" for state, count in counts.items())
         names = [str(row.get("target", "")) for row in changed]
-        told = f"<b>{escape(lead)}</b> {escape(_brief(', '.join(names), LONGEST_VALUE))}"
+        told = f"<b>{escape(lead)}</b> {escape(brief(', '.join(names), LONGEST_VALUE))}"
         return f'<p class="next"><span class="label">Changed</span> {told}</p>'
     if not isinstance(plan, Mapping):
         return ""
@@ -134,7 +141,7 @@ def _broke(error: Any, told: Sequence[str]) -> str:
     text = (
         str(error.get("text") or error.get("type") or "") if isinstance(error, Mapping) else str(error or "")
     )
-    return "" if text in told else _brief(text, 400)
+    return "" if text in told else brief(text, 400)
 
 
 def _reason(rows: Iterable[Json], status: Status) -> str:
@@ -180,12 +187,12 @@ def _table(rows: Sequence[Json]) -> str:
 
 def _row(row: Json) -> str:
     status = Status(row["status"])
-    subject = f" <small>{escape(_brief(row['subject']))}</small>" if row.get("subject") else ""
-    observed = _brief(row.get("observed") or "")
-    limit = f" <small>limit {escape(_brief(row['limit']))}</small>" if row.get("limit") else ""
+    subject = f" <small>{escape(brief(row['subject']))}</small>" if row.get("subject") else ""
+    observed = brief(row.get("observed") or "")
+    limit = f" <small>limit {escape(brief(row['limit']))}</small>" if row.get("limit") else ""
     seen = f"{escape(observed)}{limit}"
     mark = f'<td class="status"><span aria-hidden="true">{SIGN[status]}</span><b>{status}</b></td>'
-    name, meaning = f"<b>{escape(_brief(row['check']))}</b>{subject}", f"<p>{escape(_meaning(row))}</p>"
+    name, meaning = f"<b>{escape(brief(row['check']))}</b>{subject}", f"<p>{escape(_meaning(row))}</p>"
     if len(observed) > LONGEST_FIGURE:
         # A sentence would make a narrow column high: it goes below the check's name.
         return (
@@ -196,7 +203,7 @@ def _row(row: Json) -> str:
 
 def _meaning(row: Json) -> str:
     expected = f"expected: {row['expected']}" if row.get("expected") else ""
-    return _brief(row.get("why") or expected, 400)
+    return brief(row.get("why") or expected, 400)
 
 
 def _facts(predicate: Json) -> str:
@@ -244,9 +251,4 @@ def _parameters(given: Json) -> str:
 
 
 def _parameter(name: str, value: Any) -> str:
-    return f"<code>{escape(_brief(name))}&nbsp;=&nbsp;{escape(_brief(value))}</code>"
-
-
-def _brief(value: Any, limit: int = LONGEST_VALUE) -> str:
-    text = str(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return f"<code>{escape(brief(name))}&nbsp;=&nbsp;{escape(brief(value))}</code>"

@@ -14,18 +14,20 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from opslib import config, ids
 from opslib.archive import record, store
 from opslib.errors import ArchiveError, ProcedureError, SecretError
 from opslib.masking import Masker, registered
-from opslib.runner import lost, notebooks, origin, permission, recover, results, seal
+from opslib.runner import lost, notary, notebooks, origin, permission, recover, results, seal
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.spool import Saver, Spool, opened
 from opslib.runner.together import Together, Told, bounded, usual
 
 __all__ = ["Outcome", "Request", "run", "run_many"]
+
+Kept = TypeVar("Kept")
 
 
 def run(request: Request) -> Outcome:
@@ -78,6 +80,7 @@ def run_many(
 def _together(requests: Sequence[Request], jobs: int, told: Told) -> None:
     for archive in {request.archive for request in requests}:
         store.check(archive)
+    notary.requested(requests)
     ended = asyncio.run(_all(requests, jobs, told))
     if ended:
         raise ended
@@ -109,6 +112,8 @@ async def _one(sealing: Executor, request: Request) -> Outcome:
         return seal.seal(notebook, intent, broke, masker.summary())
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
+        await _whole(sealing, partial(notary.started, request.archive, request.run_id))
+        _heed()
         ending = await _execute(request, spool, notebook, masking(), masker)
         if ending.bereft and not permission.changing(request):
             ending = await _again(request, spool, notebook, masking(), masker)
@@ -118,16 +123,23 @@ async def _one(sealing: Executor, request: Request) -> Outcome:
     return outcome
 
 
-async def _whole(sealing: Executor, work: Callable[[], Outcome]) -> Outcome:
+async def _whole(sealing: Executor, work: Callable[[], Kept]) -> Kept:
     """Do the work in a thread, while other runs go on; whoever stops us waits for its end.
 
-    The disk takes its time to keep a record, and kernels would wait meanwhile to be given their next cell.
+    The disk takes its time to keep what it is given, and kernels would wait meanwhile for their next cell.
     """
     doing = asyncio.get_running_loop().run_in_executor(sealing, work)
     while not doing.done():
         with suppress(asyncio.CancelledError):
             await asyncio.shield(doing)
     return doing.result()
+
+
+def _heed() -> None:
+    """Go no further if we were told to stop while something was done that had to come to its end."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _kept(spool: Spool, intent: dict[str, Any], notebook: Any, ending: Ending, masker: Masker) -> Outcome:

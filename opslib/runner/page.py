@@ -12,9 +12,11 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from opslib.archive.since import Since
 from opslib.runner import outputs
 from opslib.runner.card import card, clock, span
-from opslib.show.words import SIGN
+from opslib.runner.since import section
+from opslib.show.words import SIGN, unread
 from opslib.verdict import Status
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -24,7 +26,9 @@ SHOWN_CALLS = 200
 Json = Mapping[str, Any]
 
 
-def render(notebook: Json, statement: Json, history: Sequence[Json]) -> str:
+def render(
+    notebook: Json, statement: Json, history: Sequence[Json], since: Since | None = None, unreadable: int = 0
+) -> str:
     """Return the page of a run.
 
     Args:
@@ -32,17 +36,20 @@ def render(notebook: Json, statement: Json, history: Sequence[Json]) -> str:
         statement: the in-toto statement of the run, or one without its final subjects.
         history: runs of the same procedure on the same system and environment, the oldest first and this
             one last: `run_id`, `verdict`, `started_at` (RFC 3339), `duration_s` (seconds or None).
+        since: the last ok run, against which one that is not ok is held.
+        unreadable: how many records of the archive cannot be read.
     """
     stated = statement["predicate"]
     title = _title(notebook, stated)
     body = [
         card(title, stated),
-        strip(history),
+        section(since),
+        strip(history, unreadable),
         f'<main class="notebook" aria-label="What was done">{outputs.notebook(notebook)}</main>',
         _calls(stated.get("calls") or []),
         _footer(statement),
     ]
-    return _document(f"{SIGN[Status(stated['verdict'])]} {title}", "\n".join(body))
+    return document(f"{SIGN[Status(stated['verdict'])]} {title}", "\n".join(body))
 
 
 def prepare() -> None:
@@ -50,23 +57,25 @@ def prepare() -> None:
     outputs.notebook({"cells": [{"cell_type": "code", "source": "pass"}]})
 
 
-def strip(history: Sequence[Json]) -> str:
+def strip(history: Sequence[Json], unreadable: int = 0) -> str:
     """Return the last runs as bars: height is duration, sign and colour the verdict.
 
     Args:
         history: as for `render`; only the last 30 are shown.
+        unreadable: as for `render`.
     """
     runs = list(history)[-SHOWN_RUNS:]
+    more = f". {escape(unread(unreadable))}." if unreadable else ""
     if not runs:
         return '<p class="history quiet">Earlier runs could not be read.</p>'
     if len(runs) < 2:
-        return '<p class="history quiet">First run here: nothing to compare it with yet.</p>'
+        return f'<p class="history quiet">First run here: nothing to compare it with yet{more or "."}</p>'
     longest = max((run.get("duration_s") or 0.0) for run in runs) or 1.0
     bars = "".join(_bar(run, longest, run is runs[-1]) for run in runs)
     words = _summary(runs)
     return (
         f'<figure class="history"><div class="bars" role="img" aria-label="{escape(words)}">{bars}</div>'
-        f"<figcaption>{escape(words)}</figcaption></figure>"
+        f"<figcaption>{escape(words)}{more}</figcaption></figure>"
     )
 
 
@@ -148,7 +157,13 @@ def _title(notebook: Json, stated: Json) -> str:
     return str(own or stated["runDefinition"]["externalParameters"]["runbook"])
 
 
-def _document(title: str, body: str) -> str:
+def document(title: str, body: str) -> str:
+    """Return a whole page, which needs and may load nothing else.
+
+    Args:
+        title: plain text.
+        body: HTML that is safe already.
+    """
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from opslib import ids
-from opslib.archive import record, store
+from opslib.archive import record, since, store
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError
-from opslib.runner import results
+from opslib.runner import notary, results
 from opslib.runner.request import Ending, Outcome
 from opslib.verdict import Cause, Finding, Status
 
@@ -45,10 +45,17 @@ def seal(
     stated = _stated(document, intent, ending, masked, result.get("calls", []))
     files = {"run.ipynb": record.encode(notebook)}
     shown = record.statement(stated, files)
-    files["run.html"] = page.render(notebook, shown, _history(archive, document)).encode()
+    before = (
+        _history(archive, document),
+        _since(archive, record.document(shown, archive)),
+        _unreadable(archive),
+    )
+    files["run.html"] = page.render(notebook, shown, *before).encode()
     whole = record.encode(record.statement(stated, files))
     started = datetime.fromisoformat(intent["started_at"])
-    folder = store.publish(archive, document["run_id"], started, {**files, "run.json": whole})
+    files |= {notary.STATEMENT: whole, **notary.signed(whole)}
+    folder = store.publish(archive, document["run_id"], started, files)
+    notary.sealed(archive, folder, str(intent["origin"].get("actor", "")))
     document["record"] = str(folder)
     Index(archive).add(record.document(json.loads(whole), folder), folder)
     return Outcome.of(document, folder)
@@ -74,9 +81,10 @@ def taken_over(intent: Mapping[str, Any]) -> bool:
     archive = Path(intent["archive"])
     started = datetime.fromisoformat(intent["started_at"])
     folder = store.folder(archive, intent["run_id"], started)
-    kept = folder / "run.json"
+    kept = folder / notary.STATEMENT
     if not kept.is_file():
         return False
+    notary.sealed(archive, folder)
     Index(archive).add(record.document(json.loads(kept.read_text(encoding="utf-8")), folder), folder)
     return True
 
@@ -143,3 +151,20 @@ def _history(archive: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]
         return []
     rows = [{name: row[name] for name in names} for row in reversed(earlier)]
     return [*rows, {name: document[name] for name in names}]
+
+
+def _since(archive: Path, document: Mapping[str, Any]) -> since.Since | None:
+    """Return a run that is not ok against the last ok one; None if it is ok, or the index cannot be read."""
+    if document["verdict"] == Status.OK:
+        return None
+    try:
+        return since.compared(Index(archive), document)
+    except ArchiveError:
+        return None
+
+
+def _unreadable(archive: Path) -> int:
+    try:
+        return len(Index(archive).unreadable())
+    except ArchiveError:
+        return 0  # then the history is missing as a whole, and that is said

@@ -29,6 +29,14 @@ SENTENCE = {
 }
 
 
+def unread(many: int) -> str:
+    """Return that records cannot be read, for wherever runs are counted; empty when all can be."""
+    if not many:
+        return ""
+    one = "1 record of this archive" if many == 1 else f"{many} records of this archive"
+    return f"{one} cannot be read and {'is' if many == 1 else 'are'} not counted"
+
+
 def counts(statuses: list[Status]) -> str:
     """Return e.g. `7 checks: 5 ok, 1 warning, 1 skipped`, the worst first."""
     order = sorted(Status, key=lambda status: status.severity, reverse=True)
