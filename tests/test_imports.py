@@ -192,3 +192,36 @@ def test_who_has_a_run_done_elsewhere_imports_next_to_nothing() -> None:
         "print(*[name for name in ('asyncio', 'click', 'pydantic', 'rich', 'zmq') if name in sys.modules])"
     )
     assert _said(code) == [""]
+
+
+SAME = """
+import json
+from jupyter_client.jsonutil import extract_dates
+from nbformat import ValidationError, v4
+def said(kind, **parts):
+    try:
+        return dict(v4.new_output(kind, **parts))
+    except ValidationError as error:
+        return str(error)
+def all_of_them():
+    return [
+        said("stream", name="stdout", text="a"), said("stream", name="stdout", text=5),
+        said("stream", name="stdout", text="a", more=1), said("display_data", data={"text/html": ["a", "b"]}),
+        said("display_data", data={"text/html": {"a": 1}}), said("display_data", data={"application/json": {"a": 1}}),
+        said("execute_result", execution_count="x"), said("error", ename="a", evalue=None),
+        [date.isoformat() for date in extract_dates(["2026-11-21T01:02:03Z", "2026-11-21T01:02:03.4+05:30",
+         "2026-11-21T01:02:03.456789-0530"])], extract_dates(["2026-11-21", "x"]),
+    ]
+before = all_of_them()
+from opslib.runner import imports
+imports.prepare()
+print(json.dumps([before, all_of_them()]))
+"""
+
+
+def test_what_is_checked_and_read_in_less_time_comes_to_the_same() -> None:
+    """An output that is not sound is refused in the same words, and a date is the same moment."""
+    done = subprocess.run([sys.executable, "-c", SAME], capture_output=True, text=True, check=True)
+    before, after = json.loads(done.stdout)
+    assert before == after
+    assert [isinstance(one, str) for one in before[:8]] == [False, True, True, False, True, False, True, True]

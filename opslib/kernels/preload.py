@@ -181,6 +181,7 @@ def _warm() -> None:
         DataFrame({"a": [1.0], "b": ["x"]}).to_html()
     importlib.import_module("opslib.http.transport").ssl_context()
     importlib.import_module("opslib.config.limits").defaults()
+    importlib.import_module("opslib.runner.imports").prepare()
 
 
 def _threads() -> int:
