@@ -207,7 +207,8 @@ def all_of_them():
     return [
         said("stream", name="stdout", text="a"), said("stream", name="stdout", text=5),
         said("stream", name="stdout", text="a", more=1), said("display_data", data={"text/html": ["a", "b"]}),
-        said("display_data", data={"text/html": {"a": 1}}), said("display_data", data={"application/json": {"a": 1}}),
+        said("display_data", data={"text/html": {"a": 1}}),
+        said("display_data", data={"application/json": {"a": 1}}),
         said("execute_result", execution_count="x"), said("error", ename="a", evalue=None),
         [date.isoformat() for date in extract_dates(["2026-11-21T01:02:03Z", "2026-11-21T01:02:03.4+05:30",
          "2026-11-21T01:02:03.456789-0530"])], extract_dates(["2026-11-21", "x"]),
