@@ -110,8 +110,11 @@ def output(found: dict[str, Any], own: Mapping[str, str]) -> list[Any]:
         data[results.RUN_MIME] = _typed(data[results.RUN_MIME])
     told = steady(data, own)
     if "image/png" in data or TABLE.search(data.get("text/html", "")):
-        # As text, times cannot be told from other numbers; of a table, these are in the HTML too.
-        told["text/plain"] = NUMBER.sub("<number>", told["text/plain"])
+        # As text, times cannot be told from other numbers; of a table, these are in the HTML too. One of a
+        # second or more has a space in it, as there is between two.
+        told["text/plain"] = re.sub(
+            "<number>( <number>)+", "<number>", NUMBER.sub("<number>", told["text/plain"])
+        )
     said = {name: found[name] for name in ("name", "text", "ename", "evalue") if name in found}
     return [found["output_type"], sorted(found.get("data", {})), told, steady(said, own)]
 
