@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from opslib import frames, masking
 from opslib.show import display, markup, plots
@@ -117,7 +120,12 @@ def test_a_plot_is_a_picture_with_the_limit_drawn_in() -> None:
     """Bars without their limit say nothing about danger."""
     frame = pd.DataFrame({"app": ["a", "b"], "total": [3, 9]})
     figure = plots.bar(frame, "app", "total", limit=8, title="Sessions", unit="")
-    assert plots.png(figure).startswith(b"\x89PNG")
+    picture = plots.png(figure)
+    assert picture.startswith(b"\x89PNG")
+    with Image.open(io.BytesIO(picture)) as image:
+        pixels = image.convert("RGB").tobytes()
+    colours = {f"#{pixels[place : place + 3].hex()}" for place in range(0, len(pixels), 3)}
+    assert {"#ffffff", plots.INK, plots.LIMIT} <= colours and len(colours) < 100
     assert [text.get_text() for text in figure.texts] == ["Sessions (total)", "a", "3", "b", "9", "limit 8"]
     parts = figure.get_children()
     widths = [part.get_width() for part in parts if isinstance(part, Rectangle) and part is not figure.patch]
