@@ -68,16 +68,15 @@ def lighten() -> None:
 
 
 def prepare() -> None:
-    """Do ahead, once a process, what the first output of each kind would wait for."""
+    """Do ahead, once a process, what the first output would wait for."""
     from nbformat import v4
 
     lighten()
-    for kind in ("stream", "display_data", "execute_result", "error"):
-        v4.new_output(kind)
+    v4.new_output("stream")
 
 
 def _quick_validator() -> Any:
-    """Return nbformat's validator, but that a sound part of a notebook is known as such at once."""
+    """Return nbformat's validator, but that a sound output is known as such at once."""
     import fastjsonschema
     from nbformat import validator
     from nbformat.json_compat import JsonSchemaValidator
@@ -85,14 +84,14 @@ def _quick_validator() -> Any:
     schema = validator.get_validator(4, 5, name="jsonschema")._schema
 
     @cache
-    def check(part: str) -> Callable[[Any], Any]:
-        return fastjsonschema.compile({**schema, "$ref": part})
+    def output() -> Callable[[Any], Any]:
+        return fastjsonschema.compile({**schema, "$ref": "#/definitions/output"})
 
     class Quick(JsonSchemaValidator):  # type: ignore[misc]
         def iter_errors(self, data: Any, schema: Any = None) -> Any:
-            if schema and list(schema) == ["$ref"]:
+            if schema == {"$ref": f"#/definitions/{data.get('output_type')}"}:
                 with suppress(fastjsonschema.JsonSchemaException):
-                    check(schema["$ref"])(data)
+                    output()(data)
                     return iter(())
             return super().iter_errors(data, schema)
 
