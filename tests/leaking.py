@@ -134,7 +134,7 @@ display({"text/plain": TOKEN, "application/json": {TOKEN: [PASSWORD]}, "text/lat
 update_display({"text/markdown": f"**{PASSWORD}**", "text/plain": "x"}, raw=True, display_id="first")
 display({"text/html": ["<b>", TOKEN[:HALF], TOKEN[HALF:], "</b>"], "text/plain": "lines"}, raw=True)
 display(HTML(f"{TOKEN[:HALF]}<i title='{'x' * 900}'></i>{TOKEN[HALF:]}"))
-display(HTML(f"{TOKEN[:HALF]}<script>pass()</script>{TOKEN[HALF:]}"))
+display(HTML(f"{html.escape(PASSWORD[:9])}<script>pass()</script>{html.escape(PASSWORD[9:])}"))
 TOKEN""",
     "widgets": """
 from comm import create_comm
@@ -147,7 +147,7 @@ print("before it was known:", secret()); masking.register("former", secret()); p
 display({"text/plain": secret()}, raw=True)""",
     "exceptions": """
 shell = get_ipython(); shell.run_line_magic("xmode", "Verbose")
-told = shell.run_cell("def deep(secret):\\n raise RuntimeError('no ' + secret) from KeyError(secret)\\ndeep(TOKEN)")
+told = shell.run_cell("def deep(s):\\n raise RuntimeError('no ' + s) from KeyError(s)\\ndeep(TOKEN)")
 told = shell.run_cell("raise KeyboardInterrupt(PASSWORD)")
 told = shell.run_cell("open('/nowhere/' + TOKEN)")
 told = shell.run_cell("input('password? ' + TOKEN)")

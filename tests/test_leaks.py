@@ -153,7 +153,7 @@ def _ask(left: Left) -> None:
     latest = json.loads(left.opslib("history", "--json"))["runs"]
     first, last = latest[-1]["run_id"], latest[0]["run_id"]
     for words in (
-        ("history",), ("show", first), ("show", first, "--json"), ("search", "redacted"), ("verify", "--json"),
+        ("history",), ("show", first), ("show", first, "--json"), ("search", "redacted"), ("verify",),
         ("diff", first, last), ("report", first), ("report", "leaks", *SHOP), ("schedule", "list"),
         ("annotate", first, f"it was {TOKEN}, {PASSWORD}"), ("run", "leaks", *SHOP, "-p", f"count={TOKEN}"),
         ("run", "leaks", *SHOP, "--json", "-p", f"{TOKEN}=1"), ("doctor", *SHOP),

@@ -47,6 +47,7 @@ _MARKS = (
     re.compile(rb"\"[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
     re.compile(rb"'[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
 )  # fmt: skip
+_TERMINATOR = b"\x1b\\"
 _BLANKS = bytes({*range(33), 127})
 _BLANK = re.compile(b"[%s]+" % re.escape(_BLANKS))
 _CONTROL = bytes.maketrans(b"nrt0bfvae", b"\n\r\t\0\b\f\v\a\x1b")
@@ -123,6 +124,8 @@ def readings(written: bytes) -> set[bytes]:
 
 
 def _readings(view: View) -> Iterator[View]:
+    if _TERMINATOR in view.data:  # to unescape it would take the letter after it
+        yield _squeezed(_all_rewritten(view, _MARKS, b""))
     for _ in range(_LEVELS):
         deeper = _all_rewritten(view, _ESCAPES, _unescaped)
         if deeper is view:
