@@ -13,6 +13,7 @@ from opslib.archive import diff, since
 from opslib.archive.diff import Change, steady
 from opslib.archive.figures import Figure, figure, limits
 from opslib.archive.index import Index
+from opslib.masking import Masker
 from opslib.runner import page, seal
 from opslib.runner.request import Ending
 from opslib.runner.since import section
@@ -191,7 +192,7 @@ def sealed(archive: Path, verdict: str = "critical") -> str:
             "source": {"name": "x", "sha256": "1" * 64, "commit": None, "dirty": None},
         },
     }  # fmt: skip
-    made = seal.seal(notebook, intent, Ending(), {}, finished=NOW + timedelta(seconds=3))
+    made = seal.seal(notebook, intent, Ending(), Masker(), finished=NOW + timedelta(seconds=3))
     assert made.record
     return (made.record / "run.html").read_text(encoding="utf-8")
 

@@ -312,7 +312,7 @@ def test_what_cannot_be_searched_is_withheld_and_the_rest_is_not(monkeypatch: py
     assert masker.withheld == 2
     document = {"bad": ["poison"], "good": ["plain", TOKEN]}
     assert masker.mask_json(document) == {"bad": [WITHHELD], "good": ["plain", HIDDEN]}
-    assert masker.summary() == {"masked": {"token": 1}, "found": {}, "withheld": 3}
+    assert masker.summary() == {"masked": {"token": 1}, "found": {}, "withheld": 3, "unscanned": {}}
 
 
 def test_a_document_too_deep_to_be_rebuilt_is_withheld() -> None:
@@ -396,3 +396,86 @@ def test_a_private_key_hides_itself_and_not_the_public_one_that_its_file_holds()
         masker = Masker({"key": private})
         assert masker.mask_json({"by": public}) == {"by": public}
         assert private.splitlines()[4] not in masker.mask(f"it was\n{private}")
+
+
+SPLIT = {
+    "letters of a terminal's other set": "\x1b(B\x1b[m",
+    "a mark of a prompt": "\x02",
+    "a title": "\x1bPtitle\x1b\\",
+    "a link to a far place": f"\x1b]8;;http://x/{'y' * 900}\x07",
+    "a tag with much to say": f"<i title='{'y' * 900}'></i>",
+    "a reset": "\x1bc",
+}
+
+
+@pytest.mark.parametrize("how", SPLIT)
+def test_what_pages_and_terminals_do_not_show_splits_no_value(how: str) -> None:
+    """Who reads the page reads the value whole."""
+    written = SPLIT[how].join([TOKEN[:9], TOKEN[9:20], TOKEN[20:]])
+    assert Masker({"token": TOKEN}).mask_json([f"so {written}.", "next"]) == [f"so {HIDDEN}.", "next"]
+
+
+def test_letters_that_were_struck_twice_are_read_once() -> None:
+    """As manuals write what is bold."""
+    assert Masker({"token": TOKEN}).mask("".join(f"{c}\b{c}" for c in TOKEN)).startswith(HIDDEN)
+
+
+def drawn(*chunks: tuple[bytes, bytes], after: bytes = b"") -> str:
+    """Return a picture of one dot with some chunks in it, in base64."""
+    whole = [(b"IHDR", bytes([0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0])), *chunks]
+    whole += [(b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")]
+    parts = [len(c).to_bytes(4) + k + c + zlib.crc32(k + c).to_bytes(4) for k, c in whole]
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(parts) + after).decode()
+
+
+SAID = TOKEN.encode()
+WORDS: dict[str, tuple[bytes, bytes]] = {
+    "plain": (b"tEXt", b"Title\0" + SAID),
+    "compressed": (b"zTXt", b"Title\0\0" + zlib.compress(SAID)),
+    "in a language": (b"iTXt", b"Title\0\0\0en\0Titel\0" + SAID),
+    "in a language, compressed": (b"iTXt", b"Title\0\1\0en\0Titel\0" + zlib.compress(SAID)),
+    "as a camera": (b"eXIf", b"MM\0*\xff" + SAID),
+    "not to be read": (b"zTXt", b"Title\0\0no zlib at all"),
+    "without an end": (b"iTXt", b"Title"),
+}
+
+
+@pytest.mark.parametrize("how", WORDS)
+def test_a_picture_loses_the_words_that_tell_a_value_and_keeps_the_rest(how: str) -> None:
+    """Nobody sees them on a page, and everybody has them."""
+    masker = Masker({"token": TOKEN})
+    kept = (b"tEXt", b"Software\0matplotlib")
+    assert masker.mask_content("image/png", drawn(kept, WORDS[how])) == drawn(kept)
+    assert masker.unscanned == {"image/png": 1} and masker.counts.total() == (
+        TOKEN in repr(WORDS[how]) or "compressed" in how
+    )
+
+
+def test_pictures_within_html_are_looked_at_too_and_clean_ones_stay_as_they_are() -> None:
+    """Tables of pictures are made so; what follows a picture's end is no picture."""
+    masker = Masker({"token": TOKEN})
+    clean, told = drawn(), drawn(after=SAID)
+    page = '<img src="data:image/png;base64,{0}"><img src="data:image/jpeg;base64,{0}">'
+    assert masker.mask_content("text/html", page.format(clean)) == page.format(clean)
+    only = '<img src="data:image/png;base64,{}">'
+    assert masker.mask_content("text/html", only.format(told)) == only.format(clean)
+    assert masker.unscanned == {"image/png": 2, "image/jpeg": 1} and masker.counts == {"token": 1}
+    assert masker.mask_content("image/svg+xml", "<svg/>") == "<svg/>"
+
+
+def test_a_finished_document_is_masked_once_more_for_known_values_alone() -> None:
+    """Who asked for a run is told on its page, even where that is an e-mail address."""
+    masker = Masker({"token": TOKEN}, net=True)
+    text = f"{TOKEN} asked by ada@lovelace.example.org"
+    assert masker.mask_known(text) == f"{HIDDEN} asked by ada@lovelace.example.org"
+    assert masker.counts == {"token": 1} and not masker.kinds
+
+
+def test_a_masking_that_was_cut_off_is_counted_on() -> None:
+    """A runner was killed, and another process seals what it left."""
+    first, second = Masker({"token": TOKEN}), Masker()
+    first.mask(TOKEN)
+    first.mask_content("image/png", drawn())
+    second.resume(first.summary())
+    second.resume({})
+    assert second.summary() == first.summary() and second.counts == {"token": 1}

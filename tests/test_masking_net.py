@@ -184,4 +184,4 @@ def test_a_record_is_told_what_was_found_and_no_value() -> None:
     """Names, kinds and numbers."""
     masker = Masker({"db": "Tr0ub4dor-and-3"}, net=True)
     masker.mask_json({"a": "Tr0ub4dor-and-3", "b": ["Tr0ub4dor-and-3 jane@example.org"]})
-    assert masker.summary() == {"masked": {"db": 2}, "found": {"e-mail": 1}, "withheld": 0}
+    assert masker.summary() == {"masked": {"db": 2}, "found": {"e-mail": 1}, "withheld": 0, "unscanned": {}}

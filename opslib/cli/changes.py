@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import confirming, options, output, verdicts
+from opslib.cli import confirming, options, output, verdicts, wording
 from opslib.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def plan_command(
         raise UsageError(
             "a plan is always a dry run, of nothing approved yet", hint="leave out dry_run and approval"
         )
-    parameters = chosen.parse(words)
+    with wording.telling(target):
+        parameters = chosen.parse(words)
     folder = options.opened_archive(archive)
     value = _input(from_stdin)
     document = _attempt(chosen, target, {**parameters, "dry_run": True}, folder, as_json, value=value)

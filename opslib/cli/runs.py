@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import options, output, verdicts
+from opslib.cli import options, output, verdicts, wording
 from opslib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def run_command(
     name = options.chosen_environment(environment)
     named = dict.fromkeys(systems or [options.needed_system(None)])
     targets = [attempt.target(system, name) for system in named]
-    asked = _parsed(chosen, given_words(given))
+    with wording.telling(*targets):
+        asked = _parsed(chosen, given_words(given))
     folder = options.opened_archive(archive)
     from opslib.runner.request import Request
 

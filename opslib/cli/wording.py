@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from opslib.cli import output
 from opslib.errors import OpsError, UsageError
+
+if TYPE_CHECKING:
+    from opslib.config import Environment
 
 _LONGEST = 2000  # characters
 
@@ -20,6 +27,23 @@ def must_be_words(name: str, text: str) -> None:
         raise UsageError(f"the {name} is longer than {_LONGEST} characters")
 
 
+@contextmanager
+def telling(*targets: Environment) -> Iterator[None]:
+    """Have what is said of wrong words masked: a secret that was typed in the wrong place is repeated there.
+
+    Args:
+        targets: whose secrets; they are looked up only where something is wrong.
+    """
+    try:
+        yield
+    except UsageError:
+        from opslib.runner.secrets import secret_values
+
+        for target in targets:
+            secret_values(target)
+        raise
+
+
 def masked(text: str, system: str, environment: str) -> str:
     """Return a text without the secrets of an environment, masked as in its records.
 
@@ -29,7 +53,7 @@ def masked(text: str, system: str, environment: str) -> str:
         environment: of the system.
     """
     from opslib import config, masking
-    from opslib.runner.execute import secret_values
+    from opslib.runner.secrets import secret_values
 
     try:
         known = secret_values(config.load_system(system).environment(environment))

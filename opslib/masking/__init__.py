@@ -7,13 +7,15 @@ demand what has the shape of a key or of personal data. Pixels, and the last few
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from opslib.masking.masker import WITHHELD, Masker
 from opslib.masking.values import COMMON, MIN_LENGTH, maskable
 
-__all__ = ["COMMON", "MIN_LENGTH", "WITHHELD", "Masker", "maskable", "register", "registered"]
+__all__ = ["COMMON", "MIN_LENGTH", "WITHHELD", "Masker", "listen", "maskable", "register", "registered"]
 
 _registered: dict[str, str] = {}
+_listeners: list[Callable[[str, str], None]] = []
 _lock = threading.Lock()
 
 
@@ -30,7 +32,16 @@ def register(name: str, value: str) -> None:
         unique, number = name, 2
         while _registered.get(unique, value) != value:
             unique, number = f"{name} {number}", number + 1
+        new = unique not in _registered
         _registered[unique] = value
+    for tell in _listeners if new else ():
+        tell(unique, value)
+
+
+def listen(tell: Callable[[str, str], None]) -> None:
+    """Have somebody told each name and value that is registered from now on, before anybody gets it."""
+    if tell not in _listeners:
+        _listeners.append(tell)
 
 
 def registered() -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from opslib.masking import pictures
 from opslib.masking.search import Masked, Search
 from opslib.masking.seen import Seen, ready
 from opslib.masking.spans import Rank, Span
@@ -30,6 +31,7 @@ class Masker:
         counts: name -> how many times its value was replaced so far.
         kinds: kind -> how many times the net alone found such a thing.
         withheld: how many texts could not be searched and were left out.
+        unscanned: type -> how many contents of it have more than words: pixels, sound.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Masker:
         self.counts: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.withheld = 0
+        self.unscanned: Counter[str] = Counter()
         self._strict = strict
         self._known: tuple[Search, Seen] | None = None
         self._suspected: set[str] = set()
@@ -62,7 +65,15 @@ class Masker:
 
     def summary(self) -> dict[str, Any]:
         """Return what a record says of masking: names, kinds and numbers, never a value."""
-        return {"masked": dict(self.counts), "found": dict(self.kinds), "withheld": self.withheld}
+        told = {"masked": dict(self.counts), "found": dict(self.kinds), "withheld": self.withheld}
+        return {**told, "unscanned": dict(self.unscanned)}
+
+    def resume(self, summary: Mapping[str, Any]) -> None:
+        """Count on from what `summary` has told of a masking that was cut off."""
+        self.counts.update(summary.get("masked", {}))
+        self.kinds.update(summary.get("found", {}))
+        self.withheld += summary.get("withheld", 0)
+        self.unscanned.update(summary.get("unscanned", {}))
 
     def mask(self, text: str) -> str:
         """Return the text with every known value replaced; text that was masked before stays as it is."""
@@ -84,6 +95,49 @@ class Masker:
                 return masked
         seen.put_head(whole)
         return list(pieces)
+
+    def mask_known(self, text: str) -> str:
+        """Return a text with the known values replaced, and what the net would find left where it is."""
+        search, _ = ready(tuple(self._values), False, True)
+        try:
+            (masked,), spans = search.masked([text]) if search else ([text], [])
+        except Exception:  # noqa: BLE001  nothing of what could not be looked at gets out
+            self.withheld += 1
+            return WITHHELD
+        self._count(spans)
+        return masked
+
+    def mask_content(self, mime: str, content: Any) -> Any:
+        """Return content of a type with the words of its pictures masked, and count what is no text.
+
+        Args:
+            mime: its type.
+            content: as a notebook keeps it: text is not looked at here, `mask_json` does that.
+        """
+        if not isinstance(content, str):
+            return content
+        if pictures.opaque(mime):
+            return self._picture(mime, content)
+        if not mime.startswith("text/") or "base64," not in content:
+            return content
+        return pictures.URI.sub(self._linked, content)
+
+    def _linked(self, found: re.Match[str]) -> str:
+        mime, content = found[1].lower(), found[2]
+        if not pictures.opaque(mime):
+            return found[0]
+        begin = found.start(2) - found.start()
+        return f"{found[0][:begin]}{self._picture(mime, content)}"
+
+    def _picture(self, mime: str, content: str) -> str:
+        self.unscanned[mime] += 1
+        if mime != pictures.PNG:
+            return content
+        try:
+            return pictures.without_words(content, self.mask)
+        except Exception:  # noqa: BLE001  nothing of what could not be looked at gets out
+            self.withheld += 1
+            return ""
 
     def mask_json(self, obj: Any) -> Any:
         """Return a JSON-like value with every text in it masked: keys, values, and telling numbers.

@@ -43,11 +43,11 @@ def _rule(kind: str, words: str, shape: bytes, flags: int = 0) -> Rule:
 
 _ASSIGNED = (
     rb"(?P<name>[\w-]{3,60}+)[\"'\\]{0,3}[ \t]*(?:=>|[:=])[ \t]*(?:(?:bearer|basic|token)[ \t]+)?"
-    rb"(?P<quote>(?:\\?[\"'])?)(?P<value>[^\s\"'`<>,;&\\(){}\[\]\x02]+)(?![\w.]*[(\[])"
+    rb"(?P<quote>(?:\\?[\"'])?)(?P<value>[^\s\"'`<>,;&\\(){}\[\]\xff]+)(?![\w.]*[(\[])"
 )
 _RULES = (
     _rule("private-key", "-----begin", rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
-          rb"(?:(?!-----)[^\x02]){0,20000}(?:-----END [A-Z0-9 ]*PRIVATE KEY-----)?"),
+          rb"(?:(?!-----)[^\xff]){0,20000}(?:-----END [A-Z0-9 ]*PRIVATE KEY-----)?"),
     _rule("stripe-key", "sk_live_ sk_test_ rk_live_ rk_test_ whsec_",
           rb"(?:[rs]k_(?:live|test)_(?:51[A-Za-z0-9]{20,}|[A-Za-z0-9]{24})|whsec_[A-Za-z0-9+/]{24,})" + _END),
     _rule("clerk-key", "sk_live_ sk_test_", rb"sk_(?:live|test)_(?!51)[A-Za-z0-9]{25,}" + _END),

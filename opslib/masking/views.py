@@ -14,7 +14,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 
-GAP = b"\n\x02\n"  # stands between texts that have nothing to do with one another
+# Stands between texts that have nothing to do with one another; no text in UTF-8 has such a byte.
+GAP = b"\n\xff\n"
 _LEVELS = 3
 _DEPTH = 2
 _INFLATED_MOST = 1_000_000  # for all of a text; beyond it only the beginning of each is looked at
@@ -31,8 +32,10 @@ _ESCAPES = (
     re.compile(rb"&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});"),
 )  # fmt: skip
 _MARKS = (
-    re.compile(rb"<[^<>\x02]{0,200}>"),
-    re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\x02]{0,200}(?:\x07|\x1b\\))"),
+    re.compile(rb"<[^<>\xff]{0,4000}>"),
+    re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\xff]{0,4000}(?:\x07|\x1b\\)|[ -/]+[0-~]"
+               rb"|[0-OQ-WYZ\\`-~])"),
+    re.compile(rb"\x08[^\x08\xff]"),
     re.compile(rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf]|\x94\x82[ \t]*\r?\n[ \t]*\xe2\x94\x82)"),
     re.compile(rb"\xef(?:\xbb\xbf|\xb8[\x80-\x8f])"),
     re.compile(rb"\xc2[\x85\xa0\xad]"),
@@ -43,8 +46,9 @@ _MARKS = (
     re.compile(rb"=\r?\n"),
     re.compile(rb"\"[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
     re.compile(rb"'[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
-)
-_BLANKS = bytes({*range(33), 127} - {2})
+)  # fmt: skip
+_TERMINATOR = b"\x1b\\"
+_BLANKS = bytes({*range(33), 127})
 _BLANK = re.compile(b"[%s]+" % re.escape(_BLANKS))
 _CONTROL = bytes.maketrans(b"nrt0bfvae", b"\n\r\t\0\b\f\v\a\x1b")
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -120,6 +124,8 @@ def readings(written: bytes) -> set[bytes]:
 
 
 def _readings(view: View) -> Iterator[View]:
+    if _TERMINATOR in view.data:  # to unescape it would take the letter after it
+        yield _squeezed(_all_rewritten(view, _MARKS, b""))
     for _ in range(_LEVELS):
         deeper = _all_rewritten(view, _ESCAPES, _unescaped)
         if deeper is view:

@@ -18,7 +18,7 @@ from opslib.run import document, history, namespace
 from opslib.run.checker import Checker
 from opslib.run.gate import Gate
 from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
-from opslib.show import display, markup
+from opslib.show import display, markup, secrets
 from opslib.verdict import Finding, Status, Verdict, conclude
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def start(
         UnknownName: there is no such system or environment.
         ConfigError: the system's file is wrong; the message names file and line.
     """
+    secrets.confide()
     chosen = config.load_system(system).environment(environment)
     if environment == "sandbox" and not chosen.attached:
         from opslib.sandbox import control

@@ -146,9 +146,9 @@ def _skipped(request: Request, environment: Environment) -> Outcome | None:
 
 def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -> Outcome:
     """Keep a record of a run that was not started: verdict unknown, one finding a reason."""
-    from opslib.masking import Masker
     from opslib.runner import notary, origin, results, seal
     from opslib.runner.request import Ending
+    from opslib.runner.secrets import masked_intent, masking_for
 
     procedure = request.procedure
     findings = [Finding(NEEDS, Status.SKIPPED, procedure.id, "not looked at", why=why) for why in reasons]
@@ -164,7 +164,8 @@ def skip(request: Request, environment: Environment, reasons: tuple[str, ...]) -
     }
     notary.requested([request])
     notebook = _page(procedure.title, reasons, {results.RUN_MIME: result})
-    return seal.seal(notebook, intent, Ending(), Masker().summary())
+    masker = masking_for(environment)()
+    return seal.seal(notebook, masked_intent(intent, masker), Ending(), masker)
 
 
 def _page(title: str, reasons: tuple[str, ...], result: dict[str, Any]) -> dict[str, Any]:

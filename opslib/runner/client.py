@@ -16,11 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opslib.masking import Masker
+from opslib.masking import Masker, register, registered
 from opslib.runner.imports import lighten, quick
 from opslib.runner.kernel import QuickManager
 from opslib.runner.limits import Budget, shortened
 from opslib.runner.request import Ending
+from opslib.show import secrets
 
 with quick():
     from jupyter_client.kernelspec import NoSuchKernel
@@ -126,7 +127,9 @@ class Client(NotebookClient):  # type: ignore[misc]
         # Inherited, that would reach our terminal or a service's log unmasked; so it ends in memory.
         sink = await self._listen()
         try:
-            await self.async_start_new_kernel(cwd=str(cwd), env=dict(env), stdout=sink, stderr=sink)
+            await self.async_start_new_kernel(
+                cwd=str(cwd), env={**env, secrets.WANTED: "1"}, stdout=sink, stderr=sink
+            )
             self._provisioner = self.km.provisioner
             os.close(sink)
             sink = -1
@@ -198,6 +201,11 @@ class Client(NotebookClient):  # type: ignore[misc]
 
     def process_message(self, msg: dict[str, Any], cell: Cell, cell_index: int) -> Any:
         """Take one message of the kernel, within the budget of its cell."""
+        if msg["msg_type"] == secrets.MESSAGE:
+            return self._learn(**msg["content"])
+        if msg["msg_type"].startswith("comm_"):
+            # The state of widgets is not kept: to follow it could only hide outputs, or break at what is odd.
+            return None
         if msg["msg_type"] == "status":
             self._whole = msg["content"]["execution_state"] == "idle"
         if self._clears(msg):
@@ -210,6 +218,12 @@ class Client(NotebookClient):  # type: ignore[misc]
                 outputs[-2].text += outputs.pop().text
         self._budget.keep_rest(outputs)
         return output
+
+    def _learn(self, name: str, value: str) -> None:
+        """Mask a secret that only the kernel has met, also in what was shown before."""
+        if value not in registered().values():
+            register(name, value)
+            self._masker.add(name, value)
 
     def _clears(self, msg: dict[str, Any]) -> bool:
         """Say whether a message takes away what the cell has shown so far."""

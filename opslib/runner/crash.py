@@ -15,7 +15,7 @@ def keep(error: BaseException) -> Path:
     """
     from opslib import home, ids, masking
 
-    text = masking.Masker(masking.registered()).mask("".join(traceback.format_exception(error)))
+    text = masking.Masker(masking.registered(), net=True).mask("".join(traceback.format_exception(error)))
     path = home.private("log") / f"crash-{ids.now():%Y%m%dT%H%M%S}-{os.getpid()}.log"
     path.touch(mode=0o600)
     with path.open("a", encoding="utf-8") as log:

@@ -58,7 +58,7 @@ class OpslibEngine(Engine):  # type: ignore[misc]
 def _secrets(parameters: dict[str, Any]) -> dict[str, str]:
     """Return the secrets of the environment that the parameters name; none if they name none."""
     from opslib import config
-    from opslib.runner.execute import secret_values
+    from opslib.runner.secrets import secret_values
 
     try:
         system = config.load_system(str(parameters.get("system", "")))

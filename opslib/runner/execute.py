@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 
 from opslib import config, ids
 from opslib.archive import record, store
-from opslib.errors import ArchiveError, ProcedureError, SecretError
-from opslib.masking import Masker, registered
+from opslib.errors import ArchiveError, ProcedureError
+from opslib.masking import Masker, register
 from opslib.runner import lost, notary, notebooks, origin, permission, recover, results, seal
 from opslib.runner.request import Ending, Outcome, Request
+from opslib.runner.secrets import Masking, masked_intent, masking_for
 from opslib.runner.spool import Saver, Spool, opened
 from opslib.runner.together import Together, Told, bounded, usual
 
@@ -100,23 +101,25 @@ async def _all(requests: Sequence[Request], jobs: int, told: Told) -> BaseExcept
 async def _one(sealing: Executor, request: Request) -> Outcome:
     begun = ids.stamp(ids.now())
     environment = config.load_system(request.system).environment(request.environment)
-    masking = _masking(environment)
+    if request.secret_input:
+        register("input", request.secret_input)
+    masking = masking_for(environment)
     names = sorted(secret.name for secret in environment.secrets())
     # git answers while the notebook is read.
     asked = asyncio.get_running_loop().run_in_executor(None, origin.of, request, names)
     # Apart from the one for saves: its counts are those of the record, not of every save before it.
     masker = masking()
     notebook, broke = _prepared(request, masker)
-    intent = _asked(_intent(request, begun, await asked), masking)
+    intent = masked_intent(_intent(request, begun, await asked), masker)
     if broke:
-        return seal.seal(notebook, intent, broke, masker.summary())
+        return seal.seal(notebook, intent, broke, masker)
     with opened(request.run_id) as spool:
         spool.write_intent(intent)
         await _whole(sealing, partial(notary.started, request.archive, request.run_id))
         _heed()
-        ending = await _execute(request, spool, notebook, masking(), masker)
+        ending = await _execute(request, spool, notebook, masking, masker)
         if ending.bereft and not permission.changing(request):
-            ending = await _again(request, spool, notebook, masking(), masker)
+            ending = await _again(request, spool, notebook, masking, masker)
         outcome = await _whole(sealing, partial(_kept, spool, intent, notebook, ending, masker))
     if ending.cause == "interrupted":
         raise asyncio.CancelledError
@@ -153,9 +156,9 @@ def _kept(spool: Spool, intent: dict[str, Any], notebook: Any, ending: Ending, m
     if masker.quarantine:
         shown, ending = notebooks.empty(), _withheld(masker.quarantine)
     try:
-        outcome = seal.seal(shown, intent, ending, masker.summary())
+        outcome = seal.seal(shown, intent, ending, masker)
     except ArchiveError as error:
-        raise _unsealed(spool, shown, ending, error) from error
+        raise _unsealed(spool, shown, ending, masker, error) from error
     spool.remove()
     return outcome
 
@@ -168,7 +171,7 @@ def _prepared(request: Request, masker: Masker) -> tuple[Any, Ending | None]:
         return notebooks.empty(), _masked(Ending("procedure-broke", error.message), masker)
 
 
-async def _again(request: Request, spool: Spool, notebook: Any, saving: Masker, cutting: Masker) -> Ending:
+async def _again(request: Request, spool: Spool, notebook: Any, saving: Masking, cutting: Masker) -> Ending:
     """Execute a notebook from its start, as what killed its kernel was no fault of its own.
 
     The zygote is distrusted by then, so this kernel is a plain one. Never for a run that changes
@@ -181,9 +184,12 @@ async def _again(request: Request, spool: Spool, notebook: Any, saving: Masker, 
     return await _execute(request, spool, notebook, saving, cutting)
 
 
-def _unsealed(spool: Spool, notebook: Any, ending: Ending, error: ArchiveError) -> ArchiveError:
+def _unsealed(
+    spool: Spool, notebook: Any, ending: Ending, masker: Masker, error: ArchiveError
+) -> ArchiveError:
     """Keep for the next call a run whose record cannot be written now, and say what it has found."""
     with suppress(ArchiveError):  # the spool may be on the same full disk
+        spool.write_masked(masker.summary())
         spool.write_ending(record.encode(notebook), ending)
     result, fault = results.read(notebook)
     cause = (result.get("cause") or {}).get("id")
@@ -191,13 +197,17 @@ def _unsealed(spool: Spool, notebook: Any, ending: Ending, error: ArchiveError) 
     return type(error)(f"{error.message}; what the run found: {found}", hint=error.hint)
 
 
-async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masker, cutting: Masker) -> Ending:
+async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masking, cutting: Masker) -> Ending:
     """Execute a notebook in place, not masked yet, and return how that ended."""
     from opslib.kernels.spec import NAME as WARM
     from opslib.runner.client import Client
 
     def save() -> None:
-        spool.write_notebook(record.quickly(notebooks.masked(notebook, saving)))
+        # Of its own for each save, so that it counts what is there now, and not what every save has met.
+        masker = saving()
+        spool.write_notebook(record.quickly(notebooks.masked(notebook, masker)))
+        masker.resume(cutting.summary())
+        spool.write_masked(masker.summary())
 
     saver = Saver(save)
     saver()
@@ -212,17 +222,6 @@ async def _execute(request: Request, spool: Spool, notebook: Any, saving: Masker
         )
     notebooks.close(notebook, ending)
     return ending
-
-
-def secret_values(environment: config.Environment) -> dict[str, str]:
-    """Return the values of an environment's secrets that can be had here, by name.
-
-    A secret that cannot be resolved cannot leak either; whoever needs it will say that it is missing.
-    """
-    for secret in environment.secrets():
-        with suppress(SecretError):
-            secret.reveal()
-    return registered()
 
 
 def kernel_environment(request: Request) -> dict[str, str]:
@@ -244,21 +243,6 @@ def _intent(request: Request, begun: str, whence: dict[str, Any]) -> dict[str, A
         "started_at": begun,
         "origin": json.loads(json.dumps(whence, default=str)),
     }
-
-
-def _masking(environment: config.Environment) -> Callable[[], Masker]:
-    """Return what makes a masker for what is kept of a run: each counts for itself."""
-    rules, secrets = environment.system.records, secret_values(environment)
-    kept, strict = rules.personal_data == "kept", rules.suspected_secrets == "withheld"
-    return lambda: Masker(secrets, net=True, allow_personal=kept, strict=strict)
-
-
-def _asked(intent: dict[str, Any], masking: Callable[[], Masker]) -> dict[str, Any]:
-    """Return a masked intent; who asked is what a record is for, even where that is an e-mail address."""
-    actor = intent["origin"]["actor"]
-    masked: dict[str, Any] = masking().mask_json(intent)
-    masked["origin"]["actor"] = Masker(registered()).mask(actor)
-    return masked
 
 
 def _withheld(kinds: Sequence[str]) -> Ending:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -86,8 +86,24 @@ def masked(notebook: Notebook, masker: Masker) -> dict[str, Any]:
         texts = masker.mask_pieces([_text(piece["text"]) for piece in pieces])
         for piece, text in zip(pieces, texts, strict=True):
             piece["text"] = text
+    for bundle in _bundles(found):
+        for mime, content in bundle.items():
+            bundle[mime] = masker.mask_content(mime, _joined(mime, content))
     without: dict[str, Any] = masker.mask_json(found)
     return without
+
+
+def _bundles(notebook: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a notebook shows in several forms at once: outputs, and pictures beside its words."""
+    for cell in notebook["cells"]:
+        yield from (output["data"] for output in cell.get("outputs", ()) if "data" in output)
+        yield from (cell.get("attachments") or {}).values()
+
+
+def _joined(mime: str, content: Any) -> Any:
+    """Return text that was given line by line as one: who shows it joins the lines, secrets too."""
+    lines = isinstance(content, list) and all(isinstance(line, str) for line in content)
+    return "".join(content) if lines and not mime.endswith("json") else content
 
 
 def _clear(cell: Any) -> None:

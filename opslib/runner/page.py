@@ -22,6 +22,7 @@ from opslib.verdict import Status
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 SHOWN_RUNS = 30
 SHOWN_CALLS = 200
+_REDACTION = ("masked", "found", "withheld", "unscanned")
 
 Json = Mapping[str, Any]
 
@@ -145,10 +146,13 @@ def _footer(statement: Json) -> str:
 
 def _redacted(redaction: Json) -> str:
     """Return what was taken out of the record, so that nobody takes a hole for the whole."""
-    masked, found, withheld = (redaction.get(name) or {} for name in ("masked", "found", "withheld"))
+    masked, found, withheld, unscanned = (redaction.get(name) or {} for name in _REDACTION)
     said = [f"{sum(masked.values())} secret values redacted: {', '.join(sorted(masked))}"] if masked else []
     said += [f"{sum(found.values())} redacted by their looks: {', '.join(sorted(found))}"] if found else []
     said += [f"{withheld} texts withheld, as they could not be looked through"] if withheld else []
+    said += (
+        [f"{sum(unscanned.values())} not looked into: {', '.join(sorted(unscanned))}"] if unscanned else []
+    )
     return "; ".join(said)
 
 

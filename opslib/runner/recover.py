@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opslib.errors import OpsError
 from opslib.runner import notebooks
 from opslib.runner.request import Ending, Outcome
 from opslib.runner.spool import Spool, abandoned
+
+if TYPE_CHECKING:
+    from opslib.masking import Masker
 
 INTERRUPTED = Ending("interrupted", "the runner was killed before the notebook ended; what was done is kept")
 
@@ -54,11 +57,24 @@ def _publish(spool: Spool, archive: Path) -> Outcome | None:
 
 
 def _sealed(spool: Spool, intent: dict[str, Any]) -> Outcome:
-    from opslib.masking import Masker
     from opslib.runner import seal
 
+    masker = _masker(intent)
+    masker.resume(spool.masked())
     ending = spool.ending() or INTERRUPTED
-    return seal.seal(_notebook(spool), intent, ending, Masker().summary(), finished=spool.last_sign())
+    return seal.seal(_notebook(spool), intent, ending, masker, finished=spool.last_sign())
+
+
+def _masker(intent: dict[str, Any]) -> Masker:
+    """Return what masks the page of a run; its notebook was masked before it was kept in the spool."""
+    from opslib import config
+    from opslib.masking import Masker
+    from opslib.runner.secrets import masking_for
+
+    try:
+        return masking_for(config.load_system(intent["system"]).environment(intent["environment"]))()
+    except OpsError:
+        return Masker()  # of a system that is gone nothing is known any more
 
 
 def _notebook(spool: Spool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from opslib import ids
 from opslib.archive import record, since, store
 from opslib.archive.index import Index
 from opslib.errors import ArchiveError
+from opslib.masking import Masker
 from opslib.runner import notary, results
 from opslib.runner.request import Ending, Outcome
 from opslib.verdict import Cause, Finding, Status
@@ -20,7 +21,7 @@ HISTORY_RUNS = 30
 
 
 def seal(
-    notebook: Mapping[str, Any], intent: Mapping[str, Any], ending: Ending, masked: Mapping[str, Any],
+    notebook: Mapping[str, Any], intent: Mapping[str, Any], ending: Ending, masker: Masker,
     *, finished: datetime | None = None,
 ) -> Outcome:  # fmt: skip
     """Put the record of a run into the archive.
@@ -29,7 +30,7 @@ def seal(
         notebook: the executed notebook, masked, as plain JSON.
         intent: what was asked, as the spool keeps it.
         ending: how the execution ended.
-        masked: what was masked, as `Masker.summary` tells.
+        masker: knows the secrets, and what was masked so far.
         finished: when the run ended or was last seen; now when not given.
 
     Raises:
@@ -42,7 +43,8 @@ def seal(
         ending = Ending("procedure-broke", fault)
     document = _document(intent, result, ending, finished or ids.now())
     archive = Path(intent["archive"])
-    stated = _stated(document, intent, ending, masked, result.get("calls", []))
+    calls = result.get("calls", [])
+    stated = _stated(document, intent, ending, masker, calls)
     files = {"run.ipynb": record.encode(notebook)}
     shown = record.statement(stated, files)
     before = (
@@ -50,8 +52,9 @@ def seal(
         _since(archive, record.document(shown, archive)),
         _unreadable(archive),
     )
-    files["run.html"] = page.render(notebook, shown, *before).encode()
-    whole = record.encode(record.statement(stated, files))
+    # Once more: what a page leaves out of what was shown may have stood between two halves of a secret.
+    files["run.html"] = masker.mask_known(page.render(notebook, shown, *before)).encode()
+    whole = record.encode(record.statement(_stated(document, intent, ending, masker, calls), files))
     started = datetime.fromisoformat(intent["started_at"])
     files |= {notary.STATEMENT: whole, **notary.signed(whole)}
     folder = store.publish(archive, document["run_id"], started, files)
@@ -131,11 +134,11 @@ def _stated(
     document: Mapping[str, Any],
     intent: Mapping[str, Any],
     ending: Ending,
-    masked: Mapping[str, Any],
+    masker: Masker,
     calls: list[Any],
 ) -> dict[str, Any]:
     error = {"cell": ending.cell, "type": ending.error, "text": ending.text} if ending.cause else None
-    return record.predicate(document, {**intent["origin"], "masked": masked, "error": error}, calls)
+    return record.predicate(document, {**intent["origin"], "masked": masker.summary(), "error": error}, calls)
 
 
 def _history(archive: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """The private place of a run while it lasts, from which a killed run is taken up again.
 
 `OPSLIB_HOME/spool/<run id>/` holds `intent.json` (what was asked, by whom), `run.ipynb` (masked, as far
-as it got) and a lock that the runner holds: the system lets go of it when the process dies, however it
-dies, so a spool whose lock is free belongs to nobody any more. `ending.json` is there only for a run that
-did end while its archive could not be written.
+as it got), `masked.json` (how often what was masked) and a lock that the runner holds: the system lets go
+of it when the process dies, however it dies, so a spool whose lock is free belongs to nobody any more.
+`ending.json` is there only for a run that did end while its archive could not be written.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from opslib.runner.request import Ending
 _INTENT = "intent.json"
 _NOTEBOOK = "run.ipynb"
 _ENDING = "ending.json"
+_MASKED = "masked.json"
 _LOCK = "lock"
 _GONE = ".gone-"
 _PAUSE_S = 0.5
@@ -68,6 +69,17 @@ class Spool:
         """Keep the notebook as far as it got."""
         with store.plainly(self.folder):
             store.replace(self.notebook, content, durable=False)
+
+    def write_masked(self, summary: Mapping[str, Any]) -> None:
+        """Keep what was masked in the notebook, as `Masker.summary` tells: names and numbers."""
+        with store.plainly(self.folder):
+            store.replace(self.folder / _MASKED, json.dumps(summary).encode(), durable=False)
+
+    def masked(self) -> dict[str, Any]:
+        """Return what was masked in the notebook as far as it got; nothing where that was not kept."""
+        with suppress(OSError, ValueError):
+            return dict(json.loads((self.folder / _MASKED).read_text(encoding="utf-8")))
+        return {}
 
     def write_ending(self, notebook: bytes, ending: Ending) -> None:
         """Keep a run that has ended, for a record that cannot be written now."""
