@@ -19,9 +19,11 @@ from opslib.config.store import read_store
 from opslib.errors import ArchiveError, ConfigError, Forbidden, Unreachable, UsageError
 from opslib.evidence import Report, disposing, verify_archive
 from opslib.evidence.copies import HEAD, HELD, NEXT, files_of, held_heads
+from opslib.evidence.places import Hold
 from opslib.evidence.pulling import Pulled, pull
 from opslib.evidence.pushing import Pushed, push
 from opslib.evidence.retention import Rule
+from opslib.runner import notary
 from opslib.verdict import Status
 from tests import buckets, shop
 from tests.buckets import Killed, Server
@@ -29,7 +31,6 @@ from tests.evidencing import BEGAN, Kept, audit, later
 from tests.shop import Project
 from tests.test_cli import Shell
 
-MONTH = timedelta(days=30)
 RULE = Rule("ops-30d", 30, 30)
 
 
@@ -75,7 +76,7 @@ def pushed(kept: Kept, bucket: Bucket, **more: Any) -> Pushed:
 
 def held(kept: Kept, bucket: Bucket) -> Pushed:
     """Push an archive, and have the store hold its head."""
-    return pushed(kept, bucket, hold=("compliance", MONTH))
+    return pushed(kept, bucket, hold=Hold("compliance", 30))
 
 
 def pulled(kept: Kept, bucket: Bucket, folder: Path) -> Pulled:
@@ -102,7 +103,7 @@ def configured(project: Project, bucket: Bucket, url: str, **more: Any) -> None:
     (project.root / "parameters" / "store.yml").write_text(json.dumps(told))
 
 
-def test_a_copy_has_the_names_of_the_archive_and_nothing_that_is_made_again(kept: Kept, bucket: Bucket) -> None:
+def test_a_copy_has_the_names_of_the_archive_and_no_left_overs(kept: Kept, bucket: Bucket) -> None:
     """Whoever looks into the bucket finds the archive; the index, locks and left-overs stay behind."""
     (kept.archive / "index.sqlite").write_bytes(b"x")
     (kept.archive / "notes" / "run-0000").mkdir(parents=True)
@@ -123,7 +124,7 @@ def test_a_second_push_sends_nothing_and_a_later_one_what_is_new(kept: Kept, buc
     assert (again.sent, again.same) == (0, first.sent - 2)  # the head, and the word that it was to come
     kept.run(2)
     assert pushed(kept, bucket).sent == 5 + 2 + 2
-    assert [name for name in bucket.listed("log/tile/0/")] == ["log/tile/0/000.p/9"]
+    assert list(bucket.listed("log/tile/0/")) == ["log/tile/0/000.p/9"]
 
 
 def test_what_was_pulled_is_what_was_pushed(kept: Kept, bucket: Bucket, tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_what_was_pulled_is_what_was_pushed(kept: Kept, bucket: Bucket, tmp_path
 def test_a_copy_is_sound_after_each_object_of_a_push_that_was_killed(
     kept: Kept, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed after each single object and begun again, the copy never shows a fault, and in the end it is whole."""
+    """Killed after each single object and begun again, it never shows a fault, and in the end it is whole."""
     pushed(kept, bucket)
     kept.run(2)
     sizes = []
@@ -218,7 +219,8 @@ def test_what_witnesses_have_signed_goes_along(kept: Kept, bucket: Bucket, tmp_p
     """A copy proves as much as the archive."""
     kept.cosign(later(3))
     pushed(kept, bucket)
-    report = verified(kept, bucket, tmp_path / "back")
+    pulled(kept, bucket, tmp_path / "back")
+    report = verify_archive(tmp_path / "back", kept.trusted(kept.watched), audit())
     assert report.sound and "log/cosigned/000000000006" in bucket.listed()
     assert not [text for text in report.unproven if "no witness" in text]
 
@@ -234,7 +236,7 @@ def test_files_that_are_gone_here_are_told_and_stay_in_the_copy(kept: Kept, buck
 
 
 def test_a_log_that_was_cut_back_or_rewritten_is_refused(kept: Kept, bucket: Bucket, tmp_path: Path) -> None:
-    """Nothing is sent by whoever does not continue the head over there; a damaged log sends nothing either."""
+    """Nothing is sent by whoever does not continue the head over there; nor by a damaged log."""
     shutil.copytree(kept.archive, tmp_path / "before")
     kept.run(2)
     pushed(kept, bucket)
@@ -324,7 +326,9 @@ def test_a_lock_needs_a_bucket_that_has_one(kept: Kept, bucket: Bucket) -> None:
 
 def test_a_store_that_cannot_be_used_is_named(kept: Kept, server: Server) -> None:
     """Who does not answer, who refuses, and what is not there: each with its own words and exit code."""
-    away = Bucket("nobody", "x", access.Access(f"http://127.0.0.1:{buckets.free_port()}", "us-east-1", "k", "s"))
+    away = Bucket(
+        "nobody", "x", access.Access(f"http://127.0.0.1:{buckets.free_port()}", "us-east-1", "k", "s")
+    )
     with pytest.raises(Unreachable, match="does not answer") as unreachable:
         pushed(kept, away)
     with pytest.raises(UsageError, match="there is no such bucket"):
@@ -405,3 +409,26 @@ def test_a_file_that_is_wrong_is_named_with_line_and_key(
     with pytest.raises(ConfigError) as wrong:
         read_store(tmp_path / "store.yml")
     assert says in wrong.value.message
+
+
+def test_a_bucket_with_a_lock_is_a_witness_of_the_log(
+    project: Project, opslib: Shell, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the head, screens say so, and `verify --witnesses` names a log that was cut back."""
+    bucket = server.bucket(locking=True)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", buckets.KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", buckets.SECRET)
+    (project.root / "parameters" / "witnesses.yml").write_text("witnesses: [{name: bucket, kind: s3}]")
+    configured(project, bucket, server.url)
+    assert opslib("witness", "ask") == 3 and "object_lock: is missing" in opslib.out
+    configured(project, bucket, server.url, object_lock={"mode": "compliance", "days": 2})
+    assert opslib("witness", "ask") == 0 and opslib("witness", "ask") == 0
+    assert len(bucket.versions(HELD)) == 1 and opslib("witness", "held") == 0 and "3 leaves" in opslib.out
+    assert opslib("verify", "--witnesses") == 0 and "bucket holds 3 leaves" in opslib.out
+    shutil.copytree(project.archive, project.root / "before")
+    notary.started(project.archive, "run-of-the-test")
+    assert opslib("witness", "ask") == 0 and len(bucket.versions(HELD)) == 2
+    shutil.rmtree(project.archive)
+    (project.root / "before").rename(project.archive)
+    assert opslib("witness", "ask") == 2 and "it was cut back" in opslib.out
+    assert opslib("verify", "--witnesses") == 2 and "truncated" in opslib.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -43,13 +44,19 @@ class Access:
         """
         if find_spec("s3fs") is None:
             raise UsageError("the packages for S3 are not installed", hint="pip install 'opslib[s3]'")
-        from s3fs import S3FileSystem
+        return _made(self)
 
-        given = {
-            "endpoint_url": self.endpoint, "key": self.key, "secret": self.secret, "token": self.token,
-        }  # fmt: skip
-        own = {"region_name": self.region} if self.region else {}
-        known = {name: value for name, value in given.items() if value}
-        return S3FileSystem(
-            **known, client_kwargs=own, config_kwargs=_PATIENCE, use_listings_cache=False, skip_instance_cache=True
-        )
+
+@cache
+def _made(access: Access) -> Any:
+    """Return what speaks to a store; reading what it needs for that takes half a second."""
+    from s3fs import S3FileSystem
+
+    given = {
+        "endpoint_url": access.endpoint, "key": access.key, "secret": access.secret, "token": access.token,
+    }  # fmt: skip
+    own = {"region_name": access.region} if access.region else {}
+    known = {name: value for name, value in given.items() if value}
+    # One request an object: more would first ask how large it is, also of versions that are hidden.
+    more = {"max_concurrency": 1, "use_listings_cache": False, "skip_instance_cache": True}
+    return S3FileSystem(**known, client_kwargs=own, config_kwargs=_PATIENCE, **more)

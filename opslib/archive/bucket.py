@@ -74,7 +74,7 @@ class Lock:
     until: datetime
 
 
-class _Answer(Exception):  # noqa: N818 - it is what the store said, and no fault of ours
+class _Answer(Exception):
     """The store has refused something.
 
     Args:

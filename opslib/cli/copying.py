@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,10 @@ from opslib.cli import options, output, verdicts
 from opslib.errors import UsageError
 
 if TYPE_CHECKING:
-    from opslib.archive.bucket import Access, Bucket
-    from opslib.config.store import Store
     from opslib.evidence import Trust
     from opslib.evidence.pushing import Pushed
 
 _SCHEME = "s3://"
-_FILE = "store.yml"
 _MOST_SHOWN = 20
 _CUT_OFF = "{} files that a push was about to cover with the next head were left out: it has not ended"
 _SAID = {
@@ -71,19 +67,18 @@ def push_command(place: str | None, archive: str | None, as_json: bool, quiet: b
     opslib archive push s3://acme-records/runbooks
     """
     from opslib import ids
+    from opslib.evidence.places import bucket_of
     from opslib.evidence.pushing import push
     from opslib.runner import notary
 
-    bucket, found = _bucket(place)
+    bucket, lock = bucket_of(place)
     folder = options.opened_archive(archive)
     if not (folder / notary.LOG).exists():
         raise UsageError(f"{folder}: nothing was ever logged, so there is nothing to copy")
-    lock = found.object_lock if found else None
-    hold = (lock.mode, timedelta(days=lock.days)) if lock else None
     line = output.progress(not (as_json or quiet))
     done = push(
         folder, notary.log_of(folder), notary.own_trust(folder), bucket,
-        hold=hold, now=ids.now(), progress=line,
+        hold=lock, now=ids.now(), progress=line,
     )  # fmt: skip
     line("")
     if as_json:
@@ -106,9 +101,10 @@ def pull_command(place: str, folder: Path, as_json: bool, quiet: bool) -> int:
     opslib verify --archive restored
     """
     from opslib.archive import store
+    from opslib.evidence.places import bucket_of
     from opslib.evidence.pulling import pull
 
-    bucket, _ = _bucket(place)
+    bucket, _ = bucket_of(place)
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder}: is there already", hint="name a folder that is not there, or is empty")
@@ -145,11 +141,12 @@ def opened(archive: str | None, trust_of: Callable[[Path], Trust], ask: bool) ->
         folder = options.opened_archive(archive)
         return Opened(folder, str(folder))
     if ask:
-        raise UsageError("--witnesses is about the archive itself, not about a copy", hint="leave out --archive")
+        raise UsageError("--witnesses is about the archive itself, not a copy", hint="leave out --archive")
     from opslib.evidence.copies import held_heads
+    from opslib.evidence.places import bucket_of
     from opslib.evidence.pulling import pull
 
-    bucket, _ = _bucket(archive)
+    bucket, _ = bucket_of(archive)
     beside = tempfile.TemporaryDirectory(prefix="opslib-copy-")
     folder = Path(click.get_current_context().with_resource(beside)) / "archive"
     heads = held_heads(bucket)  # before the copy's own head, which is then as large as any of them
@@ -158,40 +155,6 @@ def opened(archive: str | None, trust_of: Callable[[Path], Trust], ask: bool) ->
     line("")
     unproven = (_CUT_OFF.format(len(done.waiting)),) if done.waiting else ()
     return Opened(folder, str(bucket), heads, unproven, True)
-
-
-def _bucket(place: str | None) -> tuple[Bucket, Store | None]:
-    """Return where the copy is, and what the file says of it.
-
-    Raises:
-        UsageError: no place is named, or it is no place in a bucket; or the packages for S3 are missing.
-        ConfigError: the file is wrong, or a credential cannot be had.
-    """
-    from opslib.archive.bucket import Bucket
-    from opslib.config.store import bucket_and_prefix, read_store
-    from opslib.home import parameters_file
-
-    file = parameters_file(_FILE)
-    found = read_store(file) if file else None
-    text = place or (found.copy_to if found else "")
-    if not text:
-        hint = f"name one, such as {_SCHEME}acme-records/runbooks, or write `copy: {_SCHEME}…` into parameters/{_FILE}"
-        raise UsageError("no place for the copy is known", hint=hint)
-    parts = bucket_and_prefix(text)
-    if not parts:
-        raise UsageError(f"{text} is no place in a bucket", hint=f"such as {_SCHEME}acme-records/runbooks")
-    return Bucket(*parts, _access(found)), found
-
-
-def _access(found: Store | None) -> Access:
-    from opslib.archive.bucket import Access
-    from opslib.config import Secret
-
-    if found is None:
-        return Access()
-    references = (found.key, found.secret, found.token)
-    key, secret, token = (Secret.parse(one).reveal() if one else "" for one in references)
-    return Access(found.endpoint or "", found.region or "", key, secret, token)
 
 
 def _show(place: str, done: Pushed) -> None:

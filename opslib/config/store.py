@@ -19,7 +19,7 @@ _FORM = "must be s3://BUCKET/PREFIX, such as s3://acme-records/runbooks"
 
 
 def bucket_and_prefix(text: str) -> tuple[str, str] | None:
-    """Return bucket and prefix of an address such as `s3://bucket/prefix`; None where it is no such address."""
+    """Return bucket and prefix of `s3://bucket/prefix`; None where a text is no such address."""
     found = _PLACE.fullmatch(text)
     if not found or {".", ".."} & set(text.split("/")):
         return None

@@ -24,7 +24,7 @@ from opslib.evidence.records import RUNS
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, ENTRIES, WIDTH, tile_path, width_of
 
 HEAD, NEXT, HELD = f"{LOG}/{CHECKPOINT}", f"{LOG}/next", f"{LOG}/held/"
-TILES, STAMPED = f"{LOG}/tile/", "stamped"
+_TILES, STAMPED = f"{LOG}/tile/", "stamped"
 FILES = (RUNS, "blobs", NOTES, CHANGES)
 _WITNESSED = re.compile(rf"{LOG}/(?:{COSIGNED}|{STAMPED})/([0-9]{{12,}})[^/]*")
 _AT_ONCE = 16
@@ -59,7 +59,12 @@ def files_of(archive: Path) -> Iterator[str]:
 def is_witnessed(name: str, size: int) -> bool:
     """Say whether an object is what a witness has signed of a log that had at most so many leaves."""
     found = _WITNESSED.fullmatch(name)
-    return bool(found) and int(found[1]) <= size
+    return found is not None and int(found[1]) <= size
+
+
+def is_partial(name: str) -> bool:
+    """Say whether an object is a tile that the log has outgrown, or will."""
+    return name.startswith(_TILES) and ".p/" in name
 
 
 def is_file(name: str) -> bool:
@@ -80,7 +85,9 @@ def held_heads(bucket: Bucket) -> tuple[bytes, ...]:
     """
     found = sorted(bucket.versions(HELD), key=lambda one: (one.written, one.name))
     few = [one for one in found if one.size <= LARGEST_NOTE]
-    chosen = few if len(few) <= _MOST_HEADS else [few[at * len(few) // _MOST_HEADS] for at in range(_MOST_HEADS)]
+    chosen = (
+        few if len(few) <= _MOST_HEADS else [few[at * len(few) // _MOST_HEADS] for at in range(_MOST_HEADS)]
+    )
 
     def read(one: Version) -> bytes | None:
         return bucket.read(one.name, one.id)
@@ -88,7 +95,9 @@ def held_heads(bucket: Bucket) -> tuple[bytes, ...]:
     return tuple(filter(None, at_once(read, dict.fromkeys((*chosen, *few[-1:])))))
 
 
-def at_once(work: Callable[[Item], Result], items: Iterable[Item], told: Callable[[int], None] | None = None) -> list[Result]:
+def at_once(
+    work: Callable[[Item], Result], items: Iterable[Item], told: Callable[[int], None] | None = None
+) -> list[Result]:
     """Do something for all items, several at a time; what was not begun when one fails never is.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opslib.archive import store
 from opslib.archive.bucket import Bucket, Stored
-from opslib.errors import ArchiveError, SourceError, UsageError
+from opslib.errors import SourceError, UsageError
 from opslib.evidence.copies import (
     HEAD,
     NEXT,
@@ -69,7 +69,10 @@ def pull(
     for _ in range(_TRIES):
         head, following = bucket.read(HEAD), bucket.read(NEXT)
         if head is None:
-            raise UsageError(f"{bucket}: there is no archive, or its first push has not ended", hint="see `opslib archive push --help`")
+            raise UsageError(
+                f"{bucket}: there is no archive, or its first push has not ended",
+                hint="see `opslib archive push --help`",
+            )
         with store.plainly(folder):
             size = _size(head)
             whole = _brought(bucket, folder, max(size, _size(following)), size, there, progress)
@@ -138,9 +141,7 @@ def _left_out(folder: Path, size: int, following: bytes, trust_of: TrustOf | Non
     yield from _gone(folder, [folder / name for name in sorted(told) if is_file(name)])
 
 
-def _leaves(
-    log: Path, size: int, following: bytes, trust: Trust | None
-) -> tuple[list[Event], list[Event]]:
+def _leaves(log: Path, size: int, following: bytes, trust: Trust | None) -> tuple[list[Event], list[Event]]:
     """Return the events that the head covers, and those that the next one will.
 
     Raises:

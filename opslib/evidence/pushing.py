@@ -6,11 +6,12 @@ Whoever dies in between leaves the old head with all that it covers; the next pu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -23,12 +24,12 @@ from opslib.evidence.copies import (
     HELD,
     NEXT,
     STAMPED,
-    TILES,
     Progress,
     at_once,
     counted,
     files_of,
     is_file,
+    is_partial,
     is_witnessed,
     tiles_of,
 )
@@ -38,6 +39,7 @@ from opslib.evidence.lives import Story, story_of
 from opslib.evidence.log import Log
 from opslib.evidence.merkle import HASH_BYTES
 from opslib.evidence.notes import Checkpoint, Note
+from opslib.evidence.places import Hold
 from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Proof, Trust
 from opslib.evidence.records import LEFT, PROOF, folder_of
@@ -89,7 +91,7 @@ def push(
     trust: Trust,
     bucket: Bucket,
     *,
-    hold: tuple[str, timedelta] | None = None,
+    hold: Hold | None = None,
     now: datetime,
     progress: Progress = lambda text: None,
 ) -> Pushed:
@@ -100,7 +102,7 @@ def push(
         log: its log.
         trust: in the keys by which the log is read.
         bucket: where the copy is.
-        hold: mode of Object Lock, and how long, where the store is to let nobody remove the head.
+        hold: how the store is to let nobody remove the head; None where it need not.
         now: the current time.
         progress: hears, in words, how far it is.
 
@@ -127,7 +129,7 @@ def push(
         story = story_of(history.events)
         work = _Push(archive, log, bucket, there, note, size, progress)
         work.before(names)
-        work.head(Lock(hold[0].upper(), now + hold[1]) if hold else None)
+        work.head(hold.lock(now) if hold else None)
         work.after(names, story)
         return work.told()
 
@@ -162,9 +164,9 @@ class _Push:
 
     def told(self) -> Pushed:
         """Return what came of it."""
-        names = (self.removed, self.locked, self.differing, self.missing)
-        lists = (tuple(sorted(one)) for one in names)
-        return Pushed(self.size, len(self.sent), sum(self.sent), len(self.same), *lists)
+        names = ("removed", "locked", "differing", "missing")
+        lists: dict[str, Any] = {name: tuple(sorted(getattr(self, name))) for name in names}
+        return Pushed(self.size, len(self.sent), sum(self.sent), len(self.same), **lists)
 
     def before(self, names: Sequence[str]) -> None:
         """Send what the head covers: the leaves, and once all of them are there, what they tell of."""
@@ -198,7 +200,7 @@ class _Push:
         going = self._destroyed(story) if story.disposals else {}
         at_once(self._remove, going.items(), counted(self.progress, "destroyed", list(going)))
         needed = {name for *_, name in tiles_of(self.size)}
-        at_once(self.bucket.hide, [name for name in self.there if _is_partial(name) and name not in needed])
+        at_once(self.bucket.hide, [name for name in self.there if is_partial(name) and name not in needed])
         here = {*names, *going}
         self.missing.extend(name for name in self.there if is_file(name) and name not in here)
 
@@ -260,7 +262,8 @@ class _Push:
 
     def _remove(self, going: tuple[str, list[Version]]) -> None:
         name, versions = going
-        if all([self.bucket.remove(one) for one in versions]):
+        kept = [one for one in versions if not self.bucket.remove(one)]
+        if not kept:
             self.removed.append(name)
             return
         self.locked.append(name)
@@ -283,10 +286,6 @@ def _of_disposals(archive: Path, story: Story, size: int) -> Iterator[str]:
             folder = folder_of(archive, life.finished[-1][1]).relative_to(archive).as_posix()
             yield f"{folder}/"
             yield from (one.name for one in event.subjects if "/" in one.name)
-
-
-def _is_partial(name: str) -> bool:
-    return name.startswith(TILES) and ".p/" in name
 
 
 @contextmanager
