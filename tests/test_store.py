@@ -17,8 +17,9 @@ from opslib.archive.bucket import Bucket
 from opslib.cli import copying
 from opslib.config.store import read_store
 from opslib.errors import ArchiveError, ConfigError, Forbidden, Unreachable, UsageError
-from opslib.evidence import Report, disposing, verify_archive
+from opslib.evidence import LogSigner, Report, disposing, verify_archive
 from opslib.evidence.copies import HEAD, HELD, NEXT, files_of, held_heads
+from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.places import Hold
 from opslib.evidence.pulling import Pulled, pull
 from opslib.evidence.pushing import Pushed, push
@@ -27,7 +28,7 @@ from opslib.runner import notary
 from opslib.verdict import Status
 from tests import buckets, shop
 from tests.buckets import Killed, Server
-from tests.evidencing import BEGAN, Kept, audit, later
+from tests.evidencing import BEGAN, ORIGIN, Kept, audit, key, later
 from tests.shop import Project
 from tests.test_cli import Shell
 
@@ -175,11 +176,12 @@ def test_what_a_cut_off_push_was_about_to_send_is_left_out_and_nothing_else(
     assert len(pulled(kept, bucket, tmp_path / "back").waiting) >= 4
     bucket.create("runs/2026/11/21/run-0099/run.html", b"x")
     assert kinds(verified(kept, bucket, tmp_path / "back")) == {"forged"}
-    other = Kept(tmp_path / "other", seed=5)
-    other.run(0)
-    bucket.replace(NEXT, (other.archive / HEAD).read_bytes())
-    assert len(pulled(kept, bucket, tmp_path / "back").waiting) == 0
-    assert kinds(verified(kept, bucket, tmp_path / "back")) == {"forged"}
+    coming = Checkpoint.parse(Note.parse(bucket.read(NEXT) or b"").text)
+    by_a_stranger = LogSigner(ORIGIN, key(50)).sign(coming)
+    over_other_leaves = kept.signer.sign(Checkpoint(ORIGIN, coming.size, bytes(32)))
+    for note in (by_a_stranger, over_other_leaves):
+        bucket.replace(NEXT, note.encode())
+        assert pulled(kept, bucket, tmp_path / "back").waiting == ()
 
 
 def test_an_object_that_was_altered_is_found_and_never_overwritten(
