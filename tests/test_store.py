@@ -18,7 +18,7 @@ from opslib.cli import copying
 from opslib.config.store import read_store
 from opslib.errors import ArchiveError, ConfigError, Forbidden, Unreachable, UsageError
 from opslib.evidence import LogSigner, Report, disposing, verify_archive
-from opslib.evidence.copies import HEAD, HELD, NEXT, files_of, held_heads
+from opslib.evidence.copies import HEAD, HELD, NEXT, files_of, held_heads, is_file
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.places import Hold
 from opslib.evidence.pulling import Pulled, pull
@@ -113,8 +113,9 @@ def test_a_copy_has_the_names_of_the_archive_and_no_left_overs(kept: Kept, bucke
     (kept.archive / "runs" / ".writing-run-0009" / "run.html").write_bytes(b"x")
     done = pushed(kept, bucket)
     tiles = {"log/tile/0/000.p/6", "log/tile/entries/000.p/6"}
-    assert buckets.contents(bucket).keys() == {*files_of(kept.archive), HEAD, *tiles}
-    assert buckets.contents(bucket)[HEAD] == (kept.archive / HEAD).read_bytes()
+    assert bucket.listed().keys() == {*files_of(kept.archive), HEAD, *tiles}
+    assert not [name for name in bucket.listed() if "/." in name or "index" in name]
+    assert bucket.read(HEAD) == (kept.archive / HEAD).read_bytes()
     assert (done.status, done.size) == (Status.OK, 6)
 
 
@@ -195,6 +196,27 @@ def test_an_object_that_was_altered_is_found_and_never_overwritten(
     assert (done.differing, done.status, done.sent) == ((name,), Status.CRITICAL, 0)
     assert bucket.read(name) == b"<p>all was well"
     assert kinds(verified(kept, bucket, tmp_path / "back")) == {"file-edited"}
+
+
+def test_what_somebody_puts_there_in_this_very_moment_is_not_overwritten(kept: Kept, bucket: Bucket) -> None:
+    """The store itself refuses to put one object over another that the listing did not have."""
+    name = next(name for name in files_of(kept.archive) if name.endswith("run.html"))
+
+    def after_the_listing(text: str) -> None:
+        if text.startswith("leaves"):
+            bucket.create(name, b"x")
+
+    done = pushed(kept, bucket, progress=after_the_listing)
+    assert bucket.read(name) == b"x" and done.differing == (name,)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["runs/../../x", "runs//x", "/etc/x", "log/origin", "runs", "runs/.x/y", "runs\\..\\x", "runs/a\n/x"],
+)
+def test_an_object_whose_name_leads_elsewhere_is_no_file(name: str) -> None:
+    """Whoever may write into the bucket must not write onto the machine of whoever reads it."""
+    assert not is_file(name) and is_file("runs/2026/11/21/run-0000/run.html")
 
 
 def test_a_file_that_only_grows_is_brought_up_to_date_and_one_that_shrank_is_not(
@@ -297,7 +319,8 @@ def test_the_store_keeps_each_head_from_being_removed(kept: Kept, server: Server
         bucket.hide(name)
     cut = Kept(tmp_path / "before")
     bucket.hide(version.name)
-    assert pushed(cut, bucket).status is Status.OK
+    assert "truncated: a head that is locked" in held(cut, bucket).refused
+    assert pushed(cut, bucket).status is Status.OK  # whoever does not ask for locks is not told of them
     assert "truncated" in kinds(verified(kept, bucket, copy))
     cut.run(3)
     cut.run(4)

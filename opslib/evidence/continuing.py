@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from opslib.archive.bucket import Bucket, Stored
-from opslib.evidence.copies import HEAD, HELD, NEXT
+from opslib.evidence.copies import HEAD, HELD, NEXT, held_heads
 from opslib.evidence.findings import Kind
 from opslib.evidence.history import History
 from opslib.evidence.log import Log
@@ -16,6 +16,7 @@ from opslib.evidence.records import PROOF
 from opslib.evidence.trusting import quickly_verified
 
 _GROWING = ".jsonl"
+_FEW, _LOCKED = 8, "a head that is locked"
 _TORN = {Kind.TRUNCATED, Kind.FORKED, Kind.REBUILT, Kind.LOG_EDITED, Kind.REORDERED, Kind.DELETED}
 
 
@@ -29,7 +30,9 @@ def torn(history: History) -> str:
     return next((f"{one.kind}: {one.text}; `opslib verify` says more" for one in found), "")
 
 
-def contradicted(log: Log, bucket: Bucket, there: Mapping[str, Stored], size: int) -> str:
+def contradicted(
+    log: Log, bucket: Bucket, there: Mapping[str, Stored], size: int, *, locked: bool = False
+) -> str:
     """Return which head over there our log does not continue; nothing where it continues all of them.
 
     Args:
@@ -37,17 +40,27 @@ def contradicted(log: Log, bucket: Bucket, there: Mapping[str, Stored], size: in
         bucket: where the copy is.
         there: its objects.
         size: leaves of our log.
+        locked: whether the store keeps heads by a lock, which is looked at behind what hides them, too.
 
     Raises:
         ArchiveError: our log is damaged.
         SourceError: the store cannot be asked.
     """
-    held = sorted(name for name in there if name.startswith(HELD))
-    for name in (HEAD, NEXT, *held[-1:]):
+    for name in (HEAD, NEXT):
         content = bucket.read(name) if name in there else None
         if content is not None and (why := _unlike(log, name, content, size)):
             return why
-    return ""
+    held = held_heads(bucket, _FEW) if locked or any(name.startswith(HELD) for name in there) else ()
+    # What somebody else has put there a verification names; it must not keep us from pushing.
+    found = (_unlike(log, _LOCKED, content, size) for content in held if _is_ours(log, content))
+    return next(filter(None, found), "")
+
+
+def _is_ours(log: Log, content: bytes) -> bool:
+    try:
+        return bool(Note.parse(content).signers(log.keys, quickly_verified))
+    except NotSound:
+        return False
 
 
 def _unlike(log: Log, name: str, content: bytes, size: int) -> str:

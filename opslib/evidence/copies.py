@@ -28,7 +28,6 @@ _TILES, STAMPED = f"{LOG}/tile/", "stamped"
 FILES = (RUNS, "blobs", NOTES, CHANGES)
 _WITNESSED = re.compile(rf"{LOG}/(?:{COSIGNED}|{STAMPED})/([0-9]{{12,}})[^/]*")
 _AT_ONCE = 16
-_MOST_HEADS = 400
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -74,20 +73,22 @@ def is_file(name: str) -> bool:
     return parts[0] in FILES and len(parts) > 1 and not odd and "\\" not in name and name.isprintable()
 
 
-def held_heads(bucket: Bucket) -> tuple[bytes, ...]:
+def held_heads(bucket: Bucket, most: int = 400) -> tuple[bytes, ...]:
     """Return the heads that a store was told to keep, those included that somebody has hidden since.
 
     Of very many, some that lie evenly between the oldest and the newest: the store dates them itself, so
     whoever adds heads later cannot push out those from before.
+
+    Args:
+        bucket: of the copy.
+        most: how many are read.
 
     Raises:
         SourceError: it cannot be asked.
     """
     found = sorted(bucket.versions(HELD), key=lambda one: (one.written, one.name))
     few = [one for one in found if one.size <= LARGEST_NOTE]
-    chosen = (
-        few if len(few) <= _MOST_HEADS else [few[at * len(few) // _MOST_HEADS] for at in range(_MOST_HEADS)]
-    )
+    chosen = [few[at * len(few) // most] for at in range(most)] if few[most:] else few
 
     def read(one: Version) -> bytes | None:
         return bucket.read(one.name, one.id)

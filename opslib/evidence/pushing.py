@@ -124,7 +124,7 @@ def push(
         if hold:
             bucket.must_lock()
         there = bucket.listed()
-        if why := torn(history) or contradicted(log, bucket, there, size):
+        if why := torn(history) or contradicted(log, bucket, there, size, locked=bool(hold)):
             return Pushed(size, refused=why)
         story = story_of(history.events)
         work = _Push(archive, log, bucket, there, note, size, progress)
