@@ -1,4 +1,4 @@
-"""`opslib archive`: the archive as pages for a browser."""
+"""`opslib archive`: the archive as pages for a browser, and its copy in a store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli import options, output, verifying
+from opslib.cli import copying, options, output, verifying
 from opslib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,11 +23,16 @@ _LISTEN = "127.0.0.1:8750"
 
 @click.group("archive")
 def archive_command() -> None:
-    """Look through the archive in a browser.
+    """Look through the archive in a browser, and keep a copy of it in an S3 bucket.
 
     \b
     opslib archive serve --open
+    opslib archive push s3://acme-records/runbooks
     """
+
+
+archive_command.add_command(copying.push_command)
+archive_command.add_command(copying.pull_command)
 
 
 @archive_command.command("serve")

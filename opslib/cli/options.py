@@ -34,6 +34,11 @@ archive = click.option(
     metavar="DIR",
     help="Where records are kept (default: OPSLIB_ARCHIVE, else the project's archive).",
 )
+archive_or_copy = click.option(
+    "--archive",
+    metavar="DIR|s3://…",
+    help="Where records are kept, or their copy (default: OPSLIB_ARCHIVE, else the project's archive).",
+)
 
 jobs = click.option(
     "--jobs",

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import options, output, verdicts
+from opslib.cli import copying, options, output, verdicts
 from opslib.errors import UsageError
 from opslib.verdict import Status
 
@@ -63,7 +64,7 @@ def keys(command: Callable[..., Any]) -> Callable[..., Any]:
     is_flag=True,
     help="Ask the witnesses of parameters/witnesses.yml which heads they hold, and compare.",
 )
-@options.archive
+@options.archive_or_copy
 @options.as_json
 def verify_command(
     runs: tuple[str, ...],
@@ -87,6 +88,7 @@ def verify_command(
     \b
     opslib verify
     opslib verify latest
+    opslib verify --archive s3://acme-records/runbooks
     opslib verify --complete 2026-10-01 2026-11-01 --checkpoint checkpoint-of-october
     """
     from opslib.archive.index import Index
@@ -94,13 +96,14 @@ def verify_command(
     from opslib.evidence.exported import verify_export
     from opslib.evidence.verifier import is_export
 
-    folder = options.opened_archive(archive)
+    place = copying.opened(archive, partial(trusted, policy=policy, runner_keys=runner_keys), ask)
+    folder = place.folder
     trust = trusted(folder, policy, runner_keys)
-    kept = tuple(_content(path) for path in checkpoints)
+    kept = (*(_content(path) for path in checkpoints), *place.heads)
     heads, unasked = _held(folder) if ask else ((), ())
     period = (_moment("--since", since), _moment("--until", until))
     scope = Scope(*period, checkpoints=(*kept, *heads), retention=rules())
-    unproven = [*unasked, *([] if policy else [OWN_KEYS])]
+    unproven = [*unasked, *place.unproven, *([] if policy else [OWN_KEYS])]
     if not policy:
         scope = _witnessed(folder, scope)
     if complete:
@@ -117,8 +120,8 @@ def verify_command(
             raise UsageError(f"{folder} is an export, not the archive", hint="name an export by --archive")
         if handed and any((since, until, complete)):
             raise UsageError(f"{folder} is an export, which has a period of its own", hint=_ITS_OWN)
-        reports = {str(folder): (verify_export if handed else verify_archive)(folder, trust, scope)}
-    told = {} if policy else _standing(folder, places)
+        reports = {place.name: (verify_export if handed else verify_archive)(folder, trust, scope)}
+    told = {} if policy or place.is_copy else _standing(folder, places)
     if as_json:
         output.emit(_document(reports, unproven, told))
     else:

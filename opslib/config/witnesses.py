@@ -17,8 +17,8 @@ from opslib.config.validate import validated
 FILE = "witnesses.yml"
 RESERVED = ("none", "enough")  # words of a trust policy
 _LATE_HOURS = 48.0
-_NEEDS = {"c2sp": ("url", "key"), "git": ("remote",), "rfc3161": ("url", "certificate")}
-_MAY = {"c2sp": ("token",), "git": (), "rfc3161": ("token",)}
+_NEEDS = {"c2sp": ("url", "key"), "git": ("remote",), "rfc3161": ("url", "certificate"), "s3": ()}
+_MAY = {"c2sp": ("token",), "git": (), "rfc3161": ("token",), "s3": ()}
 _OF_A_KIND = ("url", "key", "token", "remote", "certificate")
 _KEY = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -48,8 +48,9 @@ class Witness(Part):
 
     Args:
         name: stable; what it is called on screens and in the trust policy.
-        kind: `c2sp`, a witness that cosigns over HTTP; `git`, a remote to which heads are pushed; or
-            `rfc3161`, an authority that stamps them with the time.
+        kind: `c2sp`, a witness that cosigns over HTTP; `git`, a remote to which heads are pushed;
+            `rfc3161`, an authority that stamps them with the time; or `s3`, the bucket of
+            `parameters/store.yml`, whose Object Lock holds them.
         url: of a c2sp witness, without `add-checkpoint`; or of an authority.
         key: its verifier key, `name+id+base64`, which came by another way than the address.
         token: reference to a bearer token, where something in front of it asks for one.
@@ -59,7 +60,7 @@ class Witness(Part):
     """
 
     name: Name
-    kind: Literal["c2sp", "git", "rfc3161"]
+    kind: Literal["c2sp", "git", "rfc3161", "s3"]
     url: Url | None = None
     key: Key | None = None
     token: Reference | None = None

@@ -18,13 +18,22 @@ from opslib.errors import OpsError
 from opslib.evidence.log import Log
 from opslib.evidence.notes import Note
 from opslib.evidence.plain import NotSound
-from opslib.evidence.witnesses import cosigning, remotes, stamps
+from opslib.evidence.witnesses import cosigning, remotes, stamps, stores
 from opslib.evidence.witnesses.completing import complete
 from opslib.evidence.witnesses.known import Asked, Cosigner, cosigners
 from opslib.evidence.witnesses.standing import standing
 from opslib.verdict import Status
 
 Result = TypeVar("Result")
+_ASK: dict[str, Callable[[Witness, Log], Asked]] = {
+    remotes.KIND: remotes.ask,
+    stores.KIND: stores.ask,
+    stamps.KIND: stamps.ask,
+}
+_HELD: dict[str, Callable[[Witness, Log], Note | None]] = {
+    remotes.KIND: remotes.held,
+    stores.KIND: stores.held,
+}
 
 
 @dataclass(frozen=True)
@@ -89,12 +98,12 @@ def read_all(log: Log, found: Witnesses) -> tuple[Read, ...]:
 def _ask(witness: Witness, cosigner: Cosigner | None, log: Log, old: int) -> Asked:
     if cosigner:
         return cosigning.ask(cosigner, log, old)
-    return remotes.ask(witness, log) if witness.kind == remotes.KIND else stamps.ask(witness, log)
+    return _ASK[witness.kind](witness, log)
 
 
 def _read(witness: Witness, cosigner: Cosigner | None, log: Log) -> Read:
     try:
-        note = cosigning.held(cosigner, log) if cosigner else remotes.held(witness, log)
+        note = cosigning.held(cosigner, log) if cosigner else _HELD[witness.kind](witness, log)
         return Read(witness.name, note)
     except (OpsError, NotSound) as error:
         return Read(witness.name, None, getattr(error, "message", str(error)))

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opslib.archive import shared, store
 from opslib.config import Secret, Witness, Witnesses
 from opslib.config.witnesses import RESERVED
 from opslib.errors import ConfigError
-from opslib.evidence.notes import LOG_KEY, WITNESS_KEY, VerifierKey
+from opslib.evidence.notes import LOG_KEY, WITNESS_KEY, Note, VerifierKey
 from opslib.evidence.plain import NotSound
 from opslib.verdict import Status
 
@@ -100,6 +101,23 @@ def policy_text(logs: Sequence[VerifierKey], found: Witnesses) -> str:
 def state_folder(log: Path) -> Path:
     """Return where a log keeps what remotes hold of it."""
     return log / "held"
+
+
+def remember(name: str, log: Path, note: Note) -> None:
+    """Keep which head a witness holds that signs nothing.
+
+    Args:
+        name: of the witness.
+        log: folder of the log.
+        note: the head.
+
+    Raises:
+        ArchiveError: it cannot be written.
+    """
+    place = state_folder(log)
+    with store.plainly(place):
+        place.mkdir(exist_ok=True)
+        shared.replace(place / name, note.encode())
 
 
 def _cosigner(one: Witness) -> Cosigner:

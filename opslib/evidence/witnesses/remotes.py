@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from opslib.archive import shared, store
+from opslib.archive import shared
 from opslib.config import Witness
 from opslib.errors import Malformed, SourceError, Unreachable
 from opslib.evidence.log import Log
@@ -23,7 +23,7 @@ from opslib.evidence.notes import LARGEST_NOTE, Checkpoint, Note
 from opslib.evidence.plain import NotSound, readable
 from opslib.evidence.trusting import quickly_verified
 from opslib.evidence.witnesses.cosigning import contradicted
-from opslib.evidence.witnesses.known import Asked, state_folder
+from opslib.evidence.witnesses.known import Asked, remember, state_folder
 from opslib.home import private
 from opslib.verdict import Status
 
@@ -179,10 +179,7 @@ def _contradicted(witness: Witness, log: Log, there: Note | None, size: int) -> 
 
 
 def _holds(witness: Witness, log: Log, note: Note, size: int) -> Asked:
-    place = state_folder(log.folder)
-    with store.plainly(place):
-        place.mkdir(exist_ok=True)
-        shared.replace(place / witness.name, note.encode())
+    remember(witness.name, log.folder, note)
     return Asked(witness.name, KIND, Status.OK, f"holds {size} leaves", size)
 
 

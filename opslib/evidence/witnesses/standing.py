@@ -72,7 +72,7 @@ def standing(log: Path, found: Witnesses) -> Standing:
     known = cosigners(found)
     held: dict[str, int] = dict.fromkeys((one.name for one in found.witnesses), 0)
     held |= _cosigned(log, known, _size(log / CHECKPOINT))
-    remotes = (one.name for one in found.witnesses if one.kind == "git")
+    remotes = (one.name for one in found.witnesses if one.kind in ("git", "s3"))
     held |= {name: _size(state_folder(log) / name) for name in remotes}
     stamping = (one.name for one in found.witnesses if one.kind == stamps.KIND)
     return Standing(held | {name: stamps.largest(log, name) for name in stamping}, known)
