@@ -116,8 +116,8 @@ class Kept:
     def begin(self, run: str, began: datetime, **more: Any) -> None:
         """Have a run be asked for and started."""
         what = {"procedure": more.get("procedure", PROCEDURE), "system": "kulti", "environment": "production"}
-        who = {"actor": more.get("actor", "ana"), "trigger": "schedule", "slot": SLOT}
-        asked = RunRequested(time=began, run=run, scheduled_for=began, **what, **who)
+        who = {"actor": more.get("actor", "ana"), "trigger": "schedule", "slot": more.get("slot", SLOT)}
+        asked = RunRequested(time=began, run=run, scheduled_for=more.get("moment", began), **what, **who)
         self.log.append(asked, RunStarted(time=began, run=run))
 
     def publish(self, run: str, began: datetime, verdict: str = "ok", **more: Any) -> Path:

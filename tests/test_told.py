@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from opslib import config, ids, keys
 from opslib.archive.notes import Notes
@@ -15,7 +17,7 @@ from opslib.evidence import verify_archive
 from opslib.evidence.events import Event
 from opslib.evidence.tiles import bundles
 from opslib.gate import authority
-from opslib.runner import deeds, known, notary, planning
+from opslib.runner import deeds, known, notary, people, planning
 from opslib.schedule import Due, Ticked
 from tests.changing import Office, draft, target
 from tests.shop import Project, build
@@ -87,6 +89,25 @@ def test_a_change_stands_in_the_log_after_what_allows_it(office: Office, logged:
         deeds.begun(archive, run, plan, office.env("staging"), allowed)
     assert kinds(archive) == ["approval", "change.begun", "change.begun"]
     assert named(archive) == set()
+    known = people.known_people()
+    assert known and {one.person for one in known.values()} == {"ada", "bob"}
+    assert verify_archive(archive, replace(notary.own_trust(archive), people=known)).findings == ()
+
+
+def test_verify_holds_approvals_against_the_people_of_the_project(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who is not in the file approves nothing; without the file it is said that nobody looked."""
+    archive, people_yml = office.changes.archive, office.root / "parameters" / "people.yml"
+    plan = office.plan(draft(target("cup", "1", "2")), "staging")
+    office.approve(plan)
+    allowed = authority.allow(plan, office.env("staging"), office.changes, ids.now())
+    deeds.begun(archive, "run-1", plan, office.env("staging"), allowed)
+    assert command("verify") == 0 and "keys of people were not at hand" not in capsys.readouterr().out
+    people_yml.write_text("people: []\n")
+    assert command("verify") == 2 and "is the key of nobody who is known" in capsys.readouterr().out
+    people_yml.unlink()
+    assert command("verify") == 0 and "keys of people were not at hand" in capsys.readouterr().out
 
 
 def test_a_note_is_signed_and_an_edited_one_is_not_believed(office: Office) -> None:
@@ -173,6 +194,24 @@ def test_what_is_remembered_of_a_log_is_only_a_shortcut(project: Project) -> Non
         assert known.known(project.archive / "log") == whole
     planning.seen(project.archive, slots)
     assert kinds(project.archive) == ["schedule.changed"]
+
+
+def test_a_log_that_others_keep_locked_is_told_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever was to be logged; with whom to look for, and what it means."""
+    monkeypatch.setattr("opslib.evidence.log._WAIT_SECONDS", 0)
+    monkeypatch.setattr("opslib.evidence.log._ASK_SECONDS", 0)
+    archive = office.changes.archive
+    notary.started(archive, "run-1")
+    with FileLock(archive / "log" / ".lock"):
+        for number in range(3):
+            notary.started(archive, f"run-{number}")
+        with notary.complaining("a note is not in the log"):
+            notary.log_of(archive).append(*told(archive))
+    (line,) = caplog.messages
+    assert "end it if it hangs" in line and "`opslib verify` will name these records" in line
+    assert kinds(archive) == ["run.started"]
 
 
 def test_a_log_that_cannot_be_written_keeps_nobody_from_approving(

@@ -33,8 +33,11 @@ async function verified(files, own) {
     say("swapped", "sample", `the lot draws ${drawn.slice(0, 5).join(", ")}; others were handed over`);
   for (const one of found.rows) await recordOf(one, log, files, runners, new Set(drawn), say);
   lifeFindings(log, extent, say);
-  besideFindings(files, log.story, beside, say);
-  approvalFindings(log.story, extent, say);
+  const people = files.has(words.people) ? peopleOf(files.get(words.people)) : null;
+  await besideFindings(files, log.story, beside, say);
+  await approvalFindings(files, people, log.story, extent, say);
+  const needed = log.events.some((event) => event.type === "change.begun" && event.need !== "none");
+  if (needed || people) found.unproven.push(...(people ? [words.peopleInside] : [words.noPeople]));
   slotFindings(slots, log.story, extent, say, found);
   found.unproven.push(words.byTheTeam, words.orderAndTimes);
   if (extent.draw.count !== null && !extent.draw.word) found.unproven.push(words.whenChosen);

@@ -308,7 +308,7 @@ function storyOf(events, retired) {
     } else if (event.type === "change.begun") life(event.run).changes.push({ index, event });
     else if (event.type === "approval") story.approvals.push({ index, event });
     else if (event.type === "annotation") story.notes.push({ index, event });
-    else if (event.type === "schedule.changed") story.schedules.push(event.time);
+    else if (event.type === "schedule.changed") story.schedules.push(event);
     else if (event.type === "slot.skipped") story.skipped.set(`${event.slot}\n${event.scheduled_for}`, event.reason);
   });
   return story;
