@@ -74,12 +74,12 @@ def annotate(kept: Kept, run: str, text: str, *, at: datetime) -> Path:
     return path
 
 
-def sign_note(kept: Kept, run: str, text: str, *, at: datetime, **more: Any) -> Path:
+def sign_note(kept: Kept, about: str, text: str, *, at: datetime, **more: Any) -> Path:
     """Have somebody sign a note of a run, and tell the log; return the note's file."""
-    note = Notes(kept.archive).add(run, "bo", text, signer(BO))
+    note = Notes(kept.archive).add(about, "bo", text, signer(BO))
     digest = hashlib.sha256(note.path.read_bytes()).hexdigest()
     file = Subject(note.path.relative_to(kept.archive).as_posix(), digest)
-    leaf = {"actor": "bo", "run": run, "key": note.signed_by, "subjects": (file,)}
+    leaf = {"actor": "bo", "run": about, "key": note.signed_by, "subjects": (file,)}
     kept.log.append(Annotation(time=at, **{**leaf, **more}))
     return note.path
 

@@ -79,7 +79,7 @@ def of_a_note(document: dict[str, Any]) -> None:
 FORGERIES: dict[str, tuple[Callable[[Kept], object], str]] = {
     "a leaf without any file": (lambda kept: logged(kept, subjects=()), "names no file"),
     "a file without a signature": (
-        lambda kept: logged(kept, lambda document: document.pop("signature")), "nothing that somebody has signed",
+        lambda kept: logged(kept, lambda told: told.pop("signature")), "nothing that somebody has signed",
     ),
     "what is no signature": (
         lambda kept: logged(kept, lambda document: document.update(signature="I agree")), "it is not signed",
@@ -156,7 +156,7 @@ def test_that_nobody_knows_whose_keys_these_are_is_said(kept: Kept) -> None:
 
 
 def test_what_is_lawful_stays_sound(kept: Kept) -> None:
-    """Self approval, break-glass with its review, a second try, an undo; one bad approval spoils no good one."""
+    """Self approval, break-glass with its review, a second try, an undo."""
     approve(kept, PLAN, at=later(0), by=EVE, actor="ana")
     approve(kept, PLAN, at=later(0), decision="break-glass")
     for number in (1, 2):

@@ -13,13 +13,14 @@ import pytest
 from opslib.cli.verifying import status_of
 from opslib.errors import ArchiveError
 from opslib.evidence import Report, verify_archive, verify_record
-from opslib.evidence.exporting import export
+from opslib.evidence.exporting import Asked, export
+from opslib.evidence.population import Extent
 from opslib.evidence.verifier import main
 from opslib.verdict import Status
 from tests.attacks import approval_of, bundle, hashes, note_of
 from tests.besides import approve, begin
 from tests.evidencing import Kept, audit, later
-from tests.test_export import Asked, Extent, keys
+from tests.test_export import keys
 
 NOBODY = 65_534
 PLAN = f"sha256:{'ab' * 32}"
@@ -137,6 +138,6 @@ def test_what_cannot_be_read_is_not_left_out_of_an_export(kept: Kept) -> None:
     extent = Extent("CC7.4", ("site-down",), later(0), later(7))
     target = kept.archive.parent / "x.zip"
     kept.archive.parent.chmod(0o777)
-    with closed(kept.folder(1) / "run.html"), pytest.raises(ArchiveError, match="run.html: cannot be read"):
+    with closed(kept.folder(1) / "run.html"), pytest.raises(ArchiveError, match=r"run\.html: cannot be read"):
         export(kept.archive, target, Asked(extent), keys(kept))
     assert not target.exists()

@@ -43,9 +43,8 @@ def unapproved(archive: Path, story: Story, scope: Scope, trust: Trust) -> Itera
     for life in story.lives.values():
         for index, event in life.changes:
             if needs_approval(event) and scope.covers(event.time):
-                yield from _agreed(
-                    index, event, _answers(event, story), _counting(archive, life, trust), scope
-                )
+                given, must = _answers(event, story), _counting(archive, life, trust)
+                yield from _agreed(index, event, given, must, scope)
 
 
 def of_runs(story: Story, runs: Iterable[str]) -> Iterator[tuple[int, Beside]]:

@@ -121,7 +121,7 @@ def listed(folder: Path) -> tuple[list[Path], str]:
     faults: list[OSError] = []
     found = []
     for place, folders, names in os.walk(folder, onerror=faults.append):
-        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        links = [name for name in folders if Path(place, name).is_symlink()]
         found += [Path(place, name) for name in (*links, *names)]
     why = [error.strerror or "unknown reason" for error in faults if error.errno not in _NOT_THERE]
     return sorted(found), why[0].lower() if why else ""

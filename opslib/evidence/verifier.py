@@ -25,8 +25,8 @@ POLICY, RUNNER_KEYS, PEOPLE_KEYS, EARLIER = "policy", "runner-keys", "people-key
 SOUND, UNSOUND, UNKNOWN, USAGE = 0, 2, 3, 64
 _OPTIONS = ("--policy", "--runner-keys", "--people-keys", "--checkpoint", "--since", "--until", "--now")
 _USE = (
-    "FOLDER [--policy FILE] [--runner-keys FILE] [--people-keys FILE] [--checkpoint FILE] [--since TIME] [--until TIME]"
-    " [--now TIME] [--json]"
+    "FOLDER [--policy FILE] [--runner-keys FILE] [--people-keys FILE] [--checkpoint FILE] [--since TIME]"
+    " [--until TIME] [--now TIME] [--json]"
 )
 PEOPLE_INSIDE = "whose keys may approve changes was taken from the folder itself: compare that, too"
 KEYS_INSIDE = "keys were taken from the folder itself: compare them with those that you were given elsewhere"

@@ -92,10 +92,8 @@ def _must_approve(event: Approval, content: bytes, check: Check) -> None:
     _must_be_by(event.key, payload, told["signature"], CHANGES, check)
     stated = _in_one_form(payload)
     kind, glass = _STATED.get(event.decision, ("", False))
-    if (
-        stated.get("type") != f"https://opslib.dev/{kind}/v0.1"
-        or (stated.get("break_glass") is True) != glass
-    ):
+    meant = (f"https://opslib.dev/{kind}/v0.1", glass)
+    if (stated.get("type"), stated.get("break_glass") is True) != meant:
         raise NotSound(f"what was signed does not say {event.decision}, as the log does")
     if stated.get("digest") != event.plan:
         raise NotSound(f"what was signed is not about {event.plan}, as the log says")
