@@ -9,9 +9,9 @@ from pathlib import Path
 _OURS = ("__future__", "opslib.evidence", "opslib.keys.sshform")
 _MODULES = (
     "light", "plain", "../keys/sshform", "parts", "merkle", "ed25519", "notes", "policy", "runners",
-    "people", "envelopes", "forms", "events", "tiles", "proofs", "findings", "rotations", "history", "lives", "records", "retention",
-    "complete", "vouched", "beside", "verifying", "population", "expected", "drawing", "manifest", "exported",
-    "verifier",
+    "people", "envelopes", "forms", "events", "tiles", "proofs", "findings", "rotations", "history",
+    "lives", "records", "retention", "complete", "vouched", "beside", "verifying", "population", "expected",
+    "drawing", "manifest", "exported", "verifier",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3
 """Verify records and the log of an opslib archive, offline. Python 3.11 or newer, nothing else.
