@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from opslib.cli import trusting
+from opslib.errors import UsageError
 from opslib.evidence import Report, verify_archive
 from opslib.evidence.beside import NO_PEOPLE
 from opslib.evidence.events import Subject
 from opslib.evidence.exporting import Asked, Keys, export
 from opslib.evidence.people import Holder, people_keys
+from opslib.evidence.plain import NotSound
 from opslib.evidence.verifier import PEOPLE_INSIDE
 from opslib.gate import signing
 from opslib.runner import people
@@ -76,6 +79,12 @@ def of_a_note(document: dict[str, Any]) -> None:
     document["signature"] = signer(BO).sign(document["statement"].encode(), "opslib-note")
 
 
+def loosely(document: dict[str, Any]) -> None:
+    """Sign words in which something stands twice."""
+    document["statement"] = document["statement"].replace("{", '{"at":"then",', 1)
+    document["signature"] = signer(BO).sign(document["statement"].encode(), "opslib-change")
+
+
 FORGERIES: dict[str, tuple[Callable[[Kept], object], str]] = {
     "a leaf without any file": (lambda kept: logged(kept, subjects=()), "names no file"),
     "a file without a signature": (
@@ -95,6 +104,7 @@ FORGERIES: dict[str, tuple[Callable[[Kept], object], str]] = {
     "a review": (lambda kept: logged(kept, signed_as(kind=signing.REVIEW)), "does not say approved"),
     "no broken glass": (lambda kept: logged(kept, decision="break-glass"), "does not say break-glass"),
     "another time": (lambda kept: logged(kept, given=later(-1)), "another time"),
+    "words that can be read in two ways": (lambda kept: logged(kept, loosely), "not in its one form"),
     "a signature for a note": (lambda kept: logged(kept, of_a_note), "for another purpose"),
 }  # fmt: skip
 
@@ -182,6 +192,21 @@ def test_people_are_read_from_lines_as_openssh_has_them(tmp_path: Path, monkeypa
     assert holder.held(BEGAN - timedelta(hours=3, seconds=1)) and not holder.held(BEGAN - timedelta(hours=3))
     (tmp_path / "people.yml").unlink()
     assert people.known_people() is None
+    with pytest.raises(NotSound, match="line 2 of the people's keys"):
+        people_keys(f"{text}ada ssh-ed25519 AAAA")
+
+
+def test_keys_of_people_are_given_with_all_others_or_not_at_all(kept: Kept, tmp_path: Path) -> None:
+    """Keys of this machine and of another's people make no sense together."""
+    files = {"policy": kept.policy, "runners": kept.runner.public.line, "people": "# nobody\n"}
+    paths = {name: tmp_path / name for name in files}
+    for name, text in files.items():
+        paths[name].write_text(text)
+    assert trusting.trusted(kept.archive, paths["policy"], paths["runners"]).people is None
+    given = trusting.trusted(kept.archive, paths["policy"], paths["runners"], paths["people"])
+    assert given.people == {}
+    with pytest.raises(UsageError, match="--people-keys belongs to"):
+        trusting.trusted(kept.archive, None, None, paths["people"])
 
 
 def test_a_signed_note_is_held_against_its_signature(kept: Kept) -> None:

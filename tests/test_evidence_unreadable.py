@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from opslib.cli.verifying import status_of
 from opslib.errors import ArchiveError
-from opslib.evidence import Report, verify_archive, verify_record
+from opslib.evidence import Report, disposing, verify_archive, verify_record
+from opslib.evidence.exported import verify_export
 from opslib.evidence.exporting import Asked, export
 from opslib.evidence.population import Extent
 from opslib.evidence.verifier import main
@@ -23,6 +25,7 @@ from tests.evidencing import Kept, audit, later
 from tests.test_export import keys
 
 NOBODY = 65_534
+EXTENT = Extent("CC7.4", ("site-down",), later(0), later(7))
 PLAN = f"sha256:{'ab' * 32}"
 
 
@@ -67,6 +70,13 @@ def verified(kept: Kept) -> Report:
     return verify_archive(kept.archive, kept.trusted(), audit())
 
 
+def sent_back(kept: Kept) -> Path:
+    """Return the one head that a witness has cosigned."""
+    kept.cosign(later(6))
+    (path,) = (kept.archive / "log" / "cosigned").iterdir()
+    return path
+
+
 CLOSED: dict[str, Callable[[Kept], Path]] = {
     "a notebook": lambda kept: kept.folder(1) / "run.ipynb",
     "an envelope": lambda kept: kept.folder(1) / "run.dsse.json",
@@ -76,6 +86,7 @@ CLOSED: dict[str, Callable[[Kept], Path]] = {
     "the leaves": bundle,
     "the hashes": hashes,
     "the head": lambda kept: kept.archive / "log" / "checkpoint",
+    "a head that a witness has sent back": lambda kept: sent_back(kept),
     "an approval": approval_of,
     "a note": note_of,
 }
@@ -109,6 +120,35 @@ def test_what_is_gone_is_deleted_still(kept: Kept) -> None:
     assert report.named() == {"deleted"} and status_of(report) is Status.CRITICAL
 
 
+def test_a_folder_that_cannot_be_listed_may_hide_something(kept: Kept) -> None:
+    """Its files are as sealed; what else lies there nobody knows."""
+    folder = kept.folder(1)
+    folder.chmod(0o111)
+    with as_somebody_else():
+        report = verified(kept)
+    folder.chmod(0o755)
+    assert [one.text for one in report.findings] == ["its folder cannot be looked into: permission denied"]
+
+
+def test_nothing_is_destroyed_by_a_log_that_cannot_be_read(kept: Kept) -> None:
+    """It might say that there is a hold."""
+    with closed(hashes(kept)), pytest.raises(ArchiveError, match="cannot be read"):
+        disposing.read_story(kept.archive, kept.trusted())
+
+
+def test_an_export_whose_list_cannot_be_read_is_unknown(kept: Kept) -> None:
+    """It was not edited, as far as anybody knows."""
+    folder = kept.archive.parent / "auditor"
+    made = export(kept.archive, kept.archive.parent / "x.zip", Asked(EXTENT), keys(kept))
+    with zipfile.ZipFile(made.path) as packed:
+        packed.extractall(folder)
+    assert verify_export(folder, kept.trusted(), audit()).sound
+    for name in ("export.dsse.json", "index.html"):
+        with closed(folder / name):
+            report = verify_export(folder, kept.trusted(), audit())
+        assert [str(one.kind) for one in report.findings] == ["unreadable"], name
+
+
 def test_one_record_whose_proof_cannot_be_read_is_unknown(kept: Kept) -> None:
     """It may be as good as any."""
     with closed(kept.folder(1) / "run.tlog-proof"):
@@ -135,9 +175,8 @@ def test_the_script_ends_with_3(kept: Kept, capsys: pytest.CaptureFixture[str]) 
 
 def test_what_cannot_be_read_is_not_left_out_of_an_export(kept: Kept) -> None:
     """The auditor would be told that it is gone."""
-    extent = Extent("CC7.4", ("site-down",), later(0), later(7))
     target = kept.archive.parent / "x.zip"
     kept.archive.parent.chmod(0o777)
     with closed(kept.folder(1) / "run.html"), pytest.raises(ArchiveError, match=r"run\.html: cannot be read"):
-        export(kept.archive, target, Asked(extent), keys(kept))
+        export(kept.archive, target, Asked(EXTENT), keys(kept))
     assert not target.exists()

@@ -13,11 +13,11 @@ from filelock import FileLock
 from opslib import config, ids, keys
 from opslib.archive.notes import Notes
 from opslib.cli.app import cli
-from opslib.evidence import verify_archive
-from opslib.evidence.events import Event
+from opslib.evidence import Scope, verify_archive
+from opslib.evidence.events import Event, ScheduleChanged
 from opslib.evidence.tiles import bundles
 from opslib.gate import authority
-from opslib.runner import deeds, known, notary, people, planning
+from opslib.runner import deeds, known, notary, people, planning, scheduled
 from opslib.schedule import Due, Ticked
 from tests.changing import Office, draft, target
 from tests.shop import Project, build
@@ -94,6 +94,18 @@ def test_a_change_stands_in_the_log_after_what_allows_it(office: Office, logged:
     assert verify_archive(archive, replace(notary.own_trust(archive), people=known)).findings == ()
 
 
+def test_whose_key_it_was_follows_from_the_signature(office: Office) -> None:
+    """What else stands in the file could keep a change out of the log."""
+    plan = office.plan(draft(target("cup", "1", "2")), "staging")
+    document = {**office.approve(plan), "key": "ssh-ed25519 nonsense"}
+    path = office.changes.add_approval(plan.digest, document)
+    deeds.approved(office.changes.archive, path, document, "ada")
+    (event,) = told(office.changes.archive)
+    signer = keys.own()
+    assert signer and vars(event)["key"] == signer.fingerprint
+    assert named(office.changes.archive) == set()
+
+
 def test_verify_holds_approvals_against_the_people_of_the_project(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,6 +169,20 @@ def test_a_moment_that_passes_without_a_run_is_told_once_with_the_reason(project
     events = told(project.archive)
     assert [vars(event)["scheduled_for"] for event in events] == [due.scheduled_for for due in missed]
     assert "only the latest that was missed is run" in vars(events[0])["reason"]
+
+
+def test_a_run_of_the_schedule_fills_its_moment(project: Project) -> None:
+    """And one of another procedure, under its name, does not."""
+    (slot,) = config.load_schedule()
+    moment = ids.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    planned = ScheduleChanged(time=moment - timedelta(minutes=90), slots=planning._planned([slot]))
+    notary.log_of(project.archive).append(planned)
+    scheduled.start(slot, moment, project.archive)
+    other = slot.model_copy(update={"procedure": "needs-database"})
+    scheduled.start(other, moment - timedelta(hours=1), project.archive)
+    period = Scope(moment - timedelta(minutes=90), moment + timedelta(minutes=30), moments=planning.between)
+    report = verify_archive(project.archive, notary.own_trust(project.archive), period)
+    assert [one.state for one in report.slots] == ["missing", "run"]
 
 
 def test_a_period_has_its_first_moment_and_not_its_last(project: Project) -> None:
