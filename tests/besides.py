@@ -64,7 +64,7 @@ def begin(
     asked = RunRequested(time=at, actor="ana", run=run, environment=environment)
     change = ChangeBegun(time=at, actor="ana", run=run, plan=plan, undoes=undoes, need=need)
     kept.log.append(asked, change)
-    kept.seal(kept.publish(run, at, changed=["done"]), at)
+    kept.seal(kept.publish(run, at, changed=["done"], where=environment), at)
 
 
 def annotate(kept: Kept, run: str, text: str, *, at: datetime) -> Path:

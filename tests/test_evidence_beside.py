@@ -132,6 +132,9 @@ def test_a_moment_may_be_filled_by_what_the_schedule_has_when_it_is_caught_up(ke
     kept.log.append(ScheduleChanged(time=later(1.2), slots=(replace(HOURLY, runs="daily routine"),)))
     kept.log.append(asked(1.3, 1, procedure=lines.CHECKLIST), asked(2, 2, procedure="site-down"))
     assert states(kept, 2.9) == [("04:00", "run"), ("05:00", "missing")]
+    kept.log.append(ScheduleChanged(time=later(3.2), slots=(HOURLY,)))
+    kept.log.append(asked(3.3, 3, procedure=lines.CHECKLIST))
+    assert states(kept, 3.9)[2:] == [("06:00", "run")]
 
 
 def test_a_schedule_holds_from_its_leaf_to_the_next(kept: Kept) -> None:

@@ -248,6 +248,7 @@ def test_script_and_page_look_at_signatures_too(browser: Any, kept: Kept, tmp_pa
     assert given(tab, folder) == "✕ NOT SOUND" and kinds_on(tab) == {"forged", "unapproved"}
     shown = tab.inner_text("main")
     assert all(subject in shown for _, subject in told) and PEOPLE_INSIDE in shown and tab.errors == []
+    assert f"{BOS} is the key of nobody who is known" in shown
     (folder / "people-keys").write_text(held.replace("eve", "bo"))
     assert "run-0002" in {one["subject"] for one in said(folder)[1]["findings"]}
     known = tmp_path / "known"

@@ -273,19 +273,21 @@ def test_the_page_names_what_the_script_names(
 def test_a_moment_that_something_else_pretends_to_fill_is_missing_for_both(
     browser: Any, tmp_path: Path
 ) -> None:
-    """Each has the schedule from the log."""
+    """Each has the schedule from the log, and what the record itself says."""
     kept = Kept(tmp_path / "archive")
     kept.log.append(ScheduleChanged(time=later(-1), slots=(replace(HOURLY, system="klutr"),)))
     kept.run(0)
     kept.log.append(ScheduleChanged(time=later(0.5), slots=(HOURLY,)))
-    kept.run(1)
+    kept.run(1, where="sandbox")
     made = handed_over(kept, tmp_path / "x.zip", extent=Extent("CC7.4", ("site-down",), BEGAN, later(1.5)))
     folder = unzipped(made, tmp_path / "auditor")
     slots = json.loads((folder / "slots.json").read_text())
     assert [one["state"] for one in slots] == ["missing", "run"]
+    assert "run-0000 says that it was for this, but ran" in slots[0]["text"]
     tab = opened(browser, folder)
     assert given(tab, folder) == "✕ NOT SOUND"
-    assert kinds_on(tab) == {"never-recorded"} == made.report.named() and tab.errors == []
+    assert kinds_on(tab) == {"never-recorded", "forged"} == made.report.named() and tab.errors == []
+    assert "its record is of sandbox, but production was asked for" in tab.inner_text("main")
     assert "run-0000 says that it was for this, but ran site-down on kulti" in tab.inner_text("main")
 
 

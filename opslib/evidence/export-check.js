@@ -202,8 +202,9 @@ function toldOtherwise(told, event, one, say) {
     say("forged", event.run, `its record says ${told.verdict}, the log says ${event.verdict}`);
   if (Date.parse(told.started) !== Date.parse(event.started))
     say("back-dated", event.run, `its record says that it began ${told.started}, the log says ${event.started}`);
-  if (one.procedure && told.procedure !== one.procedure)
-    say("forged", event.run, `its record is of ${told.procedure}, but ${one.procedure} was asked for`);
+  for (const name of ["procedure", "system", "environment"])
+    if (one[name] && told[name] !== one[name])
+      say("forged", event.run, `its record is of ${told[name]}, but ${one[name]} was asked for`);
 }
 
 function disposalFindings(index, event, story, say) {

@@ -227,7 +227,9 @@ function stated(content) {
   const meta = predicate.runDetails.metadata;
   return {
     run: meta.invocationId, verdict: predicate.verdict, started: meta.startedOn, finished: meta.finishedOn,
-    procedure: predicate.runDefinition.externalParameters.runbook, cause: predicate.cause ? predicate.cause.id : "",
+    procedure: predicate.runDefinition.externalParameters.runbook,
+    system: predicate.runDefinition.externalParameters.system,
+    environment: predicate.runDefinition.externalParameters.environment, cause: predicate.cause ? predicate.cause.id : "",
     subjects: subject.map((one) => ({ name: one.name, sha256: one.digest.sha256 })),
   };
 }

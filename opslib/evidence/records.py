@@ -59,6 +59,8 @@ class Statement:
         started: when it began, as text.
         finished: when it ended, as text.
         procedure: what was run.
+        system: on which.
+        environment: in which of its environments.
         cause: id of the first cause; empty where there is none.
         subjects: its files.
         changed: whether it has touched anything.
@@ -69,6 +71,8 @@ class Statement:
     started: str
     finished: str
     procedure: str
+    system: str
+    environment: str
     cause: str
     subjects: tuple[Subject, ...]
     changed: bool = False
@@ -84,10 +88,11 @@ class Statement:
             found: dict[str, Any] = json.loads(payload)
             told, meta = found["predicate"], found["predicate"]["runDetails"]["metadata"]
             subjects = tuple(Subject(one["name"], one["digest"]["sha256"]) for one in found["subject"])
-            runbook = told["runDefinition"]["externalParameters"]["runbook"]
+            external = told["runDefinition"]["externalParameters"]
+            what = (external["runbook"], external["system"], external["environment"])
             cause = (told["cause"] or {"id": ""})["id"]
             times = (meta["startedOn"], meta["finishedOn"])
-            texts = (meta["invocationId"], told["verdict"], *times, runbook, cause)
+            texts = (meta["invocationId"], told["verdict"], *times, *what, cause)
             if not all(isinstance(text, str) for text in texts):
                 raise NotSound("the statement has something else where text belongs")
             changed = any(one["state"] not in _UNTOUCHED for one in told.get("changed") or ())
@@ -218,10 +223,12 @@ def _told_otherwise(stated: Statement, index: int, event: RunFinished, scope: Sc
 
 def _asked_otherwise(stated: Statement, index: int, story: Story) -> Iterator[Finding]:
     life = story.lives.get(stated.run)
-    asked = life.requested[1].procedure if life and life.requested else ""
-    if asked and asked != stated.procedure:
-        text = f"its record is of {stated.procedure}, but {asked} was asked for"
-        yield Finding(Kind.FORGED, stated.run, text, index)
+    asked = life.requested[1] if life and life.requested else None
+    for name in ("procedure", "system", "environment") if asked else ():
+        wanted, found = getattr(asked, name), getattr(stated, name)
+        if wanted and wanted != found:
+            text = f"its record is of {found}, but {wanted} was asked for"
+            yield Finding(Kind.FORGED, stated.run, text, index)
 
 
 def _changed_unseen(stated: Statement, index: int, story: Story) -> Iterator[Finding]:
