@@ -350,8 +350,8 @@ ATTACKS: dict[str, Attack] = {
     ),
     "change in silence": attack(changed_in_silence, "unapproved"),
     "approve afterwards": attack(approved_afterwards, "approved-afterwards"),
-    "edit an approval": attack(lambda kept, _: flip(approval_of(kept), 1), "approval-edited"),
-    "delete an approval": attack(lambda kept, _: approval_of(kept).unlink(), "deleted"),
+    "edit an approval": attack(lambda kept, _: flip(approval_of(kept), 1), "approval-edited", "unapproved"),
+    "delete an approval": attack(lambda kept, _: approval_of(kept).unlink(), "deleted", "unapproved"),
     "edit a note": attack(lambda kept, _: flip(note_of(kept), 1), "note-edited"),
     "delete a note": attack(lambda kept, _: note_of(kept).unlink(), "deleted"),
     "forge a note": attack(

@@ -116,16 +116,15 @@ class Kept:
     def begin(self, run: str, began: datetime, **more: Any) -> None:
         """Have a run be asked for and started."""
         what = {"procedure": more.get("procedure", PROCEDURE), "system": "kulti", "environment": "production"}
-        who = {"actor": more.get("actor", "ana"), "trigger": "schedule", "slot": SLOT}
-        asked = RunRequested(time=began, run=run, scheduled_for=began, **what, **who)
+        who = {"actor": more.get("actor", "ana"), "trigger": "schedule", "slot": more.get("slot", SLOT)}
+        asked = RunRequested(time=began, run=run, scheduled_for=more.get("moment", began), **what, **who)
         self.log.append(asked, RunStarted(time=began, run=run))
 
     def publish(self, run: str, began: datetime, verdict: str = "ok", **more: Any) -> Path:
         """Put a record into its place, unsealed."""
         files = {"run.ipynb": f'{{"cells": ["{run}"]}}'.encode(), "run.html": f"<p>{run}".encode()}
-        stated = statement(
-            run, began, verdict, files, more.get("procedure", PROCEDURE), more.get("changed", ())
-        )
+        what = (more.get("procedure", PROCEDURE), more.get("changed", ()), more.get("where", "production"))
+        stated = statement(run, began, verdict, files, *what)
         signed = sign_statement(stated, more.get("signer", self.runner))
         beside = {"run.json": stated} if more.get("plain") else {}
         return store.publish(self.archive, run, began, {**files, **beside, "run.dsse.json": signed})
@@ -171,11 +170,12 @@ def statement(
     files: dict[str, bytes],
     procedure: str = PROCEDURE,
     changed: Iterable[str] = (),
+    environment: str = "production",
 ) -> bytes:
     """Return the statement of a run, as the archive makes it."""
     ended = began + timedelta(seconds=30)
     document: dict[str, Any] = {
-        "run_id": run, "procedure": procedure, "system": "kulti", "environment": "production",
+        "run_id": run, "procedure": procedure, "system": "kulti", "environment": environment,
         "verdict": verdict, "cause": None, "causes": [], "findings": [], "next": [], "plan": None,
         "changed": [{"target": "a flag", "state": state} for state in changed],
         "started_at": stamp(began), "finished_at": stamp(ended), "duration_s": 30.0,

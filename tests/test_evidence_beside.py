@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from opslib.evidence import Report, verify_archive
+from opslib.evidence import Report, Slot, verify_archive
 from opslib.evidence.events import Planned, RunRequested, ScheduleChanged, SlotSkipped
+from opslib.runner import lines
 from tests.besides import annotate, approve, begin
 from tests.evidencing import Kept, audit, later
 
@@ -34,6 +36,15 @@ def every_hour(planned: Planned, begin: datetime, end: datetime) -> Iterator[dat
     """Yield each whole hour of the tests' day."""
     assert planned.cron == HOURLY.cron
     return (later(hour) for hour in range(48) if begin <= later(hour) < end)
+
+
+def asked(hour: float, number: int = 1, **other: Any) -> RunRequested:
+    """Return that a run was asked for, of what the schedule has, unless something else is said."""
+    what = {"procedure": "site-down", "system": "kulti", "environment": "production", **other}
+    moment = later(int(hour))
+    return RunRequested(
+        time=later(hour), run=f"run-{number:04d}", slot="hourly", scheduled_for=moment, **what
+    )
 
 
 def states(kept: Kept, hours: float, **scope: object) -> list[tuple[str, str]]:
@@ -81,7 +92,7 @@ def test_only_the_period_that_is_asked_for_is_looked_at(kept: Kept) -> None:
 def test_a_moment_is_run_skipped_due_or_missing(kept: Kept) -> None:
     """Each moment of the schedule is listed, and only a missing one is a fault."""
     kept.log.append(ScheduleChanged(time=later(0), slots=(HOURLY,)))
-    kept.log.append(RunRequested(time=later(1), run="run-0001", slot="hourly", scheduled_for=later(1)))
+    kept.log.append(asked(1))
     kept.log.append(
         SlotSkipped(time=later(3), slot="hourly", scheduled_for=later(2), reason="the disk\nwas full")
     )
@@ -98,6 +109,32 @@ def test_a_moment_is_run_skipped_due_or_missing(kept: Kept) -> None:
     texts = {str(one.kind): one.text for one in report.findings}
     assert texts["skipped"].endswith(r"the disk\nwas full")
     assert json.loads(json.dumps(report.to_dict()))["slots"][1]["text"] == "run-0001"
+
+
+def test_a_moment_is_filled_only_by_what_the_schedule_has_for_it(kept: Kept) -> None:
+    """A quick look at something harmless must not stand for the restore drill that nobody did."""
+    kept.log.append(ScheduleChanged(time=later(0.5), slots=(HOURLY,)))
+    kept.log.append(asked(1, 1, procedure="vendor-status"), asked(2, 2, system="klutr"))
+    kept.log.append(asked(3, 3, environment="sandbox"), asked(4, 4, procedure="vendor-status"), asked(4, 5))
+    wanted = [("04:00", "missing"), ("05:00", "missing"), ("06:00", "missing"), ("07:00", "run")]
+    assert states(kept, 4.9) == wanted
+    report = verified(kept, now=later(4.9), moments=every_hour)
+    assert report.slots[-1].text == "run-0005"
+    told = [one.text for one in report.findings if one.kind == "never-recorded"]
+    assert "run-0001 says that it was for this, but ran vendor-status on kulti (production)" in told[0]
+    named_by_hand = verified(kept, now=later(4.9), slots=tuple(Slot("hourly", later(n)) for n in (1, 4)))
+    assert [one.state for one in named_by_hand.slots] == ["missing", "run"]
+
+
+def test_a_moment_may_be_filled_by_what_the_schedule_has_when_it_is_caught_up(kept: Kept) -> None:
+    """Somebody mended the entry between the moment and its run; a routine is kept as its checklist."""
+    kept.log.append(ScheduleChanged(time=later(0.5), slots=(replace(HOURLY, runs="vendor-status"),)))
+    kept.log.append(ScheduleChanged(time=later(1.2), slots=(replace(HOURLY, runs="daily routine"),)))
+    kept.log.append(asked(1.3, 1, procedure=lines.CHECKLIST), asked(2, 2, procedure="site-down"))
+    assert states(kept, 2.9) == [("04:00", "run"), ("05:00", "missing")]
+    kept.log.append(ScheduleChanged(time=later(3.2), slots=(HOURLY,)))
+    kept.log.append(asked(3.3, 3, procedure=lines.CHECKLIST))
+    assert states(kept, 3.9)[2:] == [("06:00", "run")]
 
 
 def test_a_schedule_holds_from_its_leaf_to_the_next(kept: Kept) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from opslib.archive import shared
+from opslib.archive.holders import Busy
 from opslib.errors import ArchiveError, DiskFull
 from opslib.evidence import Log, LogSigner
 from opslib.evidence.events import Hold, decode_event
@@ -328,8 +330,42 @@ def test_a_lock_that_is_never_released_is_said(tmp_path: Path, monkeypatch: pyte
     """Rather than waiting for ever."""
     monkeypatch.setattr("opslib.evidence.log._WAIT_SECONDS", 0)
     log, other = log_in(tmp_path), log_in(tmp_path)
-    with log._alone(), pytest.raises(ArchiveError, match="others have been writing"):
+    with log._alone(), pytest.raises(ArchiveError, match="has been locked for"):
         other.append(remark(1))
+
+
+def test_a_log_that_nobody_lets_go_of_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run at night must not wait at each of its steps; once the lock is free, all is as before."""
+    monkeypatch.setattr("opslib.evidence.log._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("opslib.evidence.log._ASK_SECONDS", 0)
+    log, other = log_in(tmp_path), log_in(tmp_path)
+    waits = []
+    with log._alone(), caplog.at_level("DEBUG", "filelock"):
+        for _ in range(3):
+            caplog.clear()
+            with pytest.raises(Busy) as raised:
+                other.append(remark(1))
+            waits.append(any("waiting" in line.message for line in caplog.records))
+    assert waits == [True, False, False]
+    assert str(tmp_path) in raised.value.message and "end it if it hangs" in raised.value.hint
+    assert other.append(remark(1)).first == 0
+    with log._alone(), caplog.at_level("DEBUG", "filelock"):
+        caplog.clear()
+        with pytest.raises(Busy):
+            other.append(remark(2))
+    assert any("waiting" in line.message for line in caplog.records)
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux lists who holds a lock")
+def test_who_holds_a_lock_is_said_where_the_system_knows(tmp_path: Path) -> None:
+    """At night somebody has to know what to end."""
+    lock = tmp_path / "lock"
+    with FileLock(lock):
+        text = Busy(lock, 30).text()
+    assert ("`lsof" in text) != (f"by process {os.getpid()}" in text)
+    assert "`lsof" in Busy(lock, 30).text() and "`lsof" in Busy(tmp_path / "none", 30).text()
 
 
 def test_a_head_that_witnesses_sent_back_is_kept_beside_the_log(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def archive(folder: Path) -> tuple[Kept, Trust]:
     approve(kept, ELSE, at=later(-0.4))
     kept.run(0)
     annotate(kept, "run-0000", "a false alarm", at=later(0.2))
-    kept.run(1, procedure="rollback")
+    kept.run(1, procedure="rollback", slot="")
+    kept.run(11, at=later(1.1), moment=later(1))
     annotate(kept, "run-0001", "of another control", at=later(1.2))
     kept.log.append(SlotSkipped(time=later(2.6), slot=SLOT, scheduled_for=later(2), reason="no disk"))
     kept.run(3)
@@ -264,6 +266,29 @@ def test_the_page_names_what_the_script_names(
         assert kinds_on(tab) == verified_folder(folder, {}).named(), name
         shutil.rmtree(folder)
     assert "taken from slots.json" in tab.inner_text("main") and tab.errors == []
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("page")
+def test_a_moment_that_something_else_pretends_to_fill_is_missing_for_both(
+    browser: Any, tmp_path: Path
+) -> None:
+    """Each has the schedule from the log, and what the record itself says."""
+    kept = Kept(tmp_path / "archive")
+    kept.log.append(ScheduleChanged(time=later(-1), slots=(replace(HOURLY, system="klutr"),)))
+    kept.run(0)
+    kept.log.append(ScheduleChanged(time=later(0.5), slots=(HOURLY,)))
+    kept.run(1, where="sandbox")
+    made = handed_over(kept, tmp_path / "x.zip", extent=Extent("CC7.4", ("site-down",), BEGAN, later(1.5)))
+    folder = unzipped(made, tmp_path / "auditor")
+    slots = json.loads((folder / "slots.json").read_text())
+    assert [one["state"] for one in slots] == ["missing", "run"]
+    assert "run-0000 says that it was for this, but ran" in slots[0]["text"]
+    tab = opened(browser, folder)
+    assert given(tab, folder) == "✕ NOT SOUND"
+    assert kinds_on(tab) == {"never-recorded", "forged"} == made.report.named() and tab.errors == []
+    assert "its record is of sandbox, but production was asked for" in tab.inner_text("main")
+    assert "run-0000 says that it was for this, but ran site-down on kulti" in tab.inner_text("main")
 
 
 @pytest.mark.browser

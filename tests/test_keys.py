@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from opslib import config, keys, masking
 from opslib.errors import ConfigError, OpsError, Refused
-from opslib.keys import sshsig
+from opslib.keys import sshform
 from tests import shop
 from tests.test_cli import Shell
 
@@ -424,7 +424,7 @@ def bared(text: str) -> bytes:
 def armoured(content: bytes) -> str:
     """Put bytes into an armour."""
     body = base64.b64encode(content).decode()
-    return f"{sshsig._BEGIN}\n{body}\n{sshsig._END}\n"
+    return f"{sshform.SSH_BEGIN}\n{body}\n{sshform.SSH_END}\n"
 
 
 def pasted(printed: str) -> str:

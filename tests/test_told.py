@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from opslib import config, ids, keys
 from opslib.archive.notes import Notes
 from opslib.cli.app import cli
-from opslib.evidence import verify_archive
-from opslib.evidence.events import Event
+from opslib.evidence import Scope, verify_archive
+from opslib.evidence.events import Event, ScheduleChanged
 from opslib.evidence.tiles import bundles
 from opslib.gate import authority
-from opslib.runner import deeds, known, notary, planning
+from opslib.runner import deeds, known, notary, people, planning, scheduled
 from opslib.schedule import Due, Ticked
 from tests.changing import Office, draft, target
 from tests.shop import Project, build
@@ -87,6 +89,37 @@ def test_a_change_stands_in_the_log_after_what_allows_it(office: Office, logged:
         deeds.begun(archive, run, plan, office.env("staging"), allowed)
     assert kinds(archive) == ["approval", "change.begun", "change.begun"]
     assert named(archive) == set()
+    known = people.known_people()
+    assert known and {one.person for one in known.values()} == {"ada", "bob"}
+    assert verify_archive(archive, replace(notary.own_trust(archive), people=known)).findings == ()
+
+
+def test_whose_key_it_was_follows_from_the_signature(office: Office) -> None:
+    """What else stands in the file could keep a change out of the log."""
+    plan = office.plan(draft(target("cup", "1", "2")), "staging")
+    document = {**office.approve(plan), "key": "ssh-ed25519 nonsense"}
+    path = office.changes.add_approval(plan.digest, document)
+    deeds.approved(office.changes.archive, path, document, "ada")
+    (event,) = told(office.changes.archive)
+    signer = keys.own()
+    assert signer and vars(event)["key"] == signer.fingerprint
+    assert named(office.changes.archive) == set()
+
+
+def test_verify_holds_approvals_against_the_people_of_the_project(
+    office: Office, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who is not in the file approves nothing; without the file it is said that nobody looked."""
+    archive, people_yml = office.changes.archive, office.root / "parameters" / "people.yml"
+    plan = office.plan(draft(target("cup", "1", "2")), "staging")
+    office.approve(plan)
+    allowed = authority.allow(plan, office.env("staging"), office.changes, ids.now())
+    deeds.begun(archive, "run-1", plan, office.env("staging"), allowed)
+    assert command("verify") == 0 and "keys of people were not at hand" not in capsys.readouterr().out
+    people_yml.write_text("people: []\n")
+    assert command("verify") == 2 and "is the key of nobody who is known" in capsys.readouterr().out
+    people_yml.unlink()
+    assert command("verify") == 0 and "keys of people were not at hand" in capsys.readouterr().out
 
 
 def test_a_note_is_signed_and_an_edited_one_is_not_believed(office: Office) -> None:
@@ -138,6 +171,20 @@ def test_a_moment_that_passes_without_a_run_is_told_once_with_the_reason(project
     assert "only the latest that was missed is run" in vars(events[0])["reason"]
 
 
+def test_a_run_of_the_schedule_fills_its_moment(project: Project) -> None:
+    """And one of another procedure, under its name, does not."""
+    (slot,) = config.load_schedule()
+    moment = ids.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    planned = ScheduleChanged(time=moment - timedelta(minutes=90), slots=planning._planned([slot]))
+    notary.log_of(project.archive).append(planned)
+    scheduled.start(slot, moment, project.archive)
+    other = slot.model_copy(update={"procedure": "needs-database"})
+    scheduled.start(other, moment - timedelta(hours=1), project.archive)
+    period = Scope(moment - timedelta(minutes=90), moment + timedelta(minutes=30), moments=planning.between)
+    report = verify_archive(project.archive, notary.own_trust(project.archive), period)
+    assert [one.state for one in report.slots] == ["missing", "run"]
+
+
 def test_a_period_has_its_first_moment_and_not_its_last(project: Project) -> None:
     """Two schedules, one after the other, must not both expect the moment between them."""
     begin = ids.now().replace(minute=0, second=0, microsecond=0)
@@ -173,6 +220,24 @@ def test_what_is_remembered_of_a_log_is_only_a_shortcut(project: Project) -> Non
         assert known.known(project.archive / "log") == whole
     planning.seen(project.archive, slots)
     assert kinds(project.archive) == ["schedule.changed"]
+
+
+def test_a_log_that_others_keep_locked_is_told_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever was to be logged; with whom to look for, and what it means."""
+    monkeypatch.setattr("opslib.evidence.log._WAIT_SECONDS", 0)
+    monkeypatch.setattr("opslib.evidence.log._ASK_SECONDS", 0)
+    archive = office.changes.archive
+    notary.started(archive, "run-1")
+    with FileLock(archive / "log" / ".lock"):
+        for number in range(3):
+            notary.started(archive, f"run-{number}")
+        with notary.complaining("a note is not in the log"):
+            notary.log_of(archive).append(*told(archive))
+    (line,) = caplog.messages
+    assert "end it if it hangs" in line and "`opslib verify` will name these records" in line
+    assert kinds(archive) == ["run.started"]
 
 
 def test_a_log_that_cannot_be_written_keeps_nobody_from_approving(

@@ -23,6 +23,7 @@ from tests.kept import keep
 from tests.test_disposal import disposed, kept
 
 __all__ = ["kept"]
+NEVER_READ = Path("/proc/self/mem")
 RUN, CHANGED = "0-run", "1-changed"
 
 
@@ -83,6 +84,19 @@ def test_who_approved_a_change_stands_on_its_page(archive: Path) -> None:
     path.unlink()
     assert "what was signed is not there any more" in page(archive, CHANGED)
     assert "Approved by" not in page(archive)
+
+
+@pytest.mark.skipif(not NEVER_READ.exists(), reason="only Linux has a plain file that root cannot read")
+def test_what_cannot_be_read_is_not_verified_and_not_gone(archive: Path) -> None:
+    """Neither the seal of a record nor a note beside it."""
+    made = note(archive, "a false alarm")
+    unread = logged(archive, {"run_id": RUN})
+    for path in (made.path, next(archive.glob(f"runs/*/*/*/{RUN}/run.ipynb"))):
+        path.unlink()
+        path.symlink_to(NEVER_READ)
+    assert unread.state(made.path) == "what was signed cannot be read here"
+    shown = page(archive)
+    assert "<b>not verified</b>" in shown and "run.ipynb cannot be read" in shown
 
 
 def test_a_run_that_was_destroyed_says_so(kept: Kept) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opslib.cli import copying, options, output, verifying
+from opslib.cli import copying, options, output, trusting, verifying
 from opslib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ archive_command.add_command(copying.pull_command)
     is_flag=True,
     help="Let in only whoever has the address that is printed; needed where others reach it.",
 )
-@verifying.keys
+@trusting.keys
 @click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
 @options.archive
 @options.as_json
@@ -79,7 +79,7 @@ def serve(
             hint="add --token, or listen on 127.0.0.1 and come through an SSH tunnel",
         )
     folder = options.set_archive(archive)
-    trust = partial(verifying.trusted, folder, policy, runner_keys)
+    trust = partial(trusting.trusted, folder, policy, runner_keys)
     if policy or runner_keys:
         trust()  # a file that is wrong is told now, not on a page
     library = (

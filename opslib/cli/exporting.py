@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opslib.archive import choosing
-from opslib.cli import options, output, verdicts
+from opslib.cli import options, output, trusting, verdicts, verifying
 from opslib.errors import UnknownName, UsageError
-from opslib.verdict import Status
 
 if TYPE_CHECKING:
     from opslib.evidence.exporting import Export, Keys
@@ -40,10 +39,8 @@ _LONGEST_WORD = 200
     type=_FILE,
     help="log/checkpoint of the last export: prove that the log continues it.",
 )
-@click.option(
-    "--policy", metavar="FILE", type=_FILE, help="Whom to believe; default the log of this machine."
-)
-@click.option("--runner-keys", metavar="FILE", type=_FILE, help="Public keys of runners, one a line.")
+@trusting.keys
+@trusting.people
 @options.archive
 @options.as_json
 def export_command(
@@ -56,6 +53,7 @@ def export_command(
     earlier: Path | None,
     policy: Path | None,
     runner_keys: Path | None,
+    people_keys: Path | None,
     archive: str | None,
     as_json: bool,
 ) -> int:
@@ -77,12 +75,12 @@ def export_command(
     head = _content(earlier) if earlier else b""
     extent, word = _extent(control, since, until), _plain(word)
     wanted = exporting.Asked(extent, sample, word, head, planning.between, ids.now())
-    made = exporting.export(folder, target, wanted, _keys(folder, policy, runner_keys))
+    made = exporting.export(folder, target, wanted, _keys(folder, policy, runner_keys, people_keys))
     if as_json:
         output.emit(_document(made))
     else:
         _show(made)
-    return (Status.OK if made.report.sound else Status.CRITICAL).exit_code
+    return verifying.status_of(made.report).exit_code
 
 
 def _extent(control: str, since: str, until: str) -> Extent:
@@ -112,20 +110,22 @@ def _plain(word: str) -> str:
     return word
 
 
-def _keys(archive: Path, policy: Path | None, runner_keys: Path | None) -> Keys:
-    from opslib.evidence import load_trust
+def _keys(
+    archive: Path, policy: Path | None, runner_keys: Path | None, people_keys: Path | None
+) -> Keys:  # fmt: skip
     from opslib.evidence.exporting import Keys
     from opslib.keys.machine import machine_key
     from opslib.runner import notary
+    from opslib.runner.people import people_text
 
-    if bool(policy) != bool(runner_keys):
-        raise UsageError("--policy and --runner-keys belong together", hint="give both, or none")
+    trust = trusting.trusted(archive, policy, runner_keys, people_keys)
     signer = machine_key("runner")
     if policy and runner_keys:
-        trust = load_trust(policy, runner_keys)
-        return Keys(_content(policy).decode(errors="replace"), _content(runner_keys).decode(), trust, signer)
+        told, runner = (_content(path).decode(errors="replace") for path in (policy, runner_keys))
+        people = _content(people_keys).decode(errors="replace") if people_keys else None
+        return Keys(told, runner, trust, signer, people)
     own, runner = notary.own_keys(archive)
-    return Keys(own, f"{runner}\n", notary.own_trust(archive), signer)
+    return Keys(own, f"{runner}\n", trust, signer, people_text())
 
 
 def _content(path: Path) -> bytes:
@@ -153,8 +153,7 @@ def _document(made: Export) -> Mapping[str, Any]:
 
 
 def _show(made: Export) -> None:
-    sound = made.report.sound
-    verdicts.headline(Status.OK if sound else Status.CRITICAL, f"{made.path}: {made.manifest.extent.control}")
+    verdicts.headline(verifying.status_of(made.report), f"{made.path}: {made.manifest.extent.control}")
     rows = [(str(one.kind), one.subject, one.text) for one in made.report.findings]
     if rows:
         output.say("")

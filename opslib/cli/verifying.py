@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opslib.cli import copying, options, output, verdicts
+from opslib.cli import copying, options, output, trusting, verdicts
 from opslib.errors import UsageError
 from opslib.verdict import Status
 
 if TYPE_CHECKING:
-    from opslib.evidence import Report, Scope, Trust
+    from opslib.evidence import Report, Scope
     from opslib.evidence.retention import Rule
 
 _FILE = click.Path(path_type=Path)
-_KEYS = (
-    click.option("--policy", metavar="FILE", type=_FILE, help="Whom to believe: logs, witnesses, quorum."),
-    click.option("--runner-keys", metavar="FILE", type=_FILE, help="Public keys of runners, one a line."),
-)
 _ITS_OWN = "leave out --since, --until and --complete"
 OWN_KEYS = (
     "the keys are those of this machine: for somebody else's archive, or for an auditor, give --policy and"
@@ -32,18 +28,12 @@ OWN_KEYS = (
 )
 
 
-def keys(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that `trusted` reads."""
-    for option in reversed(_KEYS):
-        command = option(command)
-    return command
-
-
 @click.command("verify")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option("--since", metavar="TIME", help="Only what happened at or after it, RFC 3339 or a date (UTC).")
 @click.option("--until", metavar="TIME", help="Only what happened before it.")
-@keys
+@trusting.keys
+@trusting.people
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -72,6 +62,7 @@ def verify_command(
     until: str | None,
     policy: Path | None,
     runner_keys: Path | None,
+    people_keys: Path | None,
     checkpoints: tuple[Path, ...],
     complete: tuple[str, str] | None,
     ask: bool,
@@ -96,9 +87,10 @@ def verify_command(
     from opslib.evidence.exported import verify_export
     from opslib.evidence.verifier import is_export
 
-    place = copying.opened(archive, partial(trusted, policy=policy, runner_keys=runner_keys), ask)
+    believed = partial(trusting.trusted, policy=policy, runner_keys=runner_keys, people_keys=people_keys)
+    place = copying.opened(archive, believed, ask)
     folder = place.folder
-    trust = trusted(folder, policy, runner_keys)
+    trust = believed(folder)
     kept = (*(_content(path) for path in checkpoints), *place.heads)
     heads, unasked = _held(folder) if ask else ((), ())
     period = (_moment("--since", since), _moment("--until", until))
@@ -127,7 +119,7 @@ def verify_command(
     else:
         for name, report in reports.items():
             _show(name, report, unproven, told.get(name, ""))
-    found = [*map(_status, reports.values()), *([Status.UNKNOWN] if unasked else [])]
+    found = [*map(status_of, reports.values()), *([Status.UNKNOWN] if unasked else [])]
     return max(found, key=lambda status: status.severity).exit_code
 
 
@@ -192,21 +184,6 @@ def rules() -> tuple[Rule, ...] | None:
     return tuple(Rule(**{**dict(one), "failure_days": one.failure_days or one.days}) for one in found)
 
 
-def trusted(archive: Path, policy: Path | None, runner_keys: Path | None) -> Trust:
-    """Return whom to believe: what the files say, else the keys of this machine.
-
-    Raises:
-        UsageError: one of the files was given without the other.
-        ConfigError: one cannot be read, or is not understood.
-    """
-    from opslib.evidence import load_trust
-    from opslib.runner import notary
-
-    if bool(policy) != bool(runner_keys):
-        raise UsageError("--policy and --runner-keys belong together", hint="give both, or none")
-    return load_trust(policy, runner_keys) if policy and runner_keys else notary.own_trust(archive)
-
-
 def _must_be_alone(runs: Sequence[str], since: str | None, until: str | None) -> None:
     if runs or since or until:
         raise UsageError(
@@ -238,10 +215,11 @@ def _unlike(archive: Path) -> list[str]:
         return [f"whether the schedule of today is the logged one is not known: {error}"]
 
 
-def _status(report: Report) -> Status:
-    if not report.sound:
-        return Status.CRITICAL
-    return Status.UNKNOWN if report.unseen else Status.OK
+def status_of(report: Report) -> Status:
+    """Return what a verification amounts to; what could not be looked at is unknown."""
+    if report.unknown:
+        return Status.UNKNOWN
+    return Status.OK if report.sound else Status.CRITICAL
 
 
 def _content(path: Path) -> bytes:
@@ -276,7 +254,7 @@ def _document(
 
 def _show(name: str, report: Report, unproven: Sequence[str], witnessed: str) -> None:
     looked = f"{name}: {report.records} records, {report.leaves} leaves of the log"
-    verdicts.headline(_status(report), looked)
+    verdicts.headline(status_of(report), looked)
     if witnessed:
         output.say(f"  {witnessed}")
     for text in report.unseen:

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from opslib.evidence.events import Annotation, Approval, ChangeBegun
-from opslib.evidence.findings import Finding, Kind, Scope
-from opslib.evidence.lives import Story
-from opslib.evidence.plain import content_of, shown
+from opslib.evidence.events import Annotation, Approval, ChangeBegun, Event, Subject
+from opslib.evidence.findings import Finding, Kind, Scope, gone
+from opslib.evidence.lives import Life, Story
+from opslib.evidence.notes import Check
+from opslib.evidence.plain import NotSound, Unreadable, content_of, shown
+from opslib.evidence.proofs import Trust
+from opslib.evidence.vouched import Beside, must_count, not_signed
 
 NOTES = "notes"
-Beside = Approval | Annotation
+NO_PEOPLE = (
+    "keys of people were not at hand: that whoever signed an approval is the person that it names, only the"
+    " log says"
+)
 _EDITED = {Approval: Kind.APPROVAL_EDITED, Annotation: Kind.NOTE_EDITED}
 _NO_NEED = "none"
 _AGREED = ("approved", "break-glass")
+REHEARSAL = "sandbox"  # the environment in which whoever works there may approve
+_Given = tuple[int, Approval]
 
 
-def unapproved(story: Story, scope: Scope) -> Iterator[Finding]:
+def needs_approval(event: Event) -> bool:
+    """Say whether an event is a change that somebody has to have approved."""
+    return isinstance(event, ChangeBegun) and event.need != _NO_NEED
+
+
+def unapproved(archive: Path, story: Story, scope: Scope, trust: Trust) -> Iterator[Finding]:
     """Yield changes that nobody had approved when they began.
 
     Args:
+        archive: the archive's folder.
         story: of all runs.
         scope: the period.
+        trust: whom to believe; has the keys of people, if they are at hand.
     """
     for life in story.lives.values():
         for index, event in life.changes:
-            if event.need != _NO_NEED and scope.covers(event.time):
-                yield from _agreed(index, event, story, scope)
+            if needs_approval(event) and scope.covers(event.time):
+                given, must = _answers(event, story), _counting(archive, life, trust)
+                yield from _agreed(index, event, given, must, scope)
 
 
 def of_runs(story: Story, runs: Iterable[str]) -> Iterator[tuple[int, Beside]]:
@@ -51,16 +67,19 @@ def of_period(story: Story, scope: Scope) -> Iterator[tuple[int, Beside]]:
     yield from ((index, event) for index, event in kept if scope.covers(event.time))
 
 
-def spoiled(archive: Path, story: Story, kept: Iterable[tuple[int, Beside]]) -> Iterator[Finding]:
-    """Yield approvals and notes that are not what was logged, and notes that never were.
+def spoiled(
+    archive: Path, story: Story, kept: Iterable[tuple[int, Beside]], check: Check
+) -> Iterator[Finding]:
+    """Yield approvals and notes that are not what was logged, or not signed so, and notes that never were.
 
     Args:
         archive: the archive's folder.
         story: of all runs.
         kept: the approvals and notes that should be there.
+        check: says whether an Ed25519 signature is good.
     """
     for index, event in kept:
-        yield from _changed(archive, index, event, story)
+        yield from _changed(archive, index, event, story, check)
     known = {one.name for _, event in story.notes for one in event.subjects}
     for path in sorted(archive.glob(f"{NOTES}/*/*.json")):
         name = path.relative_to(archive).as_posix()
@@ -68,35 +87,67 @@ def spoiled(archive: Path, story: Story, kept: Iterable[tuple[int, Beside]]) -> 
             yield Finding(Kind.FORGED, name, "there is a note, but no leaf in the log")
 
 
-def _agreed(index: int, event: ChangeBegun, story: Story, scope: Scope) -> Iterator[Finding]:
+def _answers(event: ChangeBegun, story: Story) -> Sequence[_Given]:
     plans = {event.plan, event.undoes} - {""}
-    given = [
-        (at, one.given or one.time)
-        for at, one in story.approvals
-        if one.plan in plans and one.decision in _AGREED
-    ]
-    if not given:
-        text = f"carried out {event.plan}, and the log knows nobody who had approved that"
-        yield Finding(Kind.UNAPPROVED, event.run, text, index)
-    elif not any(at < index and when <= event.time + scope.tolerance for at, when in given):
+    return [one for one in story.approvals if one[1].plan in plans and one[1].decision in _AGREED]
+
+
+def _counting(archive: Path, life: Life, trust: Trust) -> Callable[[Approval], None]:
+    """Return what raises `NotSound` for an approval that does not count for a run."""
+    rehearsal = life.requested is not None and life.requested[1].environment == REHEARSAL
+
+    def must(event: Approval) -> None:
+        must_count(event, archive, trust, rehearsal=rehearsal)
+
+    return must
+
+
+def _agreed(
+    index: int, event: ChangeBegun, given: Sequence[_Given], must: Callable[[Approval], None], scope: Scope
+) -> Iterator[Finding]:
+    good: list[_Given] = []
+    doubts: list[NotSound] = []
+    for at, one in given:
+        try:
+            must(one)
+            good.append((at, one))
+        except NotSound as error:
+            doubts.append(error)
+    latest = event.time + scope.tolerance
+    if any(at < index and (one.given or one.time) <= latest for at, one in good):
+        return
+    unread = [error for error in doubts if isinstance(error, Unreadable)]
+    if unread:
+        text = f"whether {event.plan} was approved before is not known: {unread[0]}"
+        yield Finding(Kind.UNREADABLE, event.run, text, index)
+    elif good:
         text = f"began to carry out {event.plan} at {shown(event.time)}; it was approved only afterwards"
         yield Finding(Kind.APPROVED_AFTERWARDS, event.run, text, index)
+    else:
+        why = "; ".join(dict.fromkeys(map(str, doubts)))
+        text = f"no approval of that counts: {why}" if why else "the log knows nobody who had approved that"
+        yield Finding(Kind.UNAPPROVED, event.run, f"carried out {event.plan}, and {text}", index)
 
 
-def _changed(archive: Path, index: int, event: Beside, story: Story) -> Iterator[Finding]:
+def _changed(archive: Path, index: int, event: Beside, story: Story, check: Check) -> Iterator[Finding]:
+    if isinstance(event, Approval) and not event.subjects:
+        text = "its leaf names no file that somebody has signed"
+        yield Finding(Kind.FORGED, f"approval of {event.plan}", text, index)
     for one in event.subjects:
         content = content_of(archive / one.name)
         if content is None:
-            yield _lost(one.name, one.sha256, index, event, story)
+            yield _lost(archive / one.name, one, index, event, story)
         elif hashlib.sha256(content).hexdigest() != one.sha256:
             yield Finding(_EDITED[type(event)], one.name, "is not what was written then", index)
+        elif why := not_signed(event, content, check):
+            yield Finding(Kind.FORGED, one.name, why, index)
 
 
-def _lost(name: str, digest: str, index: int, event: Beside, story: Story) -> Finding:
+def _lost(path: Path, one: Subject, index: int, event: Beside, story: Story) -> Finding:
     run = event.run if isinstance(event, Annotation) else ""
-    at = story.disposed.get((run, digest))
+    at = story.disposed.get((run, one.sha256))
     if at is None:
-        return Finding(Kind.DELETED, name, "is not there", index)
+        return gone(path, one.name, "is not there", index)
     if story.on_hold(run, at):
-        return Finding(Kind.DISPOSED_ON_HOLD, name, "was destroyed while on hold", at)
-    return Finding(Kind.DISPOSED, name, "was destroyed as a rule demands", at)
+        return Finding(Kind.DISPOSED_ON_HOLD, one.name, "was destroyed while on hold", at)
+    return Finding(Kind.DISPOSED, one.name, "was destroyed as a rule demands", at)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from opslib.evidence.events import RunRequested
 from opslib.evidence.findings import Filled, Finding, Kind, Scope, Slot
 from opslib.evidence.lives import Life, Story
+from opslib.evidence.parts import Planned
 from opslib.evidence.plain import readable, shown
 from opslib.evidence.records import folder_of
 
@@ -65,11 +67,11 @@ def timetable(story: Story, scope: Scope) -> tuple[Filled, ...]:
         story: of all runs, with the schedules that the log holds.
         scope: the period; the slots that were expected, or how they follow from a schedule.
     """
-    asked: dict[tuple[str, object], list[str]] = {}
-    for run, life in story.lives.items():
+    asked: dict[tuple[str, object], list[RunRequested]] = {}
+    for life in story.lives.values():
         if life.requested and life.requested[1].slot:
             event = life.requested[1]
-            asked.setdefault((event.slot, event.scheduled_for), []).append(run)
+            asked.setdefault((event.slot, event.scheduled_for), []).append(event)
     slots = _logged(story, scope) if scope.slots is None else scope.slots
     found = [
         _became(slot, asked.get((slot.name, slot.moment), []), story, scope)
@@ -84,6 +86,7 @@ def unfilled(slots: Iterable[Filled]) -> Iterator[Finding]:
     for one in slots:
         if one.state == MISSING:
             text = f"the run that was due at {shown(one.slot.moment)} was never recorded"
+            text += f": {one.text}" if one.text else ""
             yield Finding(Kind.NEVER_RECORDED, one.slot.name, text)
         elif one.state == SKIPPED:
             text = f"no run was begun for {shown(one.slot.moment)}: {one.text}"
@@ -135,7 +138,9 @@ def _logged(story: Story, scope: Scope) -> Iterator[Slot]:
                 yield Slot(planned.name, moment, moment + grace)
 
 
-def _became(slot: Slot, runs: Sequence[str], story: Story, scope: Scope) -> Filled:
+def _became(slot: Slot, asked: Sequence[RunRequested], story: Story, scope: Scope) -> Filled:
+    fits = _fitting(slot, story)
+    runs = [event.run for event in asked if fits(event)]
     reason = story.skipped.get((slot.name, slot.moment))
     if runs:
         return Filled(slot, RUN, ", ".join(runs))
@@ -143,4 +148,29 @@ def _became(slot: Slot, runs: Sequence[str], story: Story, scope: Scope) -> Fill
         return Filled(slot, SKIPPED, readable(reason))
     if slot.latest and scope.present < slot.latest:
         return Filled(slot, DUE, f"may begin until {shown(slot.latest)}")
-    return Filled(slot, MISSING)
+    return Filled(slot, MISSING, readable("; ".join(map(_claimed, asked))))
+
+
+def _fitting(slot: Slot, story: Story) -> Callable[[RunRequested], bool]:
+    """Return what says whether a run is what the schedule had for a moment, then or when it was asked for.
+
+    What a log without that entry had is not known; there the name alone decides.
+    """
+
+    def fits(event: RunRequested) -> bool:
+        known = [_planned(slot.name, when, story) for when in (slot.moment, event.time)]
+        whose = [one for one in known if one]
+        return not whose or any(one.fits(event.procedure, event.system, event.environment) for one in whose)
+
+    return fits
+
+
+def _planned(name: str, when: datetime, story: Story) -> Planned | None:
+    """Return the entry of the schedule that was in force at a moment."""
+    before = [event.slots for event in story.schedules if event.time <= when]
+    return next((one for one in before[-1] if one.name == name), None) if before else None
+
+
+def _claimed(event: RunRequested) -> str:
+    what = f"{event.procedure} on {event.system} ({event.environment})"
+    return f"{event.run} says that it was for this, but ran {what}"

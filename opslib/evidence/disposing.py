@@ -89,7 +89,7 @@ def read_story(archive: Path, trust: Trust) -> Story:
         ArchiveError: it is not the log that was signed; nothing is destroyed by it.
     """
     history = read_history(archive / LOG, trust, Scope())
-    faults = [finding for finding in history.findings if finding.fault]
+    faults = [finding for finding in history.findings if finding.fault or finding.unknown]
     if not history.leaves.intact or faults:
         why = f": {faults[0].text}" if faults else ""
         raise ArchiveError(f"{archive / LOG}: the log is not what was signed{why}", hint=_SEE)

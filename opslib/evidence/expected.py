@@ -10,13 +10,12 @@ from pathlib import Path
 from opslib.evidence.complete import DUE, timetable, unknown
 from opslib.evidence.findings import Filled, Finding, Kind, Moments, Scope, Slot
 from opslib.evidence.lives import Story
-from opslib.evidence.parts import Planned
+from opslib.evidence.parts import ROUTINE, Planned
 from opslib.evidence.plain import NotSound, content_of, moment
 from opslib.evidence.population import Extent
 
 SLOTS = "slots.json"
 SLOTS_INSIDE = f"which runs were due was taken from {SLOTS}, and not found out again from the log"
-_ROUTINE = " routine"
 
 
 def read_slots(path: Path) -> tuple[Slot, ...] | None:
@@ -60,7 +59,7 @@ def expected(story: Story, extent: Extent, moments: Moments, now: datetime) -> t
         return None
 
     def ours(planned: Planned, begin: datetime, end: datetime) -> Iterable[datetime]:
-        fits = planned.runs in extent.procedures or planned.runs.endswith(_ROUTINE)
+        fits = planned.runs in extent.procedures or planned.runs.endswith(ROUTINE)
         return moments(planned, begin, end) if fits else ()
 
     scope = Scope(since=extent.since, until=extent.until, moments=ours, now=now)

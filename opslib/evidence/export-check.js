@@ -33,8 +33,11 @@ async function verified(files, own) {
     say("swapped", "sample", `the lot draws ${drawn.slice(0, 5).join(", ")}; others were handed over`);
   for (const one of found.rows) await recordOf(one, log, files, runners, new Set(drawn), say);
   lifeFindings(log, extent, say);
-  besideFindings(files, log.story, beside, say);
-  approvalFindings(log.story, extent, say);
+  const people = files.has(words.people) ? peopleOf(files.get(words.people)) : null;
+  await besideFindings(files, log.story, beside, say);
+  await approvalFindings(files, people, log.story, extent, say);
+  const needed = log.events.some((event) => event.type === "change.begun" && event.need !== "none");
+  if (needed || people) found.unproven.push(...(people ? [words.peopleInside] : [words.noPeople]));
   slotFindings(slots, log.story, extent, say, found);
   found.unproven.push(words.byTheTeam, words.orderAndTimes);
   if (extent.draw.count !== null && !extent.draw.word) found.unproven.push(words.whenChosen);
@@ -199,8 +202,9 @@ function toldOtherwise(told, event, one, say) {
     say("forged", event.run, `its record says ${told.verdict}, the log says ${event.verdict}`);
   if (Date.parse(told.started) !== Date.parse(event.started))
     say("back-dated", event.run, `its record says that it began ${told.started}, the log says ${event.started}`);
-  if (one.procedure && told.procedure !== one.procedure)
-    say("forged", event.run, `its record is of ${told.procedure}, but ${one.procedure} was asked for`);
+  for (const name of ["procedure", "system", "environment"])
+    if (one[name] && told[name] !== one[name])
+      say("forged", event.run, `its record is of ${told[name]}, but ${one[name]} was asked for`);
 }
 
 function disposalFindings(index, event, story, say) {

@@ -227,7 +227,9 @@ function stated(content) {
   const meta = predicate.runDetails.metadata;
   return {
     run: meta.invocationId, verdict: predicate.verdict, started: meta.startedOn, finished: meta.finishedOn,
-    procedure: predicate.runDefinition.externalParameters.runbook, cause: predicate.cause ? predicate.cause.id : "",
+    procedure: predicate.runDefinition.externalParameters.runbook,
+    system: predicate.runDefinition.externalParameters.system,
+    environment: predicate.runDefinition.externalParameters.environment, cause: predicate.cause ? predicate.cause.id : "",
     subjects: subject.map((one) => ({ name: one.name, sha256: one.digest.sha256 })),
   };
 }
@@ -308,7 +310,7 @@ function storyOf(events, retired) {
     } else if (event.type === "change.begun") life(event.run).changes.push({ index, event });
     else if (event.type === "approval") story.approvals.push({ index, event });
     else if (event.type === "annotation") story.notes.push({ index, event });
-    else if (event.type === "schedule.changed") story.schedules.push(event.time);
+    else if (event.type === "schedule.changed") story.schedules.push(event);
     else if (event.type === "slot.skipped") story.skipped.set(`${event.slot}\n${event.scheduled_for}`, event.reason);
   });
   return story;

@@ -11,25 +11,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from opslib.evidence.beside import Beside, of_runs, spoiled
+from opslib.evidence.beside import of_runs, spoiled
 from opslib.evidence.complete import timetable, unfilled
 from opslib.evidence.drawing import drawn, seed
 from opslib.evidence.envelopes import STATEMENT, Envelope
 from opslib.evidence.events import RunFinished, Subject
 from opslib.evidence.expected import slots_inside, undue, unlike_slots
-from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, Slot, report
+from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, Slot, gone, report
 from opslib.evidence.history import LOG, History, read_history
 from opslib.evidence.lives import Story, story_of
 from opslib.evidence.manifest import MANIFEST, Manifest
 from opslib.evidence.merkle import consistent
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.plain import NotSound, content_of, strict64
+from opslib.evidence.plain import NotSound, Unreadable, content_of, listed, strict64, unreadable
 from opslib.evidence.population import SEALED, Entry, Extent, Row, counts, entries, population, sheet
 from opslib.evidence.proofs import Trust
 from opslib.evidence.records import ENVELOPE, Place, Statement, folder_of, proof_findings, record_findings
 from opslib.evidence.rotations import Chain, followed, rotations
 from opslib.evidence.tiles import CHECKPOINT
 from opslib.evidence.verifying import log_findings, unproven_by
+from opslib.evidence.vouched import Beside
 
 POPULATION, LEAVES = "population.csv", "log.csv"
 EARLIER_HEAD, CONSISTENCY = "checkpoints/earlier", "consistency"
@@ -92,7 +93,8 @@ def verify_export(folder: Path, trust: Trust, scope: Scope) -> Report:
     try:
         signers, manifest = _manifest(folder, chain.trust)
     except NotSound as error:
-        return report([Finding(Kind.RECORD_EDITED, MANIFEST, str(error))], 0, 0)
+        kind = Kind.UNREADABLE if isinstance(error, Unreadable) else Kind.RECORD_EDITED
+        return report([Finding(kind, MANIFEST, str(error))], 0, 0)
     due, wrong = slots_inside(folder)
     files = (*_retired(signers, chain), *_files(folder, manifest), *wrong)
     history = read_history(folder / LOG, trust, scope)
@@ -107,7 +109,7 @@ def verify_export(folder: Path, trust: Trust, scope: Scope) -> Report:
         *files,
         *history.findings,
         *log_findings(folder, history, told.story, within),
-        *spoiled(folder, told.story, told.beside),
+        *spoiled(folder, told.story, told.beside, trust.check),
         *unfilled(slots),
         *unlike_slots(folder, slots),
         *_sheets(folder, told),
@@ -122,6 +124,8 @@ def verify_export(folder: Path, trust: Trust, scope: Scope) -> Report:
 def _manifest(folder: Path, trust: Trust) -> tuple[Sequence[str], Manifest]:
     """Return the list of what was handed over, and who of those that are trusted has signed it."""
     content = content_of(folder / MANIFEST)
+    if why := unreadable(folder / MANIFEST):
+        raise Unreadable(f"cannot be read: {why}")
     if content is None:
         raise NotSound("is not there: nothing says what was handed over")
     envelope = Envelope.parse(content)
@@ -139,17 +143,17 @@ def _retired(signers: Sequence[str], chain: Chain) -> Iterator[Finding]:
 
 
 def _files(folder: Path, manifest: Manifest) -> Iterator[Finding]:
-    listed = {one.name: one.sha256 for one in manifest.subjects}
-    for name, digest in listed.items():
+    signed = {one.name: one.sha256 for one in manifest.subjects}
+    for name, digest in signed.items():
         content = content_of(folder / name)
         if content is None:
-            yield Finding(Kind.DELETED, name, "was handed over and is not there")
+            yield gone(folder / name, name, "was handed over and is not there")
         elif hashlib.sha256(content).hexdigest() != digest:
             yield Finding(Kind.FILE_EDITED, name, "is not what was handed over")
-    for path in sorted(folder.rglob("*")):
+    for path in listed(folder)[0]:
         name = path.relative_to(folder).as_posix()
         hidden = any(part.startswith(".") for part in name.split("/"))
-        if not path.is_dir() and not hidden and name != MANIFEST and name not in listed:
+        if not hidden and name != MANIFEST and name not in signed:
             yield Finding(Kind.FORGED, name, "was not handed over")
 
 

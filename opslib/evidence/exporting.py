@@ -32,7 +32,7 @@ from opslib.evidence.history import LOG, History, read_history
 from opslib.evidence.manifest import MANIFEST, Manifest
 from opslib.evidence.merkle import consistency
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.plain import NotSound, content_of, text64
+from opslib.evidence.plain import NotSound, content_of, text64, unreadable
 from opslib.evidence.population import Entry, Extent, Row, counts, sheet
 from opslib.evidence.proofs import Trust, head_of
 from opslib.evidence.records import ENVELOPE, PROOF, folder_of
@@ -51,11 +51,11 @@ from opslib.evidence.tiles import (
     unpack,
     width_of,
 )
-from opslib.evidence.verifier import POLICY, RUNNER_KEYS
+from opslib.evidence.verifier import PEOPLE_KEYS, POLICY, RUNNER_KEYS
 from opslib.keys.machine import MachineKey
 
 VERIFIER, PAGE, README = "verify_evidence.py", "index.html", "README.txt"
-_NOT_THIS_LOG = {Kind.LOG_EDITED, Kind.DELETED, Kind.TRUNCATED, Kind.FORKED, Kind.REBUILT}
+_NOT_THIS_LOG = {Kind.LOG_EDITED, Kind.DELETED, Kind.TRUNCATED, Kind.FORKED, Kind.REBUILT, Kind.UNREADABLE}
 _SEE = "`opslib verify` says what is wrong with the archive"
 
 
@@ -89,12 +89,14 @@ class Keys:
         runners: public keys of runners, one a line.
         trust: the same, understood.
         signer: signs what was handed over.
+        people: keys of people who may approve changes, one a line; None where they are not at hand.
     """
 
     policy: str
     runners: str
     trust: Trust
     signer: MachineKey = field(repr=False)
+    people: str | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,8 @@ def _filled(
         PAGE: webpage.page(),
         README: letter.letter(asked.extent, figures, drawn, seed(head, asked.word), asked.word).encode(),
     }
+    if keys.people is not None:
+        files[PEOPLE_KEYS] = keys.people.encode()
     if slots is not None:
         files[SLOTS] = slots_text(slots)
     if asked.earlier:
@@ -265,6 +269,8 @@ def _copy(archive: Path, source: Path, folder: Path, name: str) -> None:
     # A link that somebody put into the archive must not take files of this machine along.
     inside = source.resolve().is_relative_to(archive.resolve())
     content = content_of(source) if inside else None
+    if inside and (why := unreadable(source)):
+        raise ArchiveError(f"{source}: cannot be read: {why}", hint="export as a user who may read all of it")
     if content is not None:
         zipping.put(folder, name, content)
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 from opslib.evidence.parts import Planned
-from opslib.evidence.plain import readable, written
+from opslib.evidence.plain import readable, unreadable, written
 
 
 class Kind(StrEnum):
@@ -43,6 +44,7 @@ class Kind(StrEnum):
     DISPOSED_EARLY = "disposed-early"
     DISPOSED_WITHOUT_RULE = "disposed-without-rule"
     NOT_UNDERSTOOD = "not-understood"
+    UNREADABLE = "unreadable"
     SKIPPED = "skipped"
     RESCHEDULED = "rescheduled"
     DISPOSED = "disposed"
@@ -71,8 +73,13 @@ class Finding:
 
     @property
     def fault(self) -> bool:
-        """Whether the evidence is not sound because of it."""
-        return self.kind not in _NO_FAULTS
+        """Whether something was done that must not be."""
+        return self.kind not in _NO_FAULTS and not self.unknown
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody can tell, as something could not be looked at."""
+        return self.kind is Kind.UNREADABLE
 
 
 class Keeping(Protocol):
@@ -211,8 +218,14 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong."""
-        return not any(finding.fault for finding in self.findings)
+        """Whether nothing is wrong, as far as was looked; what could not be read is not sound."""
+        return not any(finding.fault or finding.unknown for finding in self.findings)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing wrong was found, but not all could be looked at."""
+        faulty = any(finding.fault for finding in self.findings)
+        return not faulty and bool(self.unseen or not self.sound)
 
     def named(self) -> set[str]:
         """Return the names of all faults."""
@@ -232,6 +245,21 @@ class Report:
             "unseen": list(self.unseen),
             "slots": [one.to_dict() for one in self.slots],
         }
+
+
+def gone(path: Path, subject: str, text: str, index: int | None = None) -> Finding:
+    """Return that a file is not there; or that it cannot be read, which is another thing.
+
+    Args:
+        path: of the file.
+        subject: to whom it belongs.
+        text: that it is not there.
+        index: of the leaf that names it.
+    """
+    why = unreadable(path)
+    if why:
+        return Finding(Kind.UNREADABLE, subject, f"{path.name} cannot be read: {why}", index)
+    return Finding(Kind.DELETED, subject, text, index)
 
 
 def report(

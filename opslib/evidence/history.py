@@ -12,7 +12,7 @@ from opslib.evidence.events import Event, decode_event
 from opslib.evidence.findings import Finding, Kind, Scope
 from opslib.evidence.merkle import HASH_BYTES
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.plain import NotSound, content_of, shown
+from opslib.evidence.plain import NotSound, Unreadable, content_of, shown, unreadable
 from opslib.evidence.proofs import Head, Trust, head_of
 from opslib.evidence.rotations import Chain, followed
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, WIDTH, Rehashed, bundles, hashes_in, read_tile
@@ -101,11 +101,11 @@ def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
     chain = reading.follow()
     if note and head:
         reading.judge(note, chain, leaves)
-    for name, content in _others(folder, scope):
+    for name, content in reading.others(folder, scope):
         reading.other(name, content, leaves if head else None)
     anchors = _sorted(reading.anchors)
     stamped = list(reading.stamped(scope, leaves, head)) if head else []
-    if trust.policy.wants_witnesses:
+    if trust.policy.wants_witnesses and not any(one.unknown for one in reading.findings):
         reading.findings.extend(_unwitnessed(reading.events, anchors, scope))
     dated = _sorted([*anchors, *stamped])
     return History(leaves, tuple(reading.events), anchors, dated, tuple(reading.findings), chain)
@@ -144,7 +144,10 @@ class _Reading:
     def note(self, path: Path) -> Note | None:
         content = content_of(path)
         if content is None:
-            self.say(Kind.TRUNCATED, LOG, f"{path.name} cannot be read: the log has no head any more")
+            if why := unreadable(path):
+                self.say(Kind.UNREADABLE, LOG, f"{path.name} cannot be read: {why}")
+            else:
+                self.say(Kind.TRUNCATED, LOG, f"{path.name} is not there: the log has no head any more")
             return None
         try:
             return Note.parse(content)
@@ -187,7 +190,7 @@ class _Reading:
                 self._understand(leaves)
                 self.tree.add(leaves)
         except NotSound as error:
-            self.say(Kind.DELETED, LOG, f"not all of its leaves are there: {error}")
+            self.say(_missing(error), LOG, f"not all of its leaves are there: {error}")
             return Leaves(size, self.tree, False)
         self.findings.extend(_unlike_tiles(folder, self.tree))
         intact = head is not None and self.tree.root(size) == head.checkpoint.root
@@ -201,6 +204,17 @@ class _Reading:
                 self.events.append((index, decode_event(leaf)))
             except NotSound as error:
                 self.say(Kind.NOT_UNDERSTOOD, f"leaf {index}", str(error), index)
+
+    def others(self, folder: Path, scope: Scope) -> Iterator[tuple[str, bytes]]:
+        """Yield heads that were kept elsewhere, or sent back by witnesses."""
+        for number, content in enumerate(scope.checkpoints, 1):
+            yield f"checkpoint {number} of those kept elsewhere", content
+        for path in sorted((folder / COSIGNED).glob("[0-9]*")):
+            name = f"{COSIGNED}/{path.name}"
+            if why := unreadable(path):
+                self.say(Kind.UNREADABLE, name, f"cannot be read: {why}")
+            else:
+                yield name, content_of(path) or b""
 
     def other(self, name: str, content: bytes, leaves: Leaves | None) -> None:
         try:
@@ -253,13 +267,6 @@ def _unwitnessed(
             return
 
 
-def _others(folder: Path, scope: Scope) -> Iterator[tuple[str, bytes]]:
-    for number, content in enumerate(scope.checkpoints, 1):
-        yield f"checkpoint {number} of those kept elsewhere", content
-    for path in sorted((folder / COSIGNED).glob("[0-9]*")):
-        yield f"{COSIGNED}/{path.name}", content_of(path) or b""
-
-
 def _unlike_tiles(folder: Path, tree: Rehashed) -> Iterator[Finding]:
     """Yield where the tiles on the disk are not those of the leaves beside them."""
     for level, number, hashes in tree.tiles():
@@ -267,10 +274,14 @@ def _unlike_tiles(folder: Path, tree: Rehashed) -> Iterator[Finding]:
         try:
             there = hashes_in(read_tile(folder, str(level), number, len(hashes)))[: len(hashes)]
         except NotSound as error:
-            yield Finding(Kind.DELETED, name, str(error))
+            yield Finding(_missing(error), name, str(error))
             continue
         if there != list(hashes):
             yield _unlike(name, number * WIDTH if level == 0 else None, there, hashes)
+
+
+def _missing(error: NotSound) -> Kind:
+    return Kind.UNREADABLE if isinstance(error, Unreadable) else Kind.DELETED
 
 
 def _unlike(name: str, first: int | None, there: Sequence[bytes], hashes: Sequence[bytes]) -> Finding:

@@ -29,9 +29,11 @@ Before you trust the result, compare what you were told by another way (phone, p
   - the digest of the zip:   sha256sum FILE.zip
   - the key of the log:      the line `log` in the file policy
   - the keys of the runners: ssh-keygen -lf runner-keys
+  - who may approve changes: the file people-keys, in the form of OpenSSH's allowed_signers
 
 Whoever could alter the zip could alter both verifiers, too. Take verify_evidence.py from a release of opslib
-if that matters, and give it keys of your own with --policy and --runner-keys.
+if that matters, and give it keys of your own with --policy, --runner-keys
+and --people-keys.
 
 
 WHAT IS HERE
@@ -45,6 +47,7 @@ WHAT IS HERE
                         log holds a schedule; taken from its cron lines when this was put together
   log/                  the whole log: only digests, names and times of events
   policy, runner-keys   whom to believe
+  people-keys           whose signatures are believed below approvals, where the team has named people
   export.dsse.json      the signed list of all these files
   checkpoints, consistency   an earlier head of the log, and the proof that this log continues it
 

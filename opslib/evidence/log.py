@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from filelock import FileLock, Timeout
 
-from opslib.archive import shared, store
+from opslib.archive import holders, shared, store
 from opslib.errors import ArchiveError
 from opslib.evidence.edge import Edge, Extension
 from opslib.evidence.events import Event, encode_event
@@ -28,6 +29,8 @@ from opslib.evidence.trusting import quickly_verified
 
 _LOCK = ".lock"
 _WAIT_SECONDS = 30
+_PAUSE_SECONDS = 300  # so long the log is only asked for in passing, after nobody has let go of it
+_ASK_SECONDS = 0.25
 _LEFT_OVER = ".*-????????"  # what `shared` writes beside a file, where its writer was killed
 _DAMAGED = "nothing more is appended to it: `opslib verify` says what was altered"
 
@@ -60,8 +63,9 @@ class Log:
         self.folder = folder
         self.signer = signer
         self.keys = (signer.verifier, *former)
-        self._lock = FileLock(folder / _LOCK, timeout=_WAIT_SECONDS)
+        self._lock = FileLock(folder / _LOCK)
         self._known: tuple[bytes, Edge] | None = None
+        self._paused = 0.0  # until then, by the clock that only goes forward
 
     def append(self, *events: Event) -> Appended:
         """Add events; when this returns they are on the disk, and the head covers them.
@@ -71,7 +75,8 @@ class Log:
 
         Raises:
             DiskFull: there is no room; the head is the one from before.
-            ArchiveError: the log cannot be written, is damaged, or others keep it locked.
+            Busy: others keep it locked; for some minutes from now on it is not waited for again.
+            ArchiveError: the log cannot be written, or is damaged.
             NotSound: an event has no form as a leaf.
         """
         leaves = tuple(map(encode_event, events))
@@ -248,10 +253,12 @@ class Log:
         with store.plainly(self.folder):
             _make(self.folder)
             try:
-                self._lock.acquire()
+                self._lock.acquire(timeout=_ASK_SECONDS if monotonic() < self._paused else _WAIT_SECONDS)
             except Timeout:
-                why = f"others have been writing to the log for {_WAIT_SECONDS} s"
-                raise ArchiveError(f"{self.folder}: {why}", hint="try again; see who holds .lock") from None
+                # A run at night must not wait at each of its steps.
+                self._paused = monotonic() + _PAUSE_SECONDS
+                raise holders.Busy(self.folder / _LOCK, _WAIT_SECONDS) from None
+            self._paused = 0.0
             try:
                 yield
             finally:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 
 from opslib.evidence.plain import NotSound
 
+ROUTINE, CHECKLIST = " routine", "checklist"  # what a schedule names, and the procedure that keeps its result
 _PART = re.compile(r"[^/\\\x00-\x1f]{1,255}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MINUTES = re.compile(r"[0-9]{1,6}")
@@ -53,6 +54,11 @@ class Planned:
     cron: str
     timezone: str
     latest_start: str
+
+    def fits(self, procedure: str, system: str, environment: str) -> bool:
+        """Say whether a run is one of this entry; a routine's is that of its checklist."""
+        what = CHECKLIST if self.runs.endswith(ROUTINE) else self.runs
+        return (procedure, system, environment) == (what, self.system, self.environment)
 
     def __post_init__(self) -> None:
         values = [getattr(self, part.name) for part in fields(self)]

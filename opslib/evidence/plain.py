@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
+import os
 import re
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 class NotSound(ValueError):
     """Something that was signed or logged is not as it must be; its text says what."""
+
+
+class Unreadable(NotSound):
+    """Something is there, or may be, and cannot be read: nobody knows whether it is sound."""
 
 
 def strict64(text: str) -> bytes:
@@ -89,6 +97,34 @@ def content_of(path: Path) -> bytes | None:
         return path.read_bytes() if path.is_file() else None
     except (OSError, ValueError):
         return None
+
+
+def unreadable(path: Path) -> str:
+    """Return why a plain file that may well be there cannot be read; "" where it can, or there is none."""
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            with path.open("rb") as file:
+                file.read(1)
+        return ""
+    except ValueError:
+        return ""
+    except OSError as error:
+        return "" if error.errno in _NOT_THERE else (error.strerror or "unknown reason").lower()
+
+
+def listed(folder: Path) -> tuple[list[Path], str]:
+    """Return the files and links below a folder, and why it could not be looked into everywhere.
+
+    Args:
+        folder: one that is not there has none.
+    """
+    faults: list[OSError] = []
+    found = []
+    for place, folders, names in os.walk(folder, onerror=faults.append):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        found += [Path(place, name) for name in (*links, *names)]
+    why = [error.strerror or "unknown reason" for error in faults if error.errno not in _NOT_THERE]
+    return sorted(found), why[0].lower() if why else ""
 
 
 def at_second(seconds: int) -> datetime:

@@ -12,6 +12,7 @@ from datetime import datetime
 from opslib.evidence.ed25519 import verified
 from opslib.evidence.merkle import HASH_BYTES, leaf_hash, root_from_inclusion
 from opslib.evidence.notes import LARGEST_NOTE, Check, Checkpoint, Note, VerifierKey
+from opslib.evidence.people import Holder
 from opslib.evidence.plain import NotSound, strict64, text64, whole
 from opslib.evidence.policy import Policy
 
@@ -27,11 +28,13 @@ class Trust:
         policy: logs, witnesses, quorum.
         runners: keys that may sign records: fingerprint -> 32 bytes.
         check: says whether an Ed25519 signature is good.
+        people: whose keys may approve changes: fingerprint -> holder; None where they are not at hand.
     """
 
     policy: Policy
     runners: Mapping[str, bytes]
     check: Check = field(default=verified, repr=False)
+    people: Mapping[str, Holder] | None = None
 
 
 @dataclass(frozen=True)

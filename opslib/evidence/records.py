@@ -11,11 +11,11 @@ from typing import Any
 
 from opslib.evidence.envelopes import STATEMENT, Envelope
 from opslib.evidence.events import RunFinished, Subject
-from opslib.evidence.findings import Finding, Kind, Scope
+from opslib.evidence.findings import Finding, Kind, Scope, gone
 from opslib.evidence.history import Leaves
 from opslib.evidence.lives import Story
 from opslib.evidence.notes import Note
-from opslib.evidence.plain import NotSound, content_of, moment, shown
+from opslib.evidence.plain import NotSound, content_of, listed, moment, shown, unreadable
 from opslib.evidence.proofs import Proof, Trust, head_of
 
 ENVELOPE, PROOF = "run.dsse.json", "run.tlog-proof"
@@ -40,9 +40,13 @@ class Place:
     archive: Path
     only: frozenset[str] | None = None
 
+    def path(self, name: str) -> Path:
+        """Return where a file is."""
+        return (self.archive if name.startswith(_BLOBS) else self.folder) / name
+
     def content(self, name: str) -> bytes | None:
         """Return what is in a file; None where it cannot be read."""
-        return content_of((self.archive if name.startswith(_BLOBS) else self.folder) / name)
+        return content_of(self.path(name))
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Statement:
         started: when it began, as text.
         finished: when it ended, as text.
         procedure: what was run.
+        system: on which.
+        environment: in which of its environments.
         cause: id of the first cause; empty where there is none.
         subjects: its files.
         changed: whether it has touched anything.
@@ -65,6 +71,8 @@ class Statement:
     started: str
     finished: str
     procedure: str
+    system: str
+    environment: str
     cause: str
     subjects: tuple[Subject, ...]
     changed: bool = False
@@ -80,10 +88,11 @@ class Statement:
             found: dict[str, Any] = json.loads(payload)
             told, meta = found["predicate"], found["predicate"]["runDetails"]["metadata"]
             subjects = tuple(Subject(one["name"], one["digest"]["sha256"]) for one in found["subject"])
-            runbook = told["runDefinition"]["externalParameters"]["runbook"]
+            external = told["runDefinition"]["externalParameters"]
+            what = (external["runbook"], external["system"], external["environment"])
             cause = (told["cause"] or {"id": ""})["id"]
             times = (meta["startedOn"], meta["finishedOn"])
-            texts = (meta["invocationId"], told["verdict"], *times, runbook, cause)
+            texts = (meta["invocationId"], told["verdict"], *times, *what, cause)
             if not all(isinstance(text, str) for text in texts):
                 raise NotSound("the statement has something else where text belongs")
             changed = any(one["state"] not in _UNTOUCHED for one in told.get("changed") or ())
@@ -144,6 +153,8 @@ def proof_findings(place: Place, index: int, leaves: Leaves, run: str, trust: Tr
     """
     content = place.content(PROOF)
     if content is None:
+        if why := unreadable(place.path(PROOF)):
+            yield Finding(Kind.UNREADABLE, run, f"{PROOF} cannot be read: {why}", index)
         return  # it can be made again
     try:
         proof = Proof.parse(content)
@@ -171,10 +182,12 @@ def unsealed(place: Place, index: int, event: RunFinished, story: Story) -> Iter
     """
     known = {one.name for one in event.subjects} | {PROOF}
     known |= {LEFT} if any(one.run == event.run for _, one in story.disposals) else set()
-    for path in sorted(place.folder.rglob("*")):
+    found, why = listed(place.folder)
+    if why:
+        yield Finding(Kind.UNREADABLE, event.run, f"its folder cannot be looked into: {why}", index)
+    for path in found:
         name = path.relative_to(place.folder).as_posix()
-        listed = name in known or path.name.startswith(".") or (path.is_dir() and not path.is_symlink())
-        if not listed:
+        if name not in known and not path.name.startswith("."):
             yield Finding(Kind.FORGED, event.run, f"{name} was not sealed with it", index)
 
 
@@ -210,10 +223,12 @@ def _told_otherwise(stated: Statement, index: int, event: RunFinished, scope: Sc
 
 def _asked_otherwise(stated: Statement, index: int, story: Story) -> Iterator[Finding]:
     life = story.lives.get(stated.run)
-    asked = life.requested[1].procedure if life and life.requested else ""
-    if asked and asked != stated.procedure:
-        text = f"its record is of {stated.procedure}, but {asked} was asked for"
-        yield Finding(Kind.FORGED, stated.run, text, index)
+    asked = life.requested[1] if life and life.requested else None
+    for name in ("procedure", "system", "environment") if asked else ():
+        wanted, found = getattr(asked, name), getattr(stated, name)
+        if wanted and wanted != found:
+            text = f"its record is of {found}, but {wanted} was asked for"
+            yield Finding(Kind.FORGED, stated.run, text, index)
 
 
 def _changed_unseen(stated: Statement, index: int, story: Story) -> Iterator[Finding]:
@@ -227,15 +242,15 @@ def _changed_unseen(stated: Statement, index: int, story: Story) -> Iterator[Fin
 def _file(place: Place, one: Subject, index: int, event: RunFinished, story: Story) -> Iterator[Finding]:
     content = place.content(one.name)
     if content is None:
-        yield _gone(one, index, event, story)
+        yield _gone(place.path(one.name), one, index, event, story)
     elif (found := _sha256(content)) != one.sha256:
         yield _other(one, found, content, index, event, story)
 
 
-def _gone(one: Subject, index: int, event: RunFinished, story: Story) -> Finding:
+def _gone(path: Path, one: Subject, index: int, event: RunFinished, story: Story) -> Finding:
     at = story.disposed.get((event.run, one.sha256))
     if at is None:
-        return Finding(Kind.DELETED, event.run, f"{one.name} is not there", index)
+        return gone(path, event.run, f"{one.name} is not there", index)
     if story.on_hold(event.run, at):
         return Finding(Kind.DISPOSED_ON_HOLD, event.run, f"{one.name} was destroyed while on hold", at)
     return Finding(Kind.DISPOSED, event.run, f"{one.name} was destroyed as a rule demands", at)

@@ -81,7 +81,7 @@ def followed(trust: Trust, events: Iterable[tuple[int, Event]]) -> Chain:
         return Chain(trust, findings=tuple(findings))
     runners, logs = ([one for one in links if one.role == role] for role in (RUNNER, LOG_ROLE))
     known = dict(_reached(trust.runners.items(), runners))
-    extended = Trust(_extended(trust.policy, logs), known, trust.check)
+    extended = Trust(_extended(trust.policy, logs), known, trust.check, trust.people)
     retired = {one.old[0]: one.index for one in reversed(runners)}
     heads = {one.old[1]: one.index for one in reversed(logs)}
     return Chain(extended, retired, heads, tuple(findings))

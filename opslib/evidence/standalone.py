@@ -6,17 +6,18 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-_PACKAGE = "opslib.evidence"
+_OURS = ("__future__", "opslib.evidence", "opslib.keys.sshform")
 _MODULES = (
-    "light", "plain", "parts", "merkle", "ed25519", "notes", "policy", "runners", "envelopes", "forms",
-    "events", "tiles", "proofs", "findings", "rotations", "history", "lives", "records", "retention",
-    "complete", "beside", "verifying", "population", "expected", "drawing", "manifest", "exported",
-    "verifier",
+    "light", "plain", "../keys/sshform", "parts", "merkle", "ed25519", "notes", "policy", "runners",
+    "people", "envelopes", "forms", "events", "tiles", "proofs", "findings", "rotations", "history",
+    "lives", "records", "retention", "complete", "vouched", "beside", "verifying", "population", "expected",
+    "drawing", "manifest", "exported", "verifier",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3
 """Verify records and the log of an opslib archive, offline. Python 3.11 or newer, nothing else.
 
-    python3 verify_evidence.py FOLDER [--policy FILE] [--runner-keys FILE] [--checkpoint FILE] [--json]
+    python3 verify_evidence.py FOLDER [--policy FILE] [--runner-keys FILE] [--people-keys FILE]
+                                      [--checkpoint FILE] [--json]
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def standalone_verifier() -> str:
     imports: dict[str, set[str]] = {}
     bodies = []
     for name in _MODULES:
-        source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+        source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
         bodies.append(_body(source, imports))
     imports.pop("dataclasses")  # `light` stands in its place
     return "\n\n\n".join([_HEAD + "\n".join(_imports(imports)), *bodies]) + "\n"
@@ -47,7 +48,7 @@ def _body(source: str, imports: dict[str, set[str]]) -> str:
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom):
             module = str(node.module)
-            if not module.startswith(("__future__", _PACKAGE)):
+            if not module.startswith(_OURS):
                 imports.setdefault(module, set()).update(alias.name for alias in node.names)
         elif isinstance(node, ast.Import):
             imports.update({alias.name: set() for alias in node.names})

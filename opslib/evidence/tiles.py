@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from opslib.evidence.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_hash, root_of, split
-from opslib.evidence.plain import NotSound, content_of
+from opslib.evidence.plain import NotSound, Unreadable, content_of, unreadable
 
 WIDTH = 256
 CHECKPOINT, COSIGNED, ENTRIES = "checkpoint", "cosigned", "entries"
@@ -140,13 +140,16 @@ def read_tile(folder: Path, level: str, number: int, width: int) -> bytes:
     """Return the content of a tile; once it is full, its partial forms may be gone.
 
     Raises:
-        NotSound: it cannot be read.
+        Unreadable: it may be there and cannot be read.
+        NotSound: it is missing.
     """
     for there in dict.fromkeys((width, WIDTH)):
         content = content_of(folder / tile_path(level, number, there))
         if content is not None:
             return content
-    raise NotSound(f"{tile_path(level, number, width)} is missing, or cannot be read")
+        if why := unreadable(folder / tile_path(level, number, there)):
+            raise Unreadable(f"{tile_path(level, number, there)} cannot be read: {why}")
+    raise NotSound(f"{tile_path(level, number, width)} is missing")
 
 
 def hashes_in(content: bytes) -> list[bytes]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from opslib.errors import ConfigError
+from opslib.evidence.people import people_keys
 from opslib.evidence.plain import NotSound
 from opslib.evidence.policy import Policy
 from opslib.evidence.proofs import Trust
 from opslib.evidence.runners import runner_keys
 
 _HINT = "evidence is only worth what its keys are: take this file from whoever runs the log, by another way"
+Understood = TypeVar("Understood")
 
 
 def quickly_verified(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -45,25 +48,26 @@ def trust(policy: str, runners: Iterable[str]) -> Trust:
     return Trust(Policy.parse(policy), runner_keys("\n".join(runners)), quickly_verified)
 
 
-def load_trust(policy: Path, runners: Path) -> Trust:
+def load_trust(policy: Path, runners: Path, people: Path | None = None) -> Trust:
     """Return whom to believe, from files.
 
     Args:
         policy: a tlog-policy.
         runners: public keys of runners, one a line.
+        people: keys of people, as `allowed_signers` of OpenSSH; None where they are not at hand.
 
     Raises:
         ConfigError: one of the files cannot be read or is not understood.
     """
-    texts = [_text(path) for path in (policy, runners)]
+    parsed, keys = _understood(policy, Policy.parse), _understood(runners, runner_keys)
+    return Trust(parsed, keys, quickly_verified, _understood(people, people_keys) if people else None)
+
+
+def _understood(path: Path, read: Callable[[str], Understood]) -> Understood:
     try:
-        parsed = Policy.parse(texts[0])
+        return read(_text(path))
     except NotSound as error:
-        raise ConfigError(f"{policy}: {error}", hint=_HINT) from None
-    try:
-        return Trust(parsed, runner_keys(texts[1]), quickly_verified)
-    except NotSound as error:
-        raise ConfigError(f"{runners}: {error}", hint=_HINT) from None
+        raise ConfigError(f"{path}: {error}", hint=_HINT) from None
 
 
 def _text(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from opslib.evidence.exported import POPULATION, verify_export
 from opslib.evidence.findings import Report, Scope
 from opslib.evidence.history import LOG
 from opslib.evidence.manifest import MANIFEST
+from opslib.evidence.people import Holder, people_keys
 from opslib.evidence.plain import NotSound, content_of, moment
 from opslib.evidence.policy import Policy
 from opslib.evidence.proofs import Trust
@@ -20,13 +21,14 @@ from opslib.evidence.records import ENVELOPE, PROOF, RUNS
 from opslib.evidence.runners import runner_keys
 from opslib.evidence.verifying import verify_archive, verify_record
 
-POLICY, RUNNER_KEYS, EARLIER = "policy", "runner-keys", "checkpoints"
-SOUND, UNSOUND, USAGE = 0, 2, 64
-_OPTIONS = ("--policy", "--runner-keys", "--checkpoint", "--since", "--until", "--now")
+POLICY, RUNNER_KEYS, PEOPLE_KEYS, EARLIER = "policy", "runner-keys", "people-keys", "checkpoints"
+SOUND, UNSOUND, UNKNOWN, USAGE = 0, 2, 3, 64
+_OPTIONS = ("--policy", "--runner-keys", "--people-keys", "--checkpoint", "--since", "--until", "--now")
 _USE = (
-    "FOLDER [--policy FILE] [--runner-keys FILE] [--checkpoint FILE] [--since TIME] [--until TIME]"
-    " [--now TIME] [--json]"
+    "FOLDER [--policy FILE] [--runner-keys FILE] [--people-keys FILE] [--checkpoint FILE] [--since TIME]"
+    " [--until TIME] [--now TIME] [--json]"
 )
+PEOPLE_INSIDE = "whose keys may approve changes was taken from the folder itself: compare that, too"
 KEYS_INSIDE = "keys were taken from the folder itself: compare them with those that you were given elsewhere"
 
 
@@ -43,12 +45,13 @@ def main(words: list[str]) -> int:
         print(f"{error}\nuse: {_USE}", file=sys.stderr)
         return USAGE
     told = [SLOTS_INSIDE] if (folder / SLOTS).exists() else []
+    told += [PEOPLE_INSIDE] if "--people-keys" not in options and (folder / PEOPLE_KEYS).exists() else []
     inside = not {"--policy", "--runner-keys"} <= options.keys()
     unproven = tuple(dict.fromkeys((*report.unproven, *told, *([KEYS_INSIDE] if inside else []))))
     # A terminal that lacks a letter must not turn what was found into a crash.
     letters = sys.stdout.encoding or "utf-8"
     print(_told(report, unproven, "--json" in options).encode(letters, "backslashreplace").decode(letters))
-    return SOUND if report.sound else UNSOUND
+    return UNKNOWN if report.unknown else SOUND if report.sound else UNSOUND
 
 
 def verified_folder(folder: Path, options: dict[str, str]) -> Report:
@@ -64,7 +67,7 @@ def verified_folder(folder: Path, options: dict[str, str]) -> Report:
     """
     policy = _given(options, "--policy", folder / POLICY).decode("utf-8", "surrogateescape")
     keys = _given(options, "--runner-keys", folder / RUNNER_KEYS).decode("utf-8", "replace")
-    trust = Trust(Policy.parse(policy), runner_keys(keys))
+    trust = Trust(Policy.parse(policy), runner_keys(keys), people=_people(folder, options))
     return verifier_of(folder)(folder, trust, _scope(folder, options))
 
 
@@ -114,6 +117,13 @@ def _given(options: dict[str, str], name: str, inside: Path) -> bytes:
     return content
 
 
+def _people(folder: Path, options: dict[str, str]) -> Mapping[str, Holder] | None:
+    inside = folder / PEOPLE_KEYS
+    if "--people-keys" not in options and not inside.exists():
+        return None
+    return people_keys(_given(options, "--people-keys", inside).decode("utf-8", "replace"))
+
+
 def _time(text: str | None) -> datetime | None:
     return None if text is None else moment(text)
 
@@ -121,8 +131,10 @@ def _time(text: str | None) -> datetime | None:
 def _told(report: Report, unproven: Sequence[str], as_json: bool) -> str:
     if as_json:
         return json.dumps({**report.to_dict(), "unproven": list(unproven)}, indent=1, ensure_ascii=False)
-    lines = [f"{'SOUND' if report.sound else 'NOT SOUND'}: {report.records} records, {report.leaves} leaves"]
+    word = "UNKNOWN" if report.unknown else "SOUND" if report.sound else "NOT SOUND"
+    lines = [f"{word}: {report.records} records, {report.leaves} leaves"]
     lines += [f"  {one.kind}: {one.subject}: {one.text}" for one in report.findings]
+    lines += [f"  could not be looked at: {text}" for text in report.unseen]
     return "\n".join([*lines, *(f"  not proven: {text}" for text in unproven)])
 
 

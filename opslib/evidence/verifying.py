@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from opslib.evidence.beside import of_period, spoiled, unapproved
+from opslib.evidence.beside import NO_PEOPLE, needs_approval, of_period, spoiled, unapproved
 from opslib.evidence.complete import missing, rescheduled, strangers, timetable, unfilled, unscheduled
 from opslib.evidence.events import Disposal, Event, RunFinished, decode_event
-from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, report
+from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, gone, report
 from opslib.evidence.history import LOG, History, read_history
 from opslib.evidence.lives import Story, order_findings, story_of, time_findings
 from opslib.evidence.notes import Checkpoint, Note
@@ -79,7 +79,7 @@ def _alone(folder: Path, chain: Chain, scope: Scope) -> Report:
     findings: list[Finding] = []
     content = content_of(folder / PROOF)
     if content is None:
-        return report([Finding(Kind.DELETED, folder.name, f"{PROOF} is not there")], 0, 0, unproven)
+        return report([gone(folder / PROOF, folder.name, f"{PROOF} is not there")], 0, 0, unproven)
     try:
         proof = Proof.parse(content)
         head = head_of(proof.note, trust)
@@ -107,7 +107,7 @@ def log_findings(archive: Path, history: History, story: Story, scope: Scope) ->
     yield from time_findings(history.events, history.dated, scope)
     yield from missing(story, scope)
     yield from rescheduled(story, scope)
-    yield from unapproved(story, scope)
+    yield from unapproved(archive, story, scope, history.chain.trust)
     yield from strangers(archive, story)
     yield from disposal_findings(story, scope)
     for run, life in story.lives.items():
@@ -121,7 +121,7 @@ def _logged_findings(
     archive: Path, history: History, story: Story, scope: Scope, slots: Iterable[Filled]
 ) -> Iterator[Finding]:
     yield from log_findings(archive, history, story, scope)
-    yield from spoiled(archive, story, of_period(story, scope))
+    yield from spoiled(archive, story, of_period(story, scope), history.chain.trust.check)
     yield from unfilled(slots)
 
 
@@ -176,7 +176,7 @@ def _other_heads(checkpoint: Checkpoint, trust: Trust, scope: Scope) -> Iterator
 
 def unproven_by(history: History, scope: Scope) -> Iterator[str]:
     """Yield what a sound log does not show, in sentences."""
-    size = history.leaves.size
+    size, events = history.leaves.size, [event for _, event in history.events]
     if not history.leaves.intact:
         yield NOT_READ
     if not history.anchors:
@@ -189,7 +189,9 @@ def unproven_by(history: History, scope: Scope) -> Iterator[str]:
         )
     if not scope.checkpoints:
         yield NO_EARLIER
+    if history.chain.trust.people is None and any(map(needs_approval, events)):
+        yield NO_PEOPLE
     if scope.slots is None and scope.moments is None:
         yield NO_SCHEDULE
-    if scope.retention is None and any(isinstance(event, Disposal) for _, event in history.events):
+    if scope.retention is None and any(isinstance(event, Disposal) for event in events):
         yield NO_RULES

@@ -9,16 +9,18 @@ from dataclasses import fields
 from pathlib import Path
 from string import Template
 
+from opslib.evidence.beside import NO_PEOPLE, REHEARSAL
 from opslib.evidence.complete import KNOWN_FROM, NONE_KNOWN
 from opslib.evidence.events import KINDS
 from opslib.evidence.expected import SLOTS, SLOTS_INSIDE
 from opslib.evidence.exported import BY_THE_TEAM, CONSISTENCY, WHEN_CHOSEN
 from opslib.evidence.findings import Scope
 from opslib.evidence.manifest import EXPORT_TYPE, MANIFEST
+from opslib.evidence.parts import CHECKLIST, ROUTINE
 from opslib.evidence.population import DECIDED, Entry, Row
 from opslib.evidence.records import KINDS_OF_FILES
 from opslib.evidence.rotations import ROTATED
-from opslib.evidence.verifier import KEYS_INSIDE
+from opslib.evidence.verifier import KEYS_INSIDE, PEOPLE_INSIDE, PEOPLE_KEYS
 from opslib.evidence.verifying import NO_EARLIER, NO_SCHEDULE, NO_WITNESS, NOT_READ
 
 _ORDER = "order and times of events, and proofs beside records, were not looked at: verify_evidence.py does"
@@ -64,6 +66,12 @@ def _words() -> dict[str, object]:
         "rotated": ROTATED,
         "tolerance": Scope().tolerance.total_seconds() * 1000,
         "keysInside": KEYS_INSIDE,
+        "people": PEOPLE_KEYS,
+        "peopleInside": PEOPLE_INSIDE,
+        "noPeople": NO_PEOPLE,
+        "rehearsal": REHEARSAL,
+        "routine": ROUTINE,
+        "checklist": CHECKLIST,
         "noWitness": NO_WITNESS,
         "notRead": NOT_READ,
         "orderAndTimes": _ORDER,

@@ -79,9 +79,13 @@ def _unlogged(archive: Path, plan: Plan, env: Environment, allowed: Authority) -
 
 
 def _approval(archive: Path, path: Path, document: Mapping[str, Any], person: str) -> Event:
+    from opslib import keys
     from opslib.evidence.events import Approval
-    from opslib.keys import PublicKey
+    from opslib.gate.signing import NAMESPACE
 
+    payload = document["statement"].encode(errors="surrogatepass")
+    # Whose key it was follows from the signature; what else the file says of that is nobody's word.
+    signed_by = keys.verify(payload, document["signature"], NAMESPACE)
     stated = json.loads(document["statement"])
     return Approval(
         time=ids.now(),
@@ -89,7 +93,7 @@ def _approval(archive: Path, path: Path, document: Mapping[str, Any], person: st
         subjects=(_subject(archive, path),),
         plan=stated["digest"],
         decision=_decision(stated),
-        key=PublicKey.parse(document["key"]).fingerprint,
+        key=keys.PublicKey.parse(signed_by).fingerprint,
         given=datetime.fromisoformat(stated["at"]),
     )
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from opslib import ids
 from opslib.archive import shared
+from opslib.archive.holders import Busy
 from opslib.errors import OpsError
 from opslib.home import parameters_file, private
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 LOG, STATEMENT, WITNESSES = "log", "run.json", "witnesses.yml"
 _ORIGIN = "origin"  # has the name of a log until its head does
 _ODD = re.compile(r"[^A-Za-z0-9.-]+")
+
+_MEANWHILE = "Until then nothing is logged: `opslib verify` will name these records"
 
 log = logging.getLogger("opslib.evidence")
 _said: set[str] = set()
@@ -197,11 +200,17 @@ def complaining(what: str) -> Iterator[None]:
 
     try:
         yield
+    except Busy as error:
+        _say(f"busy: {error.lock}", f"{what}: {error.message}; {error.hint}. {_MEANWHILE}")
     except (OpsError, OSError, NotSound) as error:
         text = f"{what}: {getattr(error, 'message', error)}"
-        if text not in _said:
-            _said.add(text)
-            log.warning("%s", text)
+        _say(text, text)
+
+
+def _say(once: str, text: str) -> None:
+    if once not in _said:
+        _said.add(once)
+        log.warning("%s", text)
 
 
 _Stamps = tuple[tuple[int, int], ...]

@@ -74,11 +74,12 @@ def between(planned: Planned, begin: datetime, end: datetime) -> Iterator[dateti
 
 def _planned(slots: Iterable[Slot]) -> tuple[Planned, ...]:
     from opslib.evidence.events import Planned
+    from opslib.evidence.parts import ROUTINE
 
     return tuple(
         Planned(
             name=schedule.name(slot),
-            runs=slot.procedure or f"{slot.routine} routine",
+            runs=slot.procedure or f"{slot.routine}{ROUTINE}",
             system=slot.system,
             environment=slot.environment,
             cron=slot.cron,

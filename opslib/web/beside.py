@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 AS_LOGGED = "as it was logged"
 EDITED = "edited since: it is not what was logged"
+UNREAD = "what was signed cannot be read here"
 GONE = "what was signed is not there any more"
 NOT_LOGGED = "the log does not know it"
 _NOTES_END = (
@@ -47,7 +48,7 @@ class Logged:
 
     def state(self, path: Path) -> str:
         """Return, in words, whether a file beside the record is what was logged of it."""
-        from opslib.evidence.plain import content_of
+        from opslib.evidence.plain import content_of, unreadable
 
         if self.fault:
             return f"not held against the log: {self.fault}"
@@ -57,7 +58,7 @@ class Logged:
             return NOT_LOGGED
         content = content_of(path)
         if content is None:
-            return GONE
+            return UNREAD if unreadable(path) else GONE
         return AS_LOGGED if hashlib.sha256(content).hexdigest() in wanted else EDITED
 
 

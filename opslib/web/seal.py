@@ -105,6 +105,9 @@ def _verified(kept: Kept, library: Library) -> Badge:
     told = [f"{one.text} ({one.kind})" for one in faults]
     if not _as_signed(kept):
         told.append(OTHER_WORDS)
+    if report.unknown:
+        unread = tuple(one.text for one in report.findings if one.unknown)
+        return Badge("not verified", Status.UNKNOWN, (*unread, *told), unproven)
     if not told:
         return Badge("sealed", Status.OK, (SOUND, *filter(None, [library.witnessed(kept.folder)])), unproven)
     edited = all(one.kind.endswith(_EDITED) for one in faults)
