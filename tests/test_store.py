@@ -16,7 +16,7 @@ from opslib.archive import access
 from opslib.archive.bucket import Bucket
 from opslib.cli import copying
 from opslib.config.store import read_store
-from opslib.errors import ArchiveError, ConfigError, Forbidden, Unreachable, UsageError
+from opslib.errors import ArchiveError, ConfigError, Forbidden, SourceError, Unreachable, UsageError
 from opslib.evidence import LogSigner, Report, disposing, verify_archive
 from opslib.evidence.copies import HEAD, HELD, NEXT, files_of, held_heads, is_file
 from opslib.evidence.notes import Checkpoint, Note
@@ -399,6 +399,26 @@ def test_the_commands_push_pull_and_verify_a_copy(
     bucket.replace(next(name for name in bucket.listed("runs/") if name.endswith("run.html")), b"x")
     assert opslib("verify", "latest", "--archive", str(bucket)) == 2
     assert opslib("archive", "push") == 2 and "something else of that name" in opslib.out
+
+
+def test_a_store_without_versions_can_be_verified_unless_a_lock_is_asked_for(
+    project: Project, opslib: Shell, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not looked at is told; where a lock is asked for, the copy is not known to be sound."""
+
+    def not_implemented(self: Bucket, under: str) -> None:
+        raise SourceError("the store answers NotImplemented")
+
+    bucket = server.bucket()
+    own = {"key": "env:STORE_KEY", "secret": "env:STORE_SECRET"}
+    monkeypatch.setenv("STORE_KEY", buckets.KEY)
+    monkeypatch.setenv("STORE_SECRET", buckets.SECRET)
+    configured(project, bucket, server.url, **own)
+    assert opslib("archive", "push") == 0
+    monkeypatch.setattr(Bucket, "versions", not_implemented)
+    assert opslib("verify", "--archive", str(bucket)) == 0 and "were not looked at" in opslib.out
+    configured(project, bucket, server.url, **own, object_lock={"mode": "compliance", "days": 1})
+    assert opslib("verify", "--archive", str(bucket)) == 3 and "NotImplemented" in opslib.err
 
 
 def test_commands_that_cannot_be_meant_end_with_64(

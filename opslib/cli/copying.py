@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from opslib.cli import options, output, verdicts
-from opslib.errors import UsageError
+from opslib.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
+    from opslib.archive.bucket import Bucket
     from opslib.evidence import Trust
     from opslib.evidence.pushing import Pushed
 
@@ -142,19 +143,31 @@ def opened(archive: str | None, trust_of: Callable[[Path], Trust], ask: bool) ->
         return Opened(folder, str(folder))
     if ask:
         raise UsageError("--witnesses is about the archive itself, not a copy", hint="leave out --archive")
-    from opslib.evidence.copies import held_heads
     from opslib.evidence.places import bucket_of
     from opslib.evidence.pulling import pull
 
-    bucket, _ = bucket_of(archive)
+    bucket, hold = bucket_of(archive)
     beside = tempfile.TemporaryDirectory(prefix="opslib-copy-")
     folder = Path(click.get_current_context().with_resource(beside)) / "archive"
-    heads = held_heads(bucket)  # before the copy's own head, which is then as large as any of them
+    # Before the copy's own head, which is then as large as any of them.
+    heads, unproven = _held(bucket, must=hold is not None)
     line = output.progress()
     done = pull(bucket, folder, trust_of, line)
     line("")
-    unproven = (_CUT_OFF.format(len(done.waiting)),) if done.waiting else ()
+    unproven += (_CUT_OFF.format(len(done.waiting)),) if done.waiting else ()
     return Opened(folder, str(bucket), heads, unproven, True)
+
+
+def _held(bucket: Bucket, *, must: bool) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """Return the heads that a store keeps under a lock, and why they were not looked at, where that is so."""
+    from opslib.evidence.copies import held_heads
+
+    try:
+        return held_heads(bucket), ()
+    except SourceError as error:  # not every store has versions, and not everybody may list them
+        if must:
+            raise
+        return (), (f"heads that the store may keep under a lock were not looked at: {error.message}",)
 
 
 def _show(place: str, done: Pushed) -> None:
