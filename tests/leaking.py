@@ -172,17 +172,15 @@ def fail(secret):
     try: raise KeyError(secret)
     except KeyError as error: raise RuntimeError("cannot log in with " + secret) from error
 get_ipython().run_line_magic("xmode", "Verbose"); print(TOKEN); fail(TOKEN)"""
+TELLS = """print(TOKEN, PASSWORD, os.environ.get("OPSLIB_INPUT", "seen"), flush=True)"""
 DIES = """
-print(os.environ["OPSLIB_INPUT"], flush=True)
 os.write(2, f"cannot go on with {TOKEN}, {os.environ['OPSLIB_INPUT']}\\n".encode()); os._exit(3)"""
-SLOW = "print(TOKEN, PASSWORD, flush=True); time.sleep(600)"
-HANGS = """print(TOKEN, PASSWORD, "seen", flush=True)"""
 PROCEDURES = {
     "leaks": (OPENING, BEGIN, HELPERS, *CHANNELS.values()),
     "breaks": (OPENING, BREAKS),
-    "dies": (OPENING, DIES),
-    "slow": (OPENING, SLOW),
-    "hangs": (OPENING, HANGS, "time.sleep(600)"),
+    "dies": (OPENING, TELLS, DIES),
+    "slow": (OPENING, TELLS, "time.sleep(600)"),
+    "hangs": (OPENING, TELLS, "time.sleep(600)"),
     "skipped": (OPENING,),
 }
 

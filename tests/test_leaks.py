@@ -119,7 +119,7 @@ def _database(ground: Ground) -> str:
 def _run(left: Left) -> None:
     project = left.project
     left.apart("run", "leaks", *SHOP, "--json", "-p", f"note={TOKEN} of {MAIL}")
-    left.apart("run", "slow", *SHOP, "--cell-timeout", "1")
+    left.apart("run", "slow", *SHOP, "--cell-timeout", "2")
     left.opslib("run", "skipped", *SHOP, "-p", f"note={PASSWORD} of {MAIL}", code=3)
     left.opslib("schedule", "tick")
     request = Request(
