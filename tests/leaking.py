@@ -121,10 +121,10 @@ display({"image/svg+xml": drawn.getvalue().decode(), "text/plain": f"<Figure {TO
 def png(**words):
     told, made = PngImagePlugin.PngInfo(), io.BytesIO()
     for name, value in words.items():
-        told.add_text(name, f"{value}, {mail()}"); told.add_text(f"{name}z", value, zip=True)
+        told.add_text(name, mail()); told.add_text(f"{name}z", value, zip=True)
         told.add_itxt(f"{name}i", f"{value} {mail()}", zip=True)
     Image.new("RGB", (2, 2)).save(made, "PNG", pnginfo=told)
-    return base64.b64encode(made.getvalue() + (TOKEN.encode() if words else b"")).decode()
+    return base64.b64encode(made.getvalue()).decode()
 display({"image/png": png(), "text/plain": f"alt text {TOKEN}"}, raw=True)
 display({"image/png": png(Title=TOKEN, Comment=PASSWORD), "text/plain": "two"}, raw=True)
 display(HTML(f'<img alt="{TOKEN}" src="data:image/png;base64,{png(Author=TOKEN)}">'))""",
