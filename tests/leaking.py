@@ -132,9 +132,10 @@ display(HTML(f'<img alt="{TOKEN}" src="data:image/png;base64,{png(Author=TOKEN)}
 display({"text/plain": TOKEN, "application/json": {TOKEN: [PASSWORD]}, "text/latex": f"${TOKEN}$"},
         raw=True, metadata={"shown": {"to": TOKEN}}, display_id="first")
 update_display({"text/markdown": f"**{PASSWORD}**", "text/plain": "x"}, raw=True, display_id="first")
-display({"text/html": ["<b>", TOKEN[:HALF], TOKEN[HALF:], "</b>"], "text/plain": "lines"}, raw=True)
+short = [TOKEN[begin:begin + 7] for begin in range(0, len(TOKEN), 7)]
+display({"text/html": ["<b>", *short, "</b>"], "text/plain": "lines"}, raw=True)
 display(HTML(f"{TOKEN[:HALF]}<i title='{'x' * 900}'></i>{TOKEN[HALF:]}"))
-display(HTML(f"{html.escape(PASSWORD[:9])}<script>pass()</script>{html.escape(PASSWORD[9:])}"))
+display(HTML("<script>pass()</script>".join(short)))
 TOKEN""",
     "widgets": """
 from comm import create_comm

@@ -155,11 +155,12 @@ def _ask(left: Left) -> None:
     for words in (
         ("history",), ("show", first), ("show", first, "--json"), ("search", "redacted"), ("verify",),
         ("diff", first, last), ("report", first), ("report", "leaks", *SHOP), ("schedule", "list"),
-        ("annotate", first, f"it was {TOKEN}, {PASSWORD}"), ("run", "leaks", *SHOP, "-p", f"count={TOKEN}"),
-        ("run", "leaks", *SHOP, "--json", "-p", f"{TOKEN}=1"), ("doctor", *SHOP),
+        ("annotate", first, f"it was {TOKEN}, {PASSWORD}"), ("doctor", *SHOP),
+        ("run", "leaks", *SHOP, "--json", "-p", f"{TOKEN}=1"),
         ("export", str(left.project.root / "out.zip"), "--control", "CC7.2", "--from", "1d", "--to", "0m"),
     ):  # fmt: skip
         left.opslib(*words)
+    left.apart("run", "leaks", *SHOP, "--json", "-p", f"count={TOKEN}")
     with browsing.served(left.project.archive) as server:
         for page in (*browsing.every_page(first, last), "/?words=redacted"):
             left.tell(f"the page {page}", browsing.asked(server, page).text)

@@ -405,6 +405,7 @@ SPLIT = {
     "a link to a far place": f"\x1b]8;;http://x/{'y' * 900}\x07",
     "a tag with much to say": f"<i title='{'y' * 900}'></i>",
     "a reset": "\x1bc",
+    "a script": "<script>pass()</script>",
 }
 
 

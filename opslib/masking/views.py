@@ -47,6 +47,7 @@ _MARKS = (
     re.compile(rb"\"[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
     re.compile(rb"'[ \t\r\n]*[+.,&]?[ \t\r\n]*[\"']"),
 )  # fmt: skip
+_SCRIPT = re.compile(rb"<script\b[^\xff]{0,4000}?</script[^<>\xff]{0,20}>")
 _TERMINATOR = b"\x1b\\"
 _BLANKS = bytes({*range(33), 127})
 _BLANK = re.compile(b"[%s]+" % re.escape(_BLANKS))
@@ -138,6 +139,8 @@ def _readings(view: View) -> Iterator[View]:
     without = _all_rewritten(view, _MARKS, b"")
     if without is not view:
         yield (squeezed := _squeezed(without))
+    if b"</script" in view.data:  # beside the other view: a script may itself put a value together
+        yield _squeezed(_all_rewritten(_rewritten(view, _SCRIPT, b""), _MARKS, b""))
     joined = _all_rewritten(squeezed, _ESCAPES, _unescaped)  # an escape may itself have been split
     if joined is not squeezed:
         yield _squeezed(_all_rewritten(joined, _MARKS, b""))

@@ -205,9 +205,10 @@ async def _execute(request: Request, spool: Spool, notebook: Any, saving: Maskin
     def save() -> None:
         # Of its own for each save, so that it counts what is there now, and not what every save has met.
         masker = saving()
-        spool.write_notebook(record.quickly(notebooks.masked(notebook, masker)))
+        content = record.quickly(notebooks.masked(notebook, masker))
         masker.resume(cutting.summary())
         spool.write_masked(masker.summary())
+        spool.write_notebook(content)
 
     saver = Saver(save)
     saver()
