@@ -114,7 +114,7 @@ class Bucket:
             SourceError: the store cannot be asked, or refuses.
             UsageError: there is no such bucket.
         """
-        pages = self._pages("list_objects_v2", under, {"ContinuationToken": "NextContinuationToken"})
+        pages = self._pages("list_objects_v2", under, "ContinuationToken")
         entries = [entry for page in pages for entry in page.get("Contents", ())]
         return {self._own(one["Key"]): Stored(one["Size"], one["ETag"].strip('"')) for one in entries}
 
@@ -124,8 +124,7 @@ class Bucket:
         Raises:
             SourceError: the store cannot be asked, or refuses.
         """
-        following = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
-        pages = self._pages("list_object_versions", under, following)
+        pages = self._pages("list_object_versions", under, "KeyMarker", "VersionIdMarker")
         entries = [entry for page in pages for entry in page.get("Versions", ())]
         return [
             Version(self._own(one["Key"]), one["VersionId"], one["Size"], one["LastModified"])
@@ -221,7 +220,8 @@ class Bucket:
         digest = base64.b64encode(_md5(content)).decode()
         self._call("put_object", Key=self.prefix + name, Body=content, ContentMD5=digest, **more)
 
-    def _pages(self, method: str, under: str, following: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    def _pages(self, method: str, under: str, *places: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the pages of a listing; a page says by `Next` and the name of each place where to go on."""
         where: dict[str, Any] = {}
         while True:
             try:
@@ -231,7 +231,7 @@ class Bucket:
             yield page
             if not page.get("IsTruncated"):
                 return
-            where = {ours: page[theirs] for ours, theirs in following.items() if page.get(theirs)}
+            where = {place: page[f"Next{place}"] for place in places if page.get(f"Next{place}")}
 
     def _call(self, method: str, **words: Any) -> Mapping[str, Any]:
         with self._plainly():
