@@ -54,7 +54,7 @@ class Server:
 def serving() -> Iterator[Server]:
     """Have a server run in a process of its own."""
     if find_spec("moto") is None:
-        pytest.skip("the S3 server is not installed: pip install 'moto[server]'")
+        pytest.skip("the S3 server is not installed: pip install 'moto[s3]' flask flask-cors")
     port = free_port()
     words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
