@@ -57,14 +57,14 @@ def approval(
 
 def begin(
     kept: Kept, number: int, plan: str, *, at: datetime, need: str = "other", undoes: str = "",
-    environment: str = "production",
+    environment: str = "production", **more: Any,
 ) -> None:  # fmt: skip
     """Have a run ask for a change and begin it; it is still at it."""
     run = f"run-{number:04d}"
-    asked = RunRequested(time=at, actor="ana", run=run, environment=environment)
+    asked = RunRequested(time=at, actor="ana", run=run, environment=environment, **more)
     change = ChangeBegun(time=at, actor="ana", run=run, plan=plan, undoes=undoes, need=need)
     kept.log.append(asked, change)
-    kept.seal(kept.publish(run, at, changed=["done"], where=environment), at)
+    kept.seal(kept.publish(run, at, changed=["done"], where=environment, **more), at)
 
 
 def annotate(kept: Kept, run: str, text: str, *, at: datetime) -> Path:

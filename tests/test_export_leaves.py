@@ -321,6 +321,24 @@ def test_changes_that_nobody_approved_are_named_by_both(browser: Any, tmp_path: 
     assert given(tab, folder) == "✕ NOT SOUND" and kinds_on(tab) == made.report.named()
 
 
+@pytest.mark.browser
+def test_of_a_run_that_is_not_handed_over_the_log_alone_tells_who_had_approved_it(
+    browser: Any, tmp_path: Path
+) -> None:
+    """What people signed goes along with the runs of the control; that of others is not missed."""
+    kept = Kept(tmp_path / "archive")
+    kept.run(0)
+    approve(kept, PLAN, at=later(0.5))
+    begin(kept, 1, PLAN, at=later(1), procedure="rollback")
+    made = handed_over(kept, tmp_path / "x.zip")
+    assert made.report.sound, made.report.findings
+    folder = unzipped(made, tmp_path / "auditor")
+    assert [row["run"] for row in rows(folder, "population.csv")] == ["run-0000"]
+    assert not (folder / "changes").exists()
+    tab = opened(browser, folder)
+    assert given(tab, folder) == "✓ SOUND", tab.inner_text("main")
+
+
 HELD = Hold(time=later(2), run="run-0000", state="cleared", reason="closed")
 STRANGE_LEAVES = {
     "a kind that is not known": b'{"type":"run.vanished"}',

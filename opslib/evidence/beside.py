@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from opslib.evidence.events import Annotation, Approval, ChangeBegun, Event, Subject
@@ -31,7 +31,9 @@ def needs_approval(event: Event) -> bool:
     return isinstance(event, ChangeBegun) and event.need != _NO_NEED
 
 
-def unapproved(archive: Path, story: Story, scope: Scope, trust: Trust) -> Iterator[Finding]:
+def unapproved(
+    archive: Path, story: Story, scope: Scope, trust: Trust, runs: Collection[str] | None = None
+) -> Iterator[Finding]:
     """Yield changes that nobody had approved when they began.
 
     Args:
@@ -39,12 +41,14 @@ def unapproved(archive: Path, story: Story, scope: Scope, trust: Trust) -> Itera
         story: of all runs.
         scope: the period.
         trust: whom to believe; has the keys of people, if they are at hand.
+        runs: those of which the archive has what people signed; of others the log alone tells. All when not
+            given.
     """
-    for life in story.lives.values():
+    for run, life in story.lives.items():
+        must = _counting(archive, life, trust) if runs is None or run in runs else _told_by_the_log
         for index, event in life.changes:
             if needs_approval(event) and scope.covers(event.time):
-                given, must = _answers(event, story), _counting(archive, life, trust)
-                yield from _agreed(index, event, given, must, scope)
+                yield from _agreed(index, event, _answers(event, story), must, scope)
 
 
 def of_runs(story: Story, runs: Iterable[str]) -> Iterator[tuple[int, Beside]]:
@@ -90,6 +94,10 @@ def spoiled(
 def _answers(event: ChangeBegun, story: Story) -> Sequence[_Given]:
     plans = {event.plan, event.undoes} - {""}
     return [one for one in story.approvals if one[1].plan in plans and one[1].decision in _AGREED]
+
+
+def _told_by_the_log(event: Approval) -> None:
+    """Ask no more of an approval than that it was logged."""
 
 
 def _counting(archive: Path, life: Life, trust: Trust) -> Callable[[Approval], None]:

@@ -35,7 +35,7 @@ async function verified(files, own) {
   lifeFindings(log, extent, say);
   const people = files.has(words.people) ? peopleOf(files.get(words.people)) : null;
   await besideFindings(files, log.story, beside, say);
-  await approvalFindings(files, people, log.story, extent, say);
+  await approvalFindings(files, people, log.story, extent, new Set(found.rows.map((row) => row.run)), say);
   const needed = log.events.some((event) => event.type === "change.begun" && event.need !== "none");
   if (needed || people) found.unproven.push(...(people ? [words.peopleInside] : [words.noPeople]));
   slotFindings(slots, log.story, extent, say, found);

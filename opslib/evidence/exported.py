@@ -108,7 +108,7 @@ def verify_export(folder: Path, trust: Trust, scope: Scope) -> Report:
     found = (
         *files,
         *history.findings,
-        *log_findings(folder, history, told.story, within),
+        *log_findings(folder, history, told.story, within, {row.run for row in told.rows}),
         *spoiled(folder, told.story, told.beside, trust.check),
         *unfilled(slots),
         *unlike_slots(folder, slots),

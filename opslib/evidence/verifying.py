@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from opslib.evidence.beside import NO_PEOPLE, needs_approval, of_period, spoiled, unapproved
@@ -101,13 +101,23 @@ def _alone(folder: Path, chain: Chain, scope: Scope) -> Report:
     return report(findings, 1, 1, unproven if head.witnesses else [*unproven, NO_WITNESS])
 
 
-def log_findings(archive: Path, history: History, story: Story, scope: Scope) -> Iterator[Finding]:
-    """Yield what is wrong with the log's events, and records that it does not know."""
+def log_findings(
+    archive: Path, history: History, story: Story, scope: Scope, runs: Collection[str] | None = None
+) -> Iterator[Finding]:
+    """Yield what is wrong with the log's events, and records that it does not know.
+
+    Args:
+        archive: the archive's folder, or what was handed over of one.
+        history: its log.
+        story: of all runs.
+        scope: the period.
+        runs: those that were handed over; all when not given.
+    """
     yield from order_findings(story, scope)
     yield from time_findings(history.events, history.dated, scope)
     yield from missing(story, scope)
     yield from rescheduled(story, scope)
-    yield from unapproved(archive, story, scope, history.chain.trust)
+    yield from unapproved(archive, story, scope, history.chain.trust, runs)
     yield from strangers(archive, story)
     yield from disposal_findings(story, scope)
     for run, life in story.lives.items():
