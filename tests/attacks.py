@@ -20,6 +20,7 @@ from opslib.evidence.events import (
     Subject,
 )
 from opslib.evidence.merkle import leaf_hash
+from opslib.evidence.rotations import NO_ROTATIONS
 from opslib.evidence.signing import rotation
 from opslib.evidence.tiles import pack, unpack
 from tests.besides import annotate, approve, begin
@@ -175,6 +176,12 @@ def rotated(kept: Kept, _: Path) -> None:
     """Sign with a key that was retired."""
     kept.log.append(rotation(later(RUNS), "runner", kept.runner, key(50)))
     kept.run(RUNS)
+
+
+def hidden_rotation(kept: Kept, _: Path) -> None:
+    """Take a rotation from the list in which whoever verifies one record looks for it."""
+    kept.log.append(rotation(later(RUNS), "runner", kept.runner, key(50)))
+    (kept.archive / "log" / "rotations").write_bytes(NO_ROTATIONS)
 
 
 def head_by_a_retired_key(kept: Kept, _: Path) -> None:
@@ -342,6 +349,7 @@ ATTACKS: dict[str, Attack] = {
     "date a record back": attack(asked_for_today, "back-dated"),
     "date a record forward": attack(post_dated, "post-dated"),
     "sign with a retired key": attack(rotated, "retired-key"),
+    "hide that a key was retired": attack(hidden_rotation, "log-edited"),
     "sign heads with a retired key": attack(head_by_a_retired_key, "retired-key"),
     "name a successor for others": attack(successor_named_by_others, "forged"),
     "name a second successor": attack(second_successor, "retired-key", "forged"),

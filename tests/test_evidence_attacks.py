@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opslib.evidence import Report, verify_archive
-from opslib.evidence.verifying import NO_WITNESS
+from opslib.evidence.alone import NO_WITNESS
 from tests.attacks import ATTACKS, RUNS, Attack, scope
 from tests.evidencing import Kept, later
 

@@ -148,7 +148,7 @@ def test_only_the_tiles_that_others_look_for_are_kept(tmp_path: Path) -> None:
     for _ in range(3):
         log.append(*(remark(number) for number in range(90)))
     assert files(tmp_path) == {
-        "checkpoint", "tile/0/000", "tile/0/001.p/14", "tile/1/000.p/1",
+        "checkpoint", "rotations", "tile/0/000", "tile/0/001.p/14", "tile/1/000.p/1",
         "tile/entries/000", "tile/entries/001.p/14",
     }  # fmt: skip
     whole(tmp_path)

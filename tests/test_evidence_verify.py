@@ -25,6 +25,7 @@ from opslib.evidence import (
     verify_archive,
     verify_record,
 )
+from opslib.evidence.alone import NO_WITNESS
 from opslib.evidence.envelopes import Envelope
 from opslib.evidence.events import (
     Disposal,
@@ -36,9 +37,11 @@ from opslib.evidence.events import (
     decode_event,
 )
 from opslib.evidence.notes import Note
+from opslib.evidence.rotations import NO_ROTATIONS
 from opslib.evidence.sealing import finished, seal, write_proof
 from opslib.evidence.signing import rotation
-from opslib.evidence.verifying import NO_EARLIER, NO_SCHEDULE, NO_WITNESS
+from opslib.evidence.tiles import tile_path
+from opslib.evidence.verifying import NO_EARLIER, NO_SCHEDULE
 from tests.attacks import flip, swap
 from tests.evidencing import BEGAN, SLOT, Kept, Witness, audit, key, later
 
@@ -317,6 +320,32 @@ def test_a_record_that_a_retired_key_signed_is_named_where_the_log_is_at_hand(ke
     known = trust(kept.policy, [kept.runner.public.line, key(7).public.line])
     assert verify_record(kept.run(4), known, audit()).named() == {"retired-key"}
     assert verify_record(kept.folder(1), known, audit()).sound
+
+
+def test_one_record_is_verified_without_reading_the_whole_log(kept: Kept) -> None:
+    """A list leads to the leaf that retires its key; where somebody took the list away, all is read."""
+    kept.log.append(rotation(later(3), "runner", kept.runner, key(7)))
+    kept.log.append(*(RunRequested(time=later(3), run=f"more-{number}") for number in range(600)))
+    known = trust(kept.policy, [kept.runner.public.line, key(7).public.line])
+    folder = kept.run(4)
+    (kept.archive / "log" / tile_path("entries", 1, 256)).unlink()
+    assert verify_record(folder, known, audit()).named() == {"retired-key"}
+    (kept.archive / "log" / "rotations").unlink()
+    (kept.archive / "log" / tile_path("entries", 0, 256)).unlink()
+    report = verify_record(folder, known, audit())
+    assert report.sound and any("whether a key had been retired" in text for text in report.unproven)
+
+
+def test_a_log_without_a_list_of_rotations_is_read_whole(kept: Kept) -> None:
+    """One that was fetched, or whose list somebody took away or spoilt."""
+    kept.log.append(rotation(later(3), "runner", kept.runner, key(7)))
+    known = trust(kept.policy, [kept.runner.public.line, key(7).public.line])
+    folder, listed = kept.run(4), kept.archive / "log" / "rotations"
+    for spoilt in (b"", b"nothing", NO_ROTATIONS + b"many\n", NO_ROTATIONS + b"\xff\n"):
+        listed.write_bytes(spoilt)
+        assert verify_record(folder, known, audit()).named() == {"retired-key"}
+    listed.unlink()
+    assert verify_record(folder, known, audit()).named() == {"retired-key"}
 
 
 def test_two_heads_of_one_size_show_a_fork_without_the_log(kept: Kept) -> None:

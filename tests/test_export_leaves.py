@@ -18,8 +18,9 @@ from opslib.evidence import Trust, trust
 from opslib.evidence.events import Hold, Planned, ScheduleChanged, SlotSkipped, encode_event
 from opslib.evidence.exporting import Asked, Export, Keys, export
 from opslib.evidence.findings import Scope
+from opslib.evidence.many import verify_many
 from opslib.evidence.population import Extent
-from opslib.evidence.verifier import verified_folder, verifier_of
+from opslib.evidence.verifier import verified_folder
 from tests.besides import RUNNER, annotate, approve, begin, replaced
 from tests.evidencing import BEGAN, SLOT, Kept, key, later
 from tests.test_export import (
@@ -159,10 +160,10 @@ def test_keys_that_were_replaced_are_followed_either_way(
     kept, before, _ = made
     believed = {"old": before, "new": kept.trusted()}
     for name, one in believed.items():
-        report = verifier_of(unpacked)(unpacked, one, Scope())
+        report = verify_many(unpacked, one, Scope())
         assert report.named() == {"never-recorded"}, name
     strange = trust(kept.policy, [key(77).public.line])
-    assert verifier_of(unpacked)(unpacked, strange, Scope()).named() == {"record-edited"}
+    assert verify_many(unpacked, strange, Scope()).named() == {"record-edited"}
 
 
 def test_an_earlier_head_may_be_signed_with_the_key_of_then(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from filelock import FileLock
 
 from opslib.evidence import finished, seal
-from opslib.evidence.records import ENVELOPE
+from opslib.evidence.layout import ENVELOPE
 from opslib.ids import now
 from opslib.runner import notary
 from opslib.web import library as libraries

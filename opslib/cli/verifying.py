@@ -85,7 +85,7 @@ def verify_command(
     from opslib.archive.index import Index
     from opslib.evidence import Scope, verify_archive, verify_record
     from opslib.evidence.exported import verify_export
-    from opslib.evidence.verifier import is_export
+    from opslib.evidence.layout import is_export
 
     believed = partial(trusting.trusted, policy=policy, runner_keys=runner_keys, people_keys=people_keys)
     place = copying.opened(archive, believed, ask)

@@ -7,6 +7,7 @@ what was done to the evidence, and says what it cannot prove.
 
 from __future__ import annotations
 
+from opslib.evidence.alone import verify_record as verify_record
 from opslib.evidence.findings import Finding as Finding
 from opslib.evidence.findings import Kind as Kind
 from opslib.evidence.findings import Report as Report
@@ -24,4 +25,3 @@ from opslib.evidence.standalone import standalone_verifier as standalone_verifie
 from opslib.evidence.trusting import load_trust as load_trust
 from opslib.evidence.trusting import trust as trust
 from opslib.evidence.verifying import verify_archive as verify_archive
-from opslib.evidence.verifying import verify_record as verify_record

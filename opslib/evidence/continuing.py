@@ -8,11 +8,11 @@ from opslib.archive.bucket import Bucket, Stored
 from opslib.evidence.copies import HEAD, HELD, NEXT, held_heads
 from opslib.evidence.findings import Kind
 from opslib.evidence.history import History
+from opslib.evidence.layout import PROOF
 from opslib.evidence.log import Log
 from opslib.evidence.notes import Checkpoint, Note, VerifierKey
 from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Proof
-from opslib.evidence.records import PROOF
 from opslib.evidence.trusting import quickly_verified
 
 _GROWING = ".jsonl"

@@ -18,9 +18,8 @@ from typing import TypeVar
 from opslib.archive.bucket import Bucket, Version
 from opslib.archive.changes import FOLDER as CHANGES
 from opslib.evidence.beside import NOTES
-from opslib.evidence.history import LOG
+from opslib.evidence.layout import LOG, RUNS
 from opslib.evidence.notes import LARGEST_NOTE
-from opslib.evidence.records import RUNS
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, ENTRIES, WIDTH, tile_path, width_of
 
 HEAD, NEXT, HELD = f"{LOG}/{CHECKPOINT}", f"{LOG}/next", f"{LOG}/held/"

@@ -22,12 +22,13 @@ from opslib.archive.index import Index
 from opslib.errors import ArchiveError, Refused, UsageError
 from opslib.evidence.events import Disposal, Hold, RunFinished, RunRequested, Subject
 from opslib.evidence.findings import Scope
-from opslib.evidence.history import LOG, read_history
+from opslib.evidence.history import read_history
+from opslib.evidence.layout import LOG, PROOF
 from opslib.evidence.lives import Life, Story, story_of
 from opslib.evidence.log import Log
 from opslib.evidence.plain import written
 from opslib.evidence.proofs import Trust
-from opslib.evidence.records import PROOF, folder_of
+from opslib.evidence.records import folder_of
 from opslib.evidence.retention import Rule
 
 _LOCK = ".retention.lock"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from opslib.evidence.complete import DUE, timetable, unknown
 from opslib.evidence.findings import Filled, Finding, Kind, Moments, Scope, Slot
+from opslib.evidence.layout import SLOTS
 from opslib.evidence.lives import Story
 from opslib.evidence.parts import ROUTINE, Planned
 from opslib.evidence.plain import NotSound, content_of, moment
 from opslib.evidence.population import Extent
 
-SLOTS = "slots.json"
 SLOTS_INSIDE = f"which runs were due was taken from {SLOTS}, and not found out again from the log"
 
 

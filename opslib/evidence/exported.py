@@ -18,21 +18,22 @@ from opslib.evidence.envelopes import STATEMENT, Envelope
 from opslib.evidence.events import RunFinished, Subject
 from opslib.evidence.expected import slots_inside, undue, unlike_slots
 from opslib.evidence.findings import Filled, Finding, Kind, Report, Scope, Slot, gone, report
-from opslib.evidence.history import LOG, History, read_history
+from opslib.evidence.history import History, read_history
+from opslib.evidence.layout import ENVELOPE, LOG, MANIFEST, POPULATION
 from opslib.evidence.lives import Story, story_of
-from opslib.evidence.manifest import MANIFEST, Manifest
+from opslib.evidence.manifest import Manifest
 from opslib.evidence.merkle import consistent
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, Unreadable, content_of, listed, strict64, unreadable
 from opslib.evidence.population import SEALED, Entry, Extent, Row, counts, entries, population, sheet
 from opslib.evidence.proofs import Trust
-from opslib.evidence.records import ENVELOPE, Place, Statement, folder_of, proof_findings, record_findings
-from opslib.evidence.rotations import Chain, followed, rotations
+from opslib.evidence.records import Place, Statement, folder_of, proof_findings, record_findings
+from opslib.evidence.rotations import Chain, followed, rotations_found
 from opslib.evidence.tiles import CHECKPOINT
 from opslib.evidence.verifying import log_findings, unproven_by
 from opslib.evidence.vouched import Beside
 
-POPULATION, LEAVES = "population.csv", "log.csv"
+LEAVES = "log.csv"
 EARLIER_HEAD, CONSISTENCY = "checkpoints/earlier", "consistency"
 _ONLY_SIGNED = frozenset({ENVELOPE})
 
@@ -89,7 +90,7 @@ def verify_export(folder: Path, trust: Trust, scope: Scope) -> Report:
         trust: whom to believe.
         scope: earlier checkpoints, limits.
     """
-    chain = followed(trust, rotations(folder / LOG))
+    chain = followed(trust, rotations_found(folder / LOG))
     try:
         signers, manifest = _manifest(folder, chain.trust)
     except NotSound as error:

@@ -17,26 +17,19 @@ from opslib.errors import ArchiveError, UsageError
 from opslib.evidence import letter, webpage, zipping
 from opslib.evidence.drawing import seed
 from opslib.evidence.events import Subject
-from opslib.evidence.expected import SLOTS, expected, slots_text
-from opslib.evidence.exported import (
-    CONSISTENCY,
-    EARLIER_HEAD,
-    LEAVES,
-    POPULATION,
-    Told,
-    told_by,
-    verify_export,
-)
+from opslib.evidence.expected import expected, slots_text
+from opslib.evidence.exported import CONSISTENCY, EARLIER_HEAD, LEAVES, Told, told_by, verify_export
 from opslib.evidence.findings import Filled, Kind, Moments, Report, Scope
-from opslib.evidence.history import LOG, History, read_history
-from opslib.evidence.manifest import MANIFEST, Manifest
+from opslib.evidence.history import History, read_history
+from opslib.evidence.layout import ENVELOPE, LOG, MANIFEST, POPULATION, PROOF, SLOTS
+from opslib.evidence.manifest import Manifest
 from opslib.evidence.merkle import consistency
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, content_of, text64, unreadable
 from opslib.evidence.population import Entry, Extent, Row, counts, sheet
 from opslib.evidence.proofs import Trust, head_of
-from opslib.evidence.records import ENVELOPE, PROOF, folder_of
-from opslib.evidence.rotations import followed, rotations
+from opslib.evidence.records import folder_of
+from opslib.evidence.rotations import followed, rotations_found
 from opslib.evidence.signing import sign_statement
 from opslib.evidence.standalone import standalone_verifier
 from opslib.evidence.tiles import (
@@ -136,7 +129,7 @@ def export(archive: Path, target: Path, asked: Asked, keys: Keys) -> Export:
     zipping.must_be_free(target)
     with TemporaryDirectory(prefix="opslib-export-") as place:
         folder = Path(place)
-        trust = followed(keys.trust, rotations(archive / LOG)).trust
+        trust = followed(keys.trust, rotations_found(archive / LOG)).trust
         head = _copy_log(archive / LOG, folder / LOG, trust)
         if asked.earlier:
             zipping.put(folder, EARLIER_HEAD, _usable(asked.earlier, head, trust))

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from opslib.evidence.events import Event, decode_event
 from opslib.evidence.findings import Finding, Kind, Scope
+from opslib.evidence.layout import LOG
 from opslib.evidence.merkle import HASH_BYTES
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, Unreadable, content_of, shown, unreadable
 from opslib.evidence.proofs import Head, Trust, head_of
-from opslib.evidence.rotations import Chain, followed
+from opslib.evidence.rotations import Chain, followed, unlisted
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, WIDTH, Rehashed, bundles, hashes_in, read_tile
-
-LOG = "log"
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,7 @@ def read_history(folder: Path, trust: Trust, scope: Scope) -> History:
     head = reading.head(note)
     leaves = reading.leaves(folder, head)
     chain = reading.follow()
+    reading.findings.extend(unlisted(folder, reading.events))
     if note and head:
         reading.judge(note, chain, leaves)
     for name, content in reading.others(folder, scope):

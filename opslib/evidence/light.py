@@ -79,3 +79,8 @@ def _same_values(self: Any, other: Any) -> bool:
 
 def _hashed(self: Any) -> int:
     return hash(_values(self))
+
+
+def replace(one: Any, **values: Any) -> Any:
+    """Return an instance with some other values."""
+    return type(one)(**{name: values.get(name, getattr(one, name)) for name in one.of_fields})

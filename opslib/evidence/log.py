@@ -18,11 +18,12 @@ from filelock import FileLock, Timeout
 from opslib.archive import holders, shared, store
 from opslib.errors import ArchiveError
 from opslib.evidence.edge import Edge, Extension
-from opslib.evidence.events import Event, encode_event
+from opslib.evidence.events import Event, KeyRotated, encode_event
 from opslib.evidence.merkle import consistency, inclusion
 from opslib.evidence.notes import Checkpoint, Note, VerifierKey
 from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Proof
+from opslib.evidence.rotations import NO_ROTATIONS, ROTATIONS
 from opslib.evidence.signing import LogSigner
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED, ENTRIES, WIDTH, Tiles, read_tile, tile_path, unpack
 from opslib.evidence.trusting import quickly_verified
@@ -84,6 +85,7 @@ class Log:
             before = self._edge()
             after = before.extended(leaves)
             self._write(after.files)
+            self._list(before.size, events)
             note = self.signer.sign(Checkpoint(self.signer.origin, after.edge.size, after.edge.root))
             head = note.encode()
             shared.replace(self.folder / CHECKPOINT, head)
@@ -236,6 +238,14 @@ class Log:
             path = self.folder / name
             _make(path.parent)
             shared.replace(path, content)
+
+    def _list(self, size: int, events: Iterable[Event]) -> None:
+        """Note where rotations will stand; a log that came without such a list is read whole instead."""
+        path = self.folder / ROTATIONS
+        added = [f"{at}\n".encode() for at, one in enumerate(events, size) if isinstance(one, KeyRotated)]
+        before = shared.read(path) if added and size else b"" if size else NO_ROTATIONS
+        if before:
+            shared.replace(path, b"".join([before, *added]))
 
     def _tidy(self, after: Extension) -> None:
         for name in after.full:

@@ -11,7 +11,6 @@ from opslib.evidence.events import Subject
 from opslib.evidence.plain import NotSound, moment, whole, written
 from opslib.evidence.population import Extent
 
-MANIFEST = "export.dsse.json"
 EXPORT_TYPE = "https://opslib.dev/evidence-export/v0.1"
 
 

@@ -94,9 +94,14 @@ def content_of(path: Path) -> bytes | None:
     Whoever may write into an archive could put a pipe there, which would be waited for, for ever.
     """
     try:
-        return path.read_bytes() if path.is_file() else None
+        with open(path, "rb", buffering=0, opener=_without_waiting) as file:
+            return file.readall() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
     except (OSError, ValueError):
         return None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def unreadable(path: Path) -> str:

@@ -13,9 +13,10 @@ from datetime import datetime
 from opslib.evidence.complete import MISSING, RUN, SKIPPED
 from opslib.evidence.events import Event, RunFinished, RunRequested
 from opslib.evidence.findings import Filled
+from opslib.evidence.layout import ENVELOPE
 from opslib.evidence.lives import Life, Story
 from opslib.evidence.plain import written
-from opslib.evidence.records import ENVELOPE, Statement
+from opslib.evidence.records import Statement
 
 SEALED, OPEN, DISPOSED = "sealed", "open", "disposed"
 IN_POPULATION, OTHER_CONTROL, OTHER_EVENT = "population", "other control", "other event"

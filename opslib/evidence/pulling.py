@@ -22,11 +22,10 @@ from opslib.evidence.copies import (
     tiles_of,
 )
 from opslib.evidence.events import Annotation, Event, RunFinished, RunRequested, decode_event
-from opslib.evidence.history import LOG
+from opslib.evidence.layout import LOG, RUNS
 from opslib.evidence.notes import LARGEST_NOTE, Checkpoint, Note
 from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Trust, head_of
-from opslib.evidence.records import RUNS
 from opslib.evidence.tiles import WIDTH, bundles, rehash
 
 _TRIES = 3  # somebody may be pushing to it meanwhile

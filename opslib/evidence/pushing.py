@@ -34,7 +34,8 @@ from opslib.evidence.copies import (
     tiles_of,
 )
 from opslib.evidence.findings import Scope
-from opslib.evidence.history import LOG, read_history
+from opslib.evidence.history import read_history
+from opslib.evidence.layout import LOG, PROOF
 from opslib.evidence.lives import Story, story_of
 from opslib.evidence.log import Log
 from opslib.evidence.merkle import HASH_BYTES
@@ -42,7 +43,7 @@ from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.places import Hold
 from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Proof, Trust
-from opslib.evidence.records import LEFT, PROOF, folder_of
+from opslib.evidence.records import LEFT, folder_of
 from opslib.evidence.tiles import COSIGNED, ENTRIES, pack, read_tile, unpack
 from opslib.verdict import Status
 

@@ -13,13 +13,12 @@ from opslib.evidence.envelopes import STATEMENT, Envelope
 from opslib.evidence.events import RunFinished, Subject
 from opslib.evidence.findings import Finding, Kind, Scope, gone
 from opslib.evidence.history import Leaves
+from opslib.evidence.layout import ENVELOPE, PROOF, RUNS
 from opslib.evidence.lives import Story
 from opslib.evidence.notes import Note
 from opslib.evidence.plain import NotSound, content_of, listed, moment, shown, unreadable
 from opslib.evidence.proofs import Proof, Trust, head_of
 
-ENVELOPE, PROOF = "run.dsse.json", "run.tlog-proof"
-RUNS = "runs"
 LEFT = "disposed.json"  # what tells of a record that was destroyed
 _BLOBS = "blobs/"
 KINDS_OF_FILES = {ENVELOPE: Kind.RECORD_EDITED, "run.ipynb": Kind.NOTEBOOK_EDITED}

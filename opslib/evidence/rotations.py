@@ -7,20 +7,23 @@ the log that holds it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from opslib.evidence.events import Event, KeyRotated, decode_event
 from opslib.evidence.findings import Finding, Kind
 from opslib.evidence.notes import LOG_KEY, Check, Checkpoint, Note, VerifierKey
-from opslib.evidence.plain import NotSound, content_of, strict64
+from opslib.evidence.plain import NotSound, content_of, strict64, whole
 from opslib.evidence.policy import Policy
 from opslib.evidence.proofs import Trust
 from opslib.evidence.runners import runner_keys
-from opslib.evidence.tiles import CHECKPOINT, bundles_with
+from opslib.evidence.tiles import CHECKPOINT, WIDTH, bundles_with
 
 RUNNER, LOG_ROLE = "runner", "log"
 ROTATED = "opslib.dev/key-rotated/v1"
+ROTATIONS = "rotations"  # so that one record of a large log is verified without reading all of that
+NO_ROTATIONS = b"leaves in which a key took the place of another\n"
 _ROTATION = b'"type":"key.rotated"'
 
 
@@ -92,15 +95,49 @@ def rotations(folder: Path) -> Iterator[tuple[int, Event]]:
 
     Args:
         folder: of the log.
+
+    Raises:
+        NotSound: the log cannot be read where they are, or may be.
     """
+    size = Checkpoint.parse(Note.parse(content_of(folder / CHECKPOINT) or b"").text).size
+    listed, every = _listed(folder), range(-(-size // WIDTH))
+    numbers = every if listed is None else sorted({at // WIDTH for at in listed if at < size})
+    for first, leaves in bundles_with(folder, size, _ROTATION, numbers):
+        yield from ((at, decode_event(leaf)) for at, leaf in enumerate(leaves, first) if _ROTATION in leaf)
+
+
+def rotations_found(folder: Path) -> list[tuple[int, Event]]:
+    """Return as many of a log's rotations as can be read: what cannot be leads to no further key."""
+    found: list[tuple[int, Event]] = []
+    with suppress(NotSound):
+        found.extend(rotations(folder))
+    return found
+
+
+def unlisted(folder: Path, events: Iterable[tuple[int, Event]]) -> Iterator[Finding]:
+    """Yield rotations that whoever verifies a single record would not come upon.
+
+    Args:
+        folder: of the log.
+        events: all that it holds.
+    """
+    listed = _listed(folder)
+    if listed is None:
+        return
+    for index, event in events:
+        if isinstance(event, KeyRotated) and index not in listed:
+            text = f"leaf {index}, in which a key took the place of another, is not listed there"
+            yield Finding(Kind.LOG_EDITED, ROTATIONS, text, index)
+
+
+def _listed(folder: Path) -> list[int] | None:
+    """Return the leaves that are said to be rotations; None where nobody says."""
+    content = content_of(folder / ROTATIONS) or b""
     try:
-        size = Checkpoint.parse(Note.parse(content_of(folder / CHECKPOINT) or b"").text).size
-        for first, leaves in bundles_with(folder, size, _ROTATION):
-            yield from (
-                (at, decode_event(leaf)) for at, leaf in enumerate(leaves, first) if _ROTATION in leaf
-            )
-    except NotSound:
-        return  # what cannot be read leads to no further key
+        lines = content.removeprefix(NO_ROTATIONS).decode("ascii").splitlines()
+        return [whole(line) for line in lines] if content.startswith(NO_ROTATIONS) else None
+    except ValueError:
+        return None
 
 
 class _Retired(NotSound):

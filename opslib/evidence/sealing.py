@@ -12,10 +12,11 @@ from typing import Any
 from opslib.archive import shared, store
 from opslib.evidence.envelopes import Envelope
 from opslib.evidence.events import RunFinished, Subject, decode_event
+from opslib.evidence.layout import ENVELOPE, PROOF
 from opslib.evidence.log import Log
 from opslib.evidence.plain import NotSound, content_of, moment
 from opslib.evidence.proofs import Proof
-from opslib.evidence.records import ENVELOPE, PROOF, Statement
+from opslib.evidence.records import Statement
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ tile/0/x001/235.p/17              the 17 behind them
 tile/1/004                        256 hashes, each over a whole tile of level 0
 tile/entries/x001/234             256 leaves, each with its length in front
 cosigned/000000001234             a checkpoint as witnesses sent it back, by its size
+rotations                         where to look for leaves that retire a key; nothing more is believed of it
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -159,7 +159,7 @@ def hashes_in(content: bytes) -> list[bytes]:
 
 def pack(leaves: Sequence[bytes]) -> bytes:
     """Return an entry bundle of some leaves."""
-    return b"".join(struct.pack(">H", len(leaf)) + leaf for leaf in leaves)
+    return b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in leaves)
 
 
 def unpack(content: bytes, width: int) -> list[bytes]:
@@ -169,10 +169,10 @@ def unpack(content: bytes, width: int) -> list[bytes]:
         NotSound: it has fewer.
     """
     leaves: list[bytes] = []
-    at = 0
+    at, there = 0, len(content)
     for _ in range(width):
         end = at + 2 + int.from_bytes(content[at : at + 2], "big")
-        if at + 2 > len(content) or end > len(content):
+        if at + 2 > there or end > there:
             raise NotSound(f"an entry bundle has {len(leaves)} leaves where there should be {width}")
         leaves.append(content[at + 2 : end])
         at = end
@@ -195,15 +195,24 @@ def bundles(folder: Path, size: int, first: int = 0) -> Iterator[list[bytes]]:
         yield unpack(read_tile(folder, ENTRIES, number, width), width)
 
 
-def bundles_with(folder: Path, size: int, needle: bytes) -> Iterator[tuple[int, list[bytes]]]:
+def bundles_with(
+    folder: Path, size: int, needle: bytes, numbers: Iterable[int]
+) -> Iterator[tuple[int, list[bytes]]]:
     """Yield (index of the first, leaves) of the bundles that hold a text; others are not taken apart.
+
+    Args:
+        folder: of the log.
+        size: leaves, as a checkpoint says.
+        needle: the text.
+        numbers: of the bundles to look into.
 
     Raises:
         NotSound: a bundle is missing, or one of these is cut off.
     """
-    for first in range(0, size, WIDTH):
+    for number in numbers:
+        first = number * WIDTH
         width = min(WIDTH, size - first)
-        content = read_tile(folder, ENTRIES, first // WIDTH, width)
+        content = read_tile(folder, ENTRIES, number, width)
         if needle in content:
             yield first, unpack(content, width)
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from opslib.evidence.expected import SLOTS, SLOTS_INSIDE, read_slots
-from opslib.evidence.exported import POPULATION, verify_export
+from opslib.evidence.alone import verify_record
 from opslib.evidence.findings import Report, Scope
-from opslib.evidence.history import LOG
-from opslib.evidence.manifest import MANIFEST
+from opslib.evidence.layout import ENVELOPE, LOG, PROOF, RUNS, is_export
+from opslib.evidence.many import verify_many
 from opslib.evidence.people import Holder, people_keys
 from opslib.evidence.plain import NotSound, content_of, moment
 from opslib.evidence.policy import Policy
 from opslib.evidence.proofs import Trust
-from opslib.evidence.records import ENVELOPE, PROOF, RUNS
 from opslib.evidence.runners import runner_keys
-from opslib.evidence.verifying import verify_archive, verify_record
 
 POLICY, RUNNER_KEYS, PEOPLE_KEYS, EARLIER = "policy", "runner-keys", "people-keys", "checkpoints"
 SOUND, UNSOUND, UNKNOWN, USAGE = 0, 2, 3, 64
@@ -44,8 +41,7 @@ def main(words: list[str]) -> int:
     except (NotSound, OSError) as error:
         print(f"{error}\nuse: {_USE}", file=sys.stderr)
         return USAGE
-    told = [SLOTS_INSIDE] if (folder / SLOTS).exists() else []
-    told += [PEOPLE_INSIDE] if "--people-keys" not in options and (folder / PEOPLE_KEYS).exists() else []
+    told = [PEOPLE_INSIDE] if "--people-keys" not in options and (folder / PEOPLE_KEYS).exists() else []
     inside = not {"--policy", "--runner-keys"} <= options.keys()
     unproven = tuple(dict.fromkeys((*report.unproven, *told, *([KEYS_INSIDE] if inside else []))))
     # A terminal that lacks a letter must not turn what was found into a crash.
@@ -68,23 +64,15 @@ def verified_folder(folder: Path, options: dict[str, str]) -> Report:
     policy = _given(options, "--policy", folder / POLICY).decode("utf-8", "surrogateescape")
     keys = _given(options, "--runner-keys", folder / RUNNER_KEYS).decode("utf-8", "replace")
     trust = Trust(Policy.parse(policy), runner_keys(keys), people=_people(folder, options))
-    return verifier_of(folder)(folder, trust, _scope(folder, options))
+    verify = verify_record if stands_alone(folder) else verify_many
+    return verify(folder, trust, _scope(folder, options))
 
 
-def verifier_of(folder: Path) -> Callable[[Path, Trust, Scope], Report]:
-    """Return what verifies a folder: an export, a record that stands alone, or an archive."""
-    if is_export(folder):
-        return verify_export
+def stands_alone(folder: Path) -> bool:
+    """Say whether a folder is that of one record, with no log beside it."""
     one = (folder / PROOF).exists() or (folder / ENVELOPE).exists()
     # A sound record that somebody put beside the log must not be all that is looked at.
-    return (
-        verify_record if one and not any((folder / name).exists() for name in (LOG, RUNS)) else verify_archive
-    )
-
-
-def is_export(folder: Path) -> bool:
-    """Say whether a folder was handed over to an auditor."""
-    return (folder / MANIFEST).exists() or (folder / POPULATION).exists()
+    return one and not any((folder / name).exists() for name in (LOG, RUNS)) and not is_export(folder)
 
 
 def _asked(words: list[str]) -> tuple[Path, dict[str, str]]:
@@ -103,8 +91,7 @@ def _scope(folder: Path, options: dict[str, str]) -> Scope:
     if "--checkpoint" in options:
         earlier.append(Path(options["--checkpoint"]).read_bytes())
     since, until, now = (_time(options.get(name)) for name in ("--since", "--until", "--now"))
-    slots = None if verifier_of(folder) is verify_export else read_slots(folder / SLOTS)
-    return Scope(since=since, until=until, slots=slots, checkpoints=tuple(earlier), now=now)
+    return Scope(since=since, until=until, checkpoints=tuple(earlier), now=now)
 
 
 def _given(options: dict[str, str], name: str, inside: Path) -> bytes:

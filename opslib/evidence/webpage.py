@@ -9,19 +9,21 @@ from dataclasses import fields
 from pathlib import Path
 from string import Template
 
+from opslib.evidence.alone import NO_WITNESS
 from opslib.evidence.beside import NO_PEOPLE, REHEARSAL
 from opslib.evidence.complete import KNOWN_FROM, NONE_KNOWN
 from opslib.evidence.events import KINDS
-from opslib.evidence.expected import SLOTS, SLOTS_INSIDE
+from opslib.evidence.expected import SLOTS_INSIDE
 from opslib.evidence.exported import BY_THE_TEAM, CONSISTENCY, WHEN_CHOSEN
 from opslib.evidence.findings import Scope
-from opslib.evidence.manifest import EXPORT_TYPE, MANIFEST
+from opslib.evidence.layout import MANIFEST, SLOTS
+from opslib.evidence.manifest import EXPORT_TYPE
 from opslib.evidence.parts import CHECKLIST, ROUTINE
 from opslib.evidence.population import DECIDED, Entry, Row
 from opslib.evidence.records import KINDS_OF_FILES
 from opslib.evidence.rotations import ROTATED
 from opslib.evidence.verifier import KEYS_INSIDE, PEOPLE_INSIDE, PEOPLE_KEYS
-from opslib.evidence.verifying import NO_EARLIER, NO_SCHEDULE, NO_WITNESS, NOT_READ
+from opslib.evidence.verifying import NO_EARLIER, NO_SCHEDULE, NOT_READ
 
 _ORDER = "order and times of events, and proofs beside records, were not looked at: verify_evidence.py does"
 _AFTER = "the last leaves came after what witnesses saw, and can still be cut off or rewritten unseen"

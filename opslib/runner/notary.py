@@ -63,7 +63,7 @@ def started(archive: Path, run_id: str) -> None:
 def signed(statement: bytes) -> dict[str, bytes]:
     """Return the envelope of a statement as a file of its record; nothing where it cannot be signed."""
     from opslib.evidence import sign_statement
-    from opslib.evidence.records import ENVELOPE
+    from opslib.evidence.layout import ENVELOPE
     from opslib.keys.machine import machine_key
 
     with complaining("a record is not signed"):
@@ -75,7 +75,7 @@ def sealed(archive: Path, folder: Path, actor: str = "") -> None:
     """Put a record that is in its place into the log, and its proof beside it, unless that was done."""
     from opslib.evidence import finished, seal
     from opslib.evidence.events import Subject
-    from opslib.evidence.records import ENVELOPE, PROOF
+    from opslib.evidence.layout import ENVELOPE, PROOF
 
     envelope = folder / ENVELOPE
     if (folder / PROOF).exists() or not envelope.exists():

@@ -54,8 +54,8 @@ def badge(kept: Kept, library: Library, logged: Callable[[], Logged]) -> Badge:
         library: knows whom to believe.
         logged: returns what the log says of it.
     """
+    from opslib.evidence.layout import ENVELOPE, PROOF
     from opslib.evidence.plain import NotSound
-    from opslib.evidence.records import ENVELOPE, PROOF
 
     if kept.gone:
         return _gone(logged())
@@ -120,8 +120,8 @@ def _as_signed(kept: Kept) -> bool:
     The folder of another run, put whole into the place of this one, would be sound by itself.
     """
     from opslib.evidence.envelopes import Envelope
+    from opslib.evidence.layout import ENVELOPE
     from opslib.evidence.plain import NotSound
-    from opslib.evidence.records import ENVELOPE
 
     try:
         content = shared.read(kept.folder / ENVELOPE, most=LARGEST)

@@ -13,11 +13,12 @@ from opslib import ids
 from opslib.archive import shared
 from opslib.errors import ArchiveError
 from opslib.evidence.events import RunFinished, decode_event
+from opslib.evidence.layout import PROOF
 from opslib.evidence.log import Log
 from opslib.evidence.notes import Checkpoint, Note, VerifierKey
 from opslib.evidence.plain import NotSound, content_of, whole
 from opslib.evidence.proofs import Proof
-from opslib.evidence.records import PROOF, folder_of
+from opslib.evidence.records import folder_of
 from opslib.evidence.sealing import write_proof
 from opslib.evidence.tiles import COSIGNED, WIDTH, bundles
 from opslib.evidence.trusting import quickly_verified

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opslib.config import Witnesses
+from opslib.evidence.layout import PROOF
 from opslib.evidence.notes import Checkpoint, Note
 from opslib.evidence.plain import NotSound, content_of
 from opslib.evidence.proofs import Proof
-from opslib.evidence.records import PROOF
 from opslib.evidence.tiles import CHECKPOINT, COSIGNED
 from opslib.evidence.trusting import quickly_verified
 from opslib.evidence.witnesses import stamps
