@@ -6,6 +6,7 @@ records, the index has as many runs as the log has leaves.
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -168,6 +169,7 @@ def _fill(log: Log, size: int) -> None:
     for first in range(0, size, BATCH):
         numbers = range(first, min(first + BATCH, size))
         log.append(*(_event(number) for number in numbers))
+    os.sync()  # or the disk would still be at work on these while others are measured
 
 
 def _event(number: int) -> Hold:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
@@ -64,9 +65,12 @@ class Log:
         self.folder = folder
         self.signer = signer
         self.keys = (signer.verifier, *former)
-        self._lock = FileLock(folder / _LOCK)
         self._known: tuple[bytes, Edge] | None = None
         self._paused = 0.0  # until then, by the clock that only goes forward
+
+    @cached_property
+    def _lock(self) -> FileLock:
+        return FileLock(self.folder / _LOCK)
 
     def append(self, *events: Event) -> Appended:
         """Add events; when this returns they are on the disk, and the head covers them.
@@ -175,7 +179,7 @@ class Log:
         path = self.folder / COSIGNED / f"{checkpoint.size:012d}"
         strange = path.with_name(f"{path.name}-{checkpoint.root.hex()[:16]}")
         with self._alone():
-            _make(path.parent)
+            store.make(path.parent)
             before = _note(shared.read(path))
             if not self.continues(checkpoint) or (before and before.text != note.text):
                 path, before = strange, _note(shared.read(strange))
@@ -185,9 +189,9 @@ class Log:
     def _leaf(self, index: int, size: int) -> bytes:
         if not 0 <= index < size:
             raise NotSound(f"there is no leaf {index} in {size}")
-        width = min(WIDTH, size - index // WIDTH * WIDTH)
-        bundle = read_tile(self.folder, ENTRIES, index // WIDTH, width)
-        return unpack(bundle, index % WIDTH + 1)[-1]
+        number, place = divmod(index, WIDTH)
+        bundle = read_tile(self.folder, ENTRIES, number, min(WIDTH, size - number * WIDTH))
+        return unpack(bundle, place + 1)[-1]
 
     def _checkpoint(self) -> Checkpoint:
         note = self.head()
@@ -236,7 +240,7 @@ class Log:
     def _write(self, files: dict[str, bytes]) -> None:
         for name, content in files.items():
             path = self.folder / name
-            _make(path.parent)
+            store.make(path.parent)
             shared.replace(path, content)
 
     def _list(self, size: int, events: Iterable[Event]) -> None:
@@ -261,7 +265,7 @@ class Log:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         with store.plainly(self.folder):
-            _make(self.folder)
+            store.make(self.folder)
             try:
                 self._lock.acquire(timeout=_ASK_SECONDS if monotonic() < self._paused else _WAIT_SECONDS)
             except Timeout:
@@ -287,11 +291,3 @@ def _note(content: bytes) -> Note | None:
         return Note.parse(content)
     except NotSound:  # there was none, or somebody damaged it: what is sound takes its place
         return None
-
-
-def _make(folder: Path) -> None:
-    """Make a folder, and have the entries of all that were missing on the disk."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for place in missing:
-        store.sync(place.parent)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from opslib.masking.search import Masked, Search
 
-_REMEMBERED_MOST = 2_000_000  # characters
+_REMEMBERED_MOST = 500_000  # characters; a notebook with its outputs has a tenth of that
 _OVERLAP = 4_096
 _HEADS = 4
 
@@ -22,7 +22,7 @@ class Seen:
 
     def __init__(self, longest: int = 0) -> None:
         self._overlap = max(_OVERLAP, 8 * longest)
-        self._texts: dict[str, Masked | None] = {}
+        self._texts: OrderedDict[str, Masked | None] = OrderedDict()
         self._size = 0
         self._heads: deque[str] = deque(maxlen=_HEADS)
 
@@ -31,17 +31,25 @@ class Seen:
 
     def dirty(self, texts: Iterable[str]) -> dict[str, Masked]:
         """Return those of some texts in which something was found, and what they became."""
-        known = ((text, self._texts.get(text)) for text in texts)
-        return {text: masked for text, masked in known if masked}
+        return {text: masked for text in texts if (masked := self._of(text))}
 
     def put(self, texts: Iterable[str], found: Mapping[str, Masked]) -> None:
-        """Remember some texts, and what those became in which something was found."""
+        """Remember some texts, and what those became in which something was found.
+
+        Those that were not met for the longest time are forgotten: they are of runs that have ended.
+        """
         for text in texts:
             self._size += len(text)
-            if self._size > _REMEMBERED_MOST:
-                self._texts.clear()
-                self._size = len(text)
             self._texts[text] = found.get(text)
+        while self._size > _REMEMBERED_MOST and self._texts:
+            self._size -= len(self._texts.popitem(last=False)[0])
+
+    def _of(self, text: str) -> Masked | None:
+        try:
+            self._texts.move_to_end(text)
+            return self._texts[text]
+        except KeyError:  # never seen, or forgotten this moment by another thread
+            return None
 
     def put_head(self, text: str) -> None:
         """Remember a text that will go on, and in which nothing is."""

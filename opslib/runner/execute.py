@@ -21,6 +21,7 @@ from opslib.archive import record, store
 from opslib.errors import ArchiveError, ProcedureError
 from opslib.masking import Masker, register
 from opslib.runner import lost, notary, notebooks, origin, permission, recover, results, seal
+from opslib.runner.memory import one_arena
 from opslib.runner.request import Ending, Outcome, Request
 from opslib.runner.secrets import Masking, masked_intent, masking_for
 from opslib.runner.spool import Saver, Spool, opened
@@ -82,6 +83,7 @@ def _together(requests: Sequence[Request], jobs: int, told: Told) -> None:
     for archive in {request.archive for request in requests}:
         store.check(archive)
     notary.requested(requests)
+    one_arena()
     ended = asyncio.run(_all(requests, jobs, told))
     if ended:
         raise ended
