@@ -27,11 +27,16 @@ OIDS = {
     "int": {20, 21, 23}, "float": {700, 701, 1700}, "bool": {16}, "text": {19, 25, 1043}, "time": {1184},
     "seconds": {1186}, "list": {1005, 1007, 1009, 1016}, "json": {114, 3802},
 }  # fmt: skip
+# What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
+NAMES: dict[str, Any] = {"table": ["public", "feature_flags"], "time": "updated_at"}
 READS = tuple(name for name in sql.names() if sql.load(name).kind == sql.READ)
 CHANGES = re.compile(r"(insert|update|delete|with|select)\s", re.IGNORECASE)
+COMMANDS = re.compile(
+    r"(vacuum|analyze|reindex|refresh|(create|drop) (unique )?index concurrently)\b", re.IGNORECASE
+)
 VALUES: dict[str, Any] = {
     "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
-    "list": [], "json": {},
+    "list": [], "json": {}, "name": "name",
 }  # fmt: skip
 WRITES = re.compile(
     r"\b(insert|update|delete|merge|truncate|alter|create|drop|grant|copy|vacuum|analyze|call|do|lock"
@@ -70,7 +75,10 @@ def database(servers: Databases, request: pytest.FixtureRequest) -> Iterator[Dat
 
 def parameters(statement: sql.Statement) -> dict[str, Any]:
     """Return a value for each parameter."""
-    return {name: 50 if name == "rows" else VALUES[kind] for name, kind in statement.params.items()}
+    return {
+        name: 50 if name == "rows" else NAMES.get(name, "name") if kind == sql.NAME else VALUES[kind]
+        for name, kind in statement.params.items()
+    }
 
 
 def bare(name: str) -> str:
@@ -84,7 +92,8 @@ def test_each_header_can_be_read_and_its_lines_are_short(name: str) -> None:
     statement = sql.load(name)
     assert statement.title and statement.needs and statement.cost and statement.lock
     assert statement.since == 14
-    assert len({column.name for column in statement.returns}) == len(statement.returns) > 0
+    assert len({column.name for column in statement.returns}) == len(statement.returns)
+    assert statement.returns or statement.kind == sql.COMMAND
     assert all(len(line) <= 110 for line in (FOLDER / f"{name}.sql").read_text().splitlines())
 
 
@@ -100,10 +109,12 @@ def test_each_statement_is_one_plain_read(name: str) -> None:
 def test_each_statement_is_one_statement_with_bound_parameters_only(name: str) -> None:
     """Also one that changes something: what is in the plan is all that is done."""
     text = bare(name)
-    assert CHANGES.match(text.strip())
+    statement = sql.load(name)
+    assert (COMMANDS if statement.kind == sql.COMMAND else CHANGES).match(text.strip())
     assert ";" not in text
-    used = set(re.findall(r"%\((\w+)\)s", text))
-    assert used == set(sql.load(name).params)
+    named = re.findall(r"(?<!{){(\w+)}", text) if statement.names else []
+    assert set(named) == set(statement.names)
+    assert {*re.findall(r"%\((\w+)\)s", text), *named} == set(statement.params)
     assert "%" not in re.sub(r"%\(\w+\)s", "", sql.load(name).text)
 
 
@@ -126,8 +137,8 @@ def test_the_types_that_the_server_gives_are_those_of_the_header(servers: Databa
     """Also for an answer without rows, where no conversion would notice."""
     statement = sql.load(name)
     with psycopg.connect(servers.dsn(SYSTEM, "monitor"), autocommit=True) as connection:
-        text = statement.text_for(connection.info.server_version // 10000)
-        cursor = connection.execute(text.encode(), parameters(statement))
+        text, bound = statement.filled(connection.info.server_version // 10000, parameters(statement))
+        cursor = connection.execute(text.encode(), bound)
         given = {column.name: column.type_code for column in cursor.description or ()}
     for column in statement.returns:
         assert given[column.name] in OIDS[column.type], (column, given[column.name])

@@ -21,7 +21,8 @@ AGAIN = "run apply again: what was done is not repeated"
 _LOCKS = "opslib:"
 _FITTING: Mapping[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "seconds": (int, float), "bool": (bool,), "text": (str,),
-    "time": (str,), "list": (list, tuple), "json": (dict, list, tuple, str, int, bool),
+    "time": (str,), "list": (list, tuple), "name": (list, tuple, str),
+    "json": (dict, list, tuple, str, int, bool),
 }  # fmt: skip
 
 
@@ -29,14 +30,14 @@ def demanded(act: acts.Act) -> tuple[sql.Statement, dict[str, Any]]:
     """Return the statement that an act names, and the values to bind.
 
     Raises:
-        Refused: it is no statement of kind `write`.
+        Refused: it is no statement that changes something.
         UnknownName: there is no such statement.
         ParameterError: its values are not those that the header asks for.
     """
     if not isinstance(act, acts.Statement):
         raise Refused(f"{act.text} is nothing that a database could do")
     statement = sql.load(act.name)
-    if statement.kind != sql.WRITE:
+    if statement.kind not in sql.ACTING:
         raise Refused(f"{act.name} is of kind {statement.kind}: no plan can ask for it")
     named(statement, act.params)
     return statement, {name: _bound(statement, name, value) for name, value in act.params.items()}

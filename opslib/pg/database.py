@@ -177,13 +177,15 @@ class Database:
     ) -> pd.DataFrame:
         """Run a statement of any kind on one session, and record it."""
         acting.fits(session, statement)
-        text = statement.text_for(session.major)
+        text, params = statement.filled(session.major, params)
         asked = text if statement.kind == sql.READ else f"{text}\n{sorted(params.items())}"
         read = partial(frame.build, statement)
         started = time.perf_counter()
         try:
             if statement.kind == sql.WRITE:
                 found = session.act(text, params, read, backend)
+            elif statement.kind == sql.COMMAND:
+                found = session.command(text, read, backend)
             else:
                 found = read(*session.run(text, params))
         except OpsError as error:

@@ -29,6 +29,8 @@ LOCK_TIMEOUT_S = 2
 # The server ends a statement sooner; this is for a network that fell silent, or a pooler without end.
 ANSWER_TIMEOUT_S = 20.0
 LEND_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 3600
+_SLACK_S = 5
 _SETTINGS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
     "lock_timeout": f"{LOCK_TIMEOUT_S}s",
@@ -39,6 +41,11 @@ _FOR_SESSION = {
     **_SETTINGS,
     "default_transaction_read_only": "on",
     "idle_in_transaction_session_timeout": "30s",
+}
+_FOR_COMMAND = {
+    "default_transaction_read_only": "off",
+    "statement_timeout": f"{COMMAND_TIMEOUT_S}s",
+    "lock_timeout": "0",
 }
 _FOR_TRANSACTION = {**_SETTINGS, "transaction_read_only": "on"}
 _IDLE_SESSION_TIMEOUT_SINCE = 14
@@ -118,14 +125,37 @@ class Session:
             with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
                 self._connection.execute("set transaction read write")
-                if backend is not None and self._ask("select pg_backend_pid()", {})[1] != [(backend,)]:
-                    raise Refused(f"door {self.door} leads to another server process than holds the lock")
+                self._must_be(backend)
                 return read(*self._ask(text, params))
         except SourceError as error:
-            if not self.lost:
-                raise
-            message = f"{error.message}; whether the change was made is not known"
-            raise Unreachable(message, kind="lost") from None
+            raise self._unknown_if_lost(error) from None
+
+    def command(self, text: str, read: Callable[[Names, Rows], Answer], backend: int | None = None) -> Answer:
+        """Run one command that no transaction may be around, once.
+
+        It may take long: its own lock is not waited for as briefly as else, because CONCURRENTLY would
+        leave half an index behind, and it is not cut off before an hour.
+
+        Args:
+            text: the command, from a packaged file, names put in.
+            read: makes the answer of names and rows.
+            backend: the server's process that holds the locks, where there are any.
+
+        Raises:
+            Refused: another process would do it: a transaction pooler that nobody declared.
+            SourceError: it was not done; of kind `lost`, nobody knows whether it was.
+        """
+        try:
+            with self._bounded(COMMAND_TIMEOUT_S + _SLACK_S):
+                self._must_be(backend)
+                self._set(_FOR_COMMAND, local=False)
+                try:
+                    return read(*self._ask(text, {}))
+                finally:
+                    with suppress(Exception):
+                        self._set({name: _FOR_SESSION[name] for name in _FOR_COMMAND}, local=False)
+        except SourceError as error:
+            raise self._unknown_if_lost(error) from None
 
     def close(self) -> None:
         """Close the connection; nothing happens if it is closed."""
@@ -133,6 +163,15 @@ class Session:
 
         with suppress(psycopg.Error):
             self._connection.close()
+
+    def _must_be(self, backend: int | None) -> None:
+        if backend is not None and self._ask("select pg_backend_pid()", {})[1] != [(backend,)]:
+            raise Refused(f"door {self.door} leads to another server process than holds the lock")
+
+    def _unknown_if_lost(self, error: SourceError) -> SourceError:
+        if not self.lost:
+            return error
+        return Unreachable(f"{error.message}; whether the change was made is not known", kind="lost")
 
     @contextmanager
     def _bounded(self, seconds: float) -> Iterator[None]:
@@ -182,7 +221,8 @@ class Session:
     def _ask(self, text: str, params: Mapping[str, Any]) -> tuple[Names, Rows]:
         # Bytes, as the text comes from a packaged file and never from a template.
         cursor = self._connection.execute(text.encode(), params)
-        return [column.name for column in cursor.description or ()], cursor.fetchall()
+        rows = cursor.fetchall() if cursor.description else []
+        return [column.name for column in cursor.description or ()], rows
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 A header is the comment block at the top, `-- key: value`, continued by lines that begin with `--` and
 at least three spaces. A line of the statement that ends in `-- pg>=17` (or `-- pg<17`) is kept only for
 those versions, so that one file serves every supported version and can still be read from top to bottom.
+
+A parameter of type `name` is the name of a relation, a column, an index: it stands as `{parameter}` in
+the text and is put in as a quoted identifier. In such a file a brace that is none is written twice.
 """
 
 from __future__ import annotations
@@ -13,12 +16,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
-from opslib.errors import ProcedureError, UnknownName
+from opslib.errors import ParameterError, ProcedureError, UnknownName
 
 KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
-TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json")
-READ, WRITE, LOCK = KINDS = ("read", "write", "lock")
+TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json", "name")
+READ, WRITE, COMMAND, LOCK = KINDS = ("read", "write", "command", "lock")
+ACTING = (WRITE, COMMAND)  # only the gate may run these
+NAME = "name"
+_LONGEST_NAME = 63  # bytes, as PostgreSQL is built
 _HEADER = re.compile(r"-- ([a-z]+): (.*)")
 _CONTINUED = re.compile(r"--   +(.*)")
 _PRAGMA = re.compile(r"\s*-- pg(>=|<)(\d+)\s*$")
@@ -44,8 +51,9 @@ class Statement:
     Args:
         name: name of its file, without the ending.
         title: what it answers, in a sentence.
-        kind: `read` changes nothing; `write` is run only for an opening of the gate; `lock` takes or
-            gives back an advisory lock and changes no data.
+        kind: `read` changes nothing; `write` is run only for an opening of the gate, in a transaction;
+            `command` likewise, but outside of any, as VACUUM and all that is CONCURRENTLY demand; `lock`
+            takes or gives back an advisory lock and changes no data.
         returns: its columns, in order.
         params: its parameters, by name, with their types.
         needs: the role membership that it needs to see everything, or `nothing`.
@@ -68,10 +76,34 @@ class Statement:
     pooler: bool
     text: str
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its parameters that are names of relations, columns or indexes."""
+        return tuple(name for name, kind in self.params.items() if kind == NAME)
+
     def text_for(self, major: int) -> str:
-        """Return the statement as one major version understands it."""
+        """Return the statement as one major version understands it, names not yet put in."""
         kept = [_kept(line, major) for line in self.text.splitlines()]
         return "\n".join(line for line in kept if line is not None)
+
+    def filled(self, major: int, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the statement with its names put in, and the values that are left to bind.
+
+        Args:
+            major: version of the server.
+            params: values; of a name its parts, or one text.
+
+        Raises:
+            ParameterError: a name is empty, too long, or no text.
+        """
+        text = self.text_for(major)
+        if not self.names:
+            return text, dict(params)
+        from psycopg import sql
+
+        names = {name: sql.SQL(quoted(name, params[name])) for name in self.names}
+        rest = {name: value for name, value in params.items() if name not in names}
+        return sql.SQL(text).format(**names).as_string(None), rest
 
 
 def names() -> tuple[str, ...]:
@@ -120,6 +152,24 @@ def parse(name: str, source: str) -> Statement:
         pooler=header["pooler"] == "yes",
         text=text,
     )
+
+
+def quoted(parameter: str, value: Any) -> str:
+    """Return a name as an identifier that any text can be put around.
+
+    Args:
+        parameter: what to call it in an error.
+        value: one text, or schema and name.
+
+    Raises:
+        ParameterError: it is none that PostgreSQL could have given to anything.
+    """
+    parts = [value] if isinstance(value, str) else list(value)
+    for part in parts or [""]:
+        if not isinstance(part, str) or not 0 < len(part.encode()) <= _LONGEST_NAME or "\0" in part:
+            raise ParameterError(f"{parameter}: {part!r} is no name of 1-{_LONGEST_NAME} bytes")
+    # A per cent sign would be taken for a value to bind.
+    return ".".join('"' + part.replace('"', '""').replace("%", "%%") + '"' for part in parts)
 
 
 def _split(source: str) -> tuple[dict[str, str], str]:
