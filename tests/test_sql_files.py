@@ -16,9 +16,9 @@ from opslib.config.environment import Door
 from opslib.errors import ProcedureError, UnknownName
 from opslib.pg import Database, sql
 from opslib.sandbox.databases import Databases
+from tests import majors
 
 FOLDER = Path(sql.__file__).parents[1] / "sql"
-OLDER = Path("/usr/lib/postgresql/15/bin")
 PLAIN = "plain_monitor"
 # Some statements read tables of the app itself, which its owner must have opened to opslib's role.
 SYSTEM, OWN_TABLES = "your-app", ("public.feature_flags",)
@@ -45,16 +45,11 @@ WRITES = re.compile(
 )
 
 
-@pytest.fixture(scope="module", params=["packaged", "15"])
+@pytest.fixture(scope="module", params=majors.folders())
 def servers(request: pytest.FixtureRequest) -> Iterator[Databases]:
-    """A server of the version that is packaged, and one of version 15 where the machine has it."""
-    if request.param == "15" and not OLDER.exists():
-        pytest.skip("no PostgreSQL 15 on this machine")
+    """A server of the version that is packaged, and one of each other that the machine has."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "15":
-            patch.setenv("OPSLIB_PG_BIN", str(OLDER))
-        else:
-            patch.delenv("OPSLIB_PG_BIN", raising=False)
+        patch.setenv("OPSLIB_PG_BIN", majors.folders()[request.param])
         with closing(Databases([SYSTEM], scale=0.1)) as databases:
             with databases.admin(SYSTEM) as admin:
                 admin.execute(f"create role {PLAIN} login password 'plain' in role pg_monitor".encode())
