@@ -36,7 +36,7 @@ READS = tuple(name for name, statement in STATEMENTS.items() if statement.kind =
 COMMANDS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.COMMAND)
 VALUES: dict[str, Any] = {
     "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
-    "list": [], "json": {}, "name": "name",
+    "list": [], "json": {}, "name": "name", "names": ["name"],
 }  # fmt: skip
 # Followed by a bracket in SQL, and no function.
 KEYWORDS = {

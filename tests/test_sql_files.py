@@ -36,7 +36,7 @@ COMMANDS = re.compile(
 )
 VALUES: dict[str, Any] = {
     "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
-    "list": [], "json": {}, "name": "name",
+    "list": [], "json": {}, "name": "name", "names": ["name"],
 }  # fmt: skip
 WRITES = re.compile(
     r"\b(insert|update|delete|merge|truncate|alter|create|drop|grant|copy|vacuum|analyze|call|do|lock"
