@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from opslib.acts import Statement
 from opslib.changes import Kind
-from opslib.changes.upkeep_targets import ANALYZE, CREATE, DONE, NEW, REINDEX, VACUUM, Row, size, stamp
+from opslib.changes.upkeep_targets import ANALYZE, CREATE, DONE, NEW, REINDEX, VACUUM, Row, shown, size, stamp
 from opslib.gate.plan import Observed, Target
 
 _TABLES = {VACUUM: ("vacuumed", "last_vacuum"), ANALYZE: ("analyzed", "last_analyze")}
@@ -59,7 +59,8 @@ class Upkeep(Kind):
         building = bool(row["in_progress"])
         state = "valid" if row["is_valid"] else "being built" if building else f"not valid: {row['leftover']}"
         failed = done == CREATE and not row["is_valid"] and not building
-        text = f"{state}, {size(row)}, {row['scans']} scans"
+        was = self._means.settings.get("sizes", {}).get(shown(row))
+        text = f"{state}, {size(row)}{f', {was} before' if was and not old else ''}, {row['scans']} scans"
         return Observed(values, pending=building, text=text, failed=failed)
 
     def _absent(self, target: Target, done: str) -> Observed:

@@ -32,12 +32,14 @@ class Picks:
         targets: identity -> target.
         left_out: name -> why.
         final: what cannot be brought back, in sentences.
+        sizes: name -> size before, of what may have another one afterwards.
     """
 
     most: int
     targets: dict[str, Target] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     final: list[str] = field(default_factory=list)
+    sizes: dict[str, str] = field(default_factory=dict)
 
     def take(self, target: Target, why_not: str = "", final: str = "") -> None:
         """Choose a target once, or name it with the reason why it is none."""
@@ -61,7 +63,7 @@ class Picks:
         title = f"{done}: {count} target{'' if count == 1 else 's'}" if count else f"{done}: nothing"
         return Draft(
             "upkeep", title, tuple(self.targets.values()), Risk.MEDIUM, blast, {"relations": count},
-            tuple(self.final), undo, dict(self.left_out),
+            tuple(self.final), undo, dict(self.left_out), {"sizes": self.sizes} if self.sizes else {},
         )  # fmt: skip
 
 
@@ -137,16 +139,16 @@ def usage(
     found, picks = set(causes), _Chosen(most, look.wait, only)
     _leftovers(picks, look, found)
     if judged.DUPLICATE.id in found:
-        for row in _rows(look.duplicate_indexes):
+        for row in plain_rows(look.duplicate_indexes):
             picks.drop(
                 look.row(row["schema"], row["index_name"]), keeps=f"{row['schema']}.{row['covered_by']}"
             )
     if judged.UNUSED.id in found:
         reason = _elsewhere(look.replication, replicas_checked)
-        for row in _rows(judged.idle(look.indexes, size)):
+        for row in plain_rows(judged.idle(look.indexes, size)):
             picks.drop(row, reason)
     if judged.NO_INDEX.id in found:
-        for row in _rows(judged.missing(look.foreign_keys_without_index)):
+        for row in plain_rows(judged.missing(look.foreign_keys_without_index)):
             picks.build(row)
     blast = "reads and writes go on all the while; dropped indexes make writes cheaper"
     undo = ("a dropped index is built again by its definition, a built one is dropped",)
@@ -170,16 +172,23 @@ def rebuild(
     picks = _Chosen(most, look.wait)
     _leftovers(picks, look, {"invalid-index"}, again=True)
     wanted = names or [
-        (r["schema"], r["index_name"]) for r in _rows(judged.bloated(look.index_bloat_estimate))
+        (r["schema"], r["index_name"]) for r in plain_rows(judged.bloated(look.index_bloat_estimate))
     ]
     for schema, index in wanted:
         row = look.row(schema, index)
         if row is not None:
-            picks.take(make.reindex(row), _unfit(row, free_mb) or look.wait)
+            picks.rebuild(row, free_mb)
     blast = "reads and writes go on; the machine reads each table twice and writes its index once more"
     if picks.targets:
         picks.final.append("a rebuilt index stays as it is: nothing has to be taken back")
     return picks.draft("Rebuild indexes, one at a time", blast)
+
+
+def plain_rows(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a frame as plain values; none where it could not be filled."""
+    if frames.reason(frame):
+        return []
+    return [_plain(row) for row in frame.to_dict("records")]
 
 
 class _Chosen(Picks):
@@ -213,6 +222,11 @@ class _Chosen(Picks):
         if keeps and not reason:
             self._kept[keeps] = name
 
+    def rebuild(self, row: Row, free_mb: int = 0) -> None:
+        """Choose an index to be built anew; `free_mb` as in the planner."""
+        self.sizes[make.shown(row)] = make.size(row)
+        self.take(make.reindex(row), _unfit(row, free_mb) or self._wait)
+
     def build(self, row: Row) -> None:
         """Choose an index to be built."""
         if self._wanted(row):
@@ -228,9 +242,9 @@ def _leftovers(picks: _Chosen, look: Seen, found: set[str], *, again: bool = Fal
     if "invalid-index" not in found:
         return
     left = look.indexes[~(look.indexes["is_valid"] & look.indexes["is_ready"])]
-    for row in _rows(left):
+    for row in plain_rows(left):
         if again and row["leftover"] == "failed build" and not row["is_unique"]:
-            picks.take(make.reindex(row), _unfit(row, 0) or look.wait)
+            picks.rebuild(row)
         else:
             picks.drop(row)
 
@@ -265,12 +279,6 @@ def _unfit(row: Row, free_mb: int) -> str:
     if free_mb and needed > free_mb / 2:
         return f"it needs {needed:.0f} MB more, too much beside {free_mb} MB free (half of it is kept)"
     return ""
-
-
-def _rows(frame: pd.DataFrame) -> list[Row]:
-    if frames.reason(frame):
-        return []
-    return [_plain(row) for row in frame.to_dict("records")]
 
 
 def _plain(row: Mapping[Any, Any]) -> Row:

@@ -122,7 +122,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "bloat",
         "a table was filled, nearly emptied and never vacuumed",
         _bloat,
-        _warning("bloat", "index-usage", "reindex"),
+        _warning("bloat", "index-usage", "reindex", "vacuum-analyze"),
         heal=_remove_bloat,
     ),
     Scenario(

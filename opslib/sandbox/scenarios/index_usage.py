@@ -14,7 +14,7 @@ _TWIN = "lookup_twin_idx"
 _BATCHES, _LINES, _LINES_ROWS = "import_batches", "import_lines", 30_000
 
 
-def _as_app(*statements: str) -> Act:
+def as_app(*statements: str) -> Act:
     """Return what runs statements as the system's app, which then owns what they make."""
 
     def act(world: World, system: str) -> None:
@@ -33,26 +33,26 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "unused-index",
         "a large table has an index that no query reads",
-        _as_app(
+        as_app(
             f"create table {_TRAIL} (note text)",
             f"insert into {_TRAIL} select md5(number::text) from generate_series(1, {_TRAIL_ROWS}) number",
             f"create index {_TRAIL}_note_idx on {_TRAIL} (note)",
             f"vacuum (analyze) {_TRAIL}",
         ),
         _warning["unused-index"],
-        heal=_as_app(f"drop table if exists {_TRAIL}"),
+        heal=as_app(f"drop table if exists {_TRAIL}"),
     ),
     Scenario(
         "duplicate-index",
         "somebody has built an index that there was already",
-        _as_app(f"create index {_TWIN} on {{busy}} ({{key}})"),
+        as_app(f"create index {_TWIN} on {{busy}} ({{key}})"),
         _warning["duplicate-index"],
-        heal=_as_app(f"drop index if exists {_TWIN}"),
+        heal=as_app(f"drop index if exists {_TWIN}"),
     ),
     Scenario(
         "fk-without-index",
         "a large table refers to another one, and has no index for it",
-        _as_app(
+        as_app(
             f"create table {_BATCHES} (id int primary key)",
             f"insert into {_BATCHES} select generate_series(1, 50)",
             f"create table {_LINES} (batch_id int not null references {_BATCHES} (id))",
@@ -60,6 +60,6 @@ SCENARIOS: tuple[Scenario, ...] = (
             f"vacuum (analyze) {_LINES}",
         ),
         _warning["fk-without-index"],
-        heal=_as_app(f"drop table if exists {_LINES}", f"drop table if exists {_BATCHES}"),
+        heal=as_app(f"drop table if exists {_LINES}", f"drop table if exists {_BATCHES}"),
     ),
 )
