@@ -33,10 +33,12 @@ STATEMENTS = {name: sql.load(name) for name in sql.names()}
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
 NAMES: dict[str, Any] = {"table": ["public", "feature_flags"], "time": "updated_at"}
 READS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.READ)
+# What asks for an extension that the system here does not have cannot be run here.
+HERE = tuple(name for name in READS if not STATEMENTS[name].needs.startswith("the extension"))
 COMMANDS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.COMMAND)
 VALUES: dict[str, Any] = {
     "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
-    "list": [], "json": {}, "name": "name",
+    "list": [], "json": {}, "name": "name", "names": ["name"],
 }  # fmt: skip
 # Followed by a bracket in SQL, and no function.
 KEYWORDS = {
@@ -216,7 +218,7 @@ def test_a_look_refuses_each_statement_that_changes_something(server: Databases,
         assert database.door == ""
 
 
-@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("name", HERE)
 def test_a_statement_that_reads_leaves_no_trace(admin: psycopg.Connection, name: str) -> None:
     """In a session that may write: no transaction number, no lock but the one that reading takes."""
     text, bound = STATEMENTS[name].filled(admin.info.server_version // 10000, values(name))

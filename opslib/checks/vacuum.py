@@ -22,6 +22,7 @@ BLOAT_PCT = 50.0
 OLD_SNAPSHOT_S = 3600.0
 OLD_SNAPSHOT_XIDS = 1_000_000
 _MOST_SUBJECTS = 5
+_REWRITTEN_MB_A_SECOND = 50  # read and written, on an ordinary disk
 
 BLOAT = Cause("bloat", "tables hold much more dead space than rows", 60)
 
@@ -38,6 +39,40 @@ def dead_rows(need: pd.DataFrame, limit: Limit) -> list[Finding]:
     many = need[need["dead_rows"].ge(ENOUGH_DEAD_ROWS).fillna(False)]
     found = [_dead(row, limit) for row in many.to_dict("records")]
     return _worst(found) or [_all_well("dead rows", len(need), "vacuum keeps up with changes")]
+
+
+def mostly_dead(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
+    """Return the rows of the tables that `dead_rows` finds too full of dead rows.
+
+    Args:
+        tables: the statement `autovacuum_need` or `tended_tables`.
+        limit: per cent of a table's rows that are dead.
+    """
+    if frames.reason(tables):
+        return tables
+    dead, live = tables["dead_rows"], tables["live_rows"]
+    share = 100 * dead >= (_first(limit) or 0) * (dead + live)
+    return tables[dead.ge(ENOUGH_DEAD_ROWS).fillna(False) & share.fillna(False)]
+
+
+def rewrite(estimate: pd.DataFrame) -> pd.DataFrame:
+    """Return what VACUUM FULL would give back and cost, for tables where it would give back much.
+
+    Args:
+        estimate: the statement `table_bloat_estimate`.
+
+    Returns:
+        schema, table_name, mb_now, mb_given_back, mb_needed_meanwhile, seconds_shut: how long nobody could
+        read or write it, at 50 MB a second, without the time that its indexes take.
+    """
+    columns = ["schema", "table_name", "mb_now", "mb_given_back", "mb_needed_meanwhile", "seconds_shut"]
+    if reason := frames.reason(estimate):
+        return frames.unavailable(columns, reason)
+    large = estimate[estimate["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False)]
+    now, back = large["heap_bytes"] / 1024**2, large["bloat_bytes"] / 1024**2
+    seconds = (now + now - back) / _REWRITTEN_MB_A_SECOND
+    made = {"mb_now": now, "mb_given_back": back, "mb_needed_meanwhile": now - back, "seconds_shut": seconds}
+    return large.assign(**{name: values.round(0) for name, values in made.items()})[columns]
 
 
 def bloat(estimate: pd.DataFrame) -> list[Finding]:

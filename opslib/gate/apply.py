@@ -222,7 +222,9 @@ class Applying:
         if not isinstance(act, Statement):
             self._means.vendor(act.source).act(opening)
             return
-        if self._means.database().act(opening).empty:
+        found = self._means.database().act(opening)
+        # A command answers without columns, whatever it has done: only looking tells.
+        if found.empty and len(found.columns):
             raise Moved("it moved at the last moment: the database found nothing to do")
 
     def _awaited(self, target: Target, way: Target, act: str, text: str, *, why: str = "") -> Result:

@@ -117,6 +117,16 @@ def _railway(act: Any, identity: Mapping[str, Any]) -> bool:
     return isinstance(wanted, str) and act == railway_acts.rollback(wanted)
 
 
+def _create_index(act: Any, identity: Mapping[str, Any]) -> bool:
+    """Tell whether an act builds the one index that the target names, on the table that it names."""
+    if not isinstance(act, Statement) or act.name != "create_index":
+        return False
+    relation, table = identity.get("relation"), act.params.get("table")
+    if not isinstance(relation, list) or len(relation) != 2 or not isinstance(table, list):
+        return False
+    return table == identity.get("table") and [table[0], act.params.get("index")] == relation
+
+
 def _doppler(act: Any, identity: Mapping[str, Any]) -> bool:
     """Tell whether an act sets or removes the one secret that the target names."""
     secret = _request(
@@ -137,6 +147,16 @@ BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
         (
             _statement("terminate_session", pid="pid", backend_start="backend_start"),
             _statement("cancel_session", pid="pid", backend_start="backend_start"),
+        ),
+    ),
+    "upkeep": (
+        Risk.MEDIUM,
+        (
+            _statement("vacuum_table", table="relation"),
+            _statement("analyze_table", table="relation"),
+            _statement("reindex_index", index="relation"),
+            _statement("drop_index", index="relation"),
+            _create_index,
         ),
     ),
     "flag": (Risk.MEDIUM, (_statement("set_feature_flag", name="flag"),)),

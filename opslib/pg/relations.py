@@ -7,7 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opslib.errors import ParameterError
+from opslib import frames
+from opslib.errors import ParameterError, SourceError
 
 if TYPE_CHECKING:
     from opslib.pg.database import Database
@@ -55,7 +56,7 @@ def find(database: Database, key: str, text: str, kinds: Collection[str] = TABLE
     """Return the relation that a parameter names.
 
     Args:
-        database: where to look.
+        database: where to look; in a notebook `ops.pg`.
         key: the parameter, for the error.
         text: `orders`, `public.orders`, `"Weird Name"`; as SQL has it, or else the bare name.
         kinds: what it may be.
@@ -66,6 +67,8 @@ def find(database: Database, key: str, text: str, kinds: Collection[str] = TABLE
     """
     schema, name = taken_apart(text)
     found = database.table("relation", schema=schema, name=name)
+    if reason := frames.reason(found):
+        raise SourceError(f"{key}: {text!r} could not be looked for: {reason}")
     rows = [
         Relation(*(row[column] for column in Relation.__dataclass_fields__))
         for row in found.to_dict("records")

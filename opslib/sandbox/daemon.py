@@ -30,11 +30,13 @@ from opslib.sandbox.stage import Stage
 from opslib.sandbox.web import Web
 
 PROGRESS_MARK = "· "
-# Nobody rehearses for minutes: here a transaction is forgotten and a lock is stuck after seconds.
+# Nobody rehearses for minutes: here a transaction is forgotten and a lock is stuck after seconds, and an
+# index unused at once.
 LIMITS = {
     "idle_in_transaction_minutes": {"warning": 0.5 / 60, "critical": 2 / 60},
     "long_query_seconds": {"warning": 1, "critical": 2},
     "lock_wait_seconds": {"warning": 0.5, "critical": 1},
+    "unused_index_days": {"warning": 0},
 }
 # A scenario may hold every connection slot of every system; macOS allows 256 files at first.
 _OPEN_FILES = 8192

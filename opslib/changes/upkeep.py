@@ -1,0 +1,93 @@
+"""Upkeep of tables and indexes: vacuum, analyze, build, rebuild and drop, one relation a target.
+
+What a command has done shows in the catalog and the statistics only: it answers nothing, and without
+the right to it VACUUM merely warns. So each target is looked at before and after, by the role that acts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from opslib.acts import Statement
+from opslib.changes import Kind
+from opslib.changes.upkeep_targets import ANALYZE, CREATE, DONE, NEW, REINDEX, VACUUM, Row, shown, size, stamp
+from opslib.gate.plan import Observed, Target
+
+_TABLES = {VACUUM: ("vacuumed", "last_vacuum"), ANALYZE: ("analyzed", "last_analyze")}
+
+
+class Upkeep(Kind):
+    """The kind of change: looks at one table or index again."""
+
+    LOCK: ClassVar[str] = "database"
+    CHAINED: ClassVar[bool] = False
+    PATIENCE_S: ClassVar[float] = 5.0
+
+    def observe(self, target: Target) -> Observed:
+        """Look at the table or the index, and whether our role may tend it.
+
+        Returns:
+            Of a table: vacuumed or analyzed, when. Of an index: there, valid, definition, scans, and
+            build: which one it is. Nothing, with the reason, where our role may not.
+        """
+        done = _name(target)
+        return self._table(target, *_TABLES[done]) if done in _TABLES else self._index(target, done)
+
+    def _table(self, target: Target, what: str, last: str) -> Observed:
+        row = self._row("tended_tables", target.identity["relation"])
+        if row is None:
+            return Observed({}, text="the table is gone")
+        if not row["maintained"]:
+            return _forbidden(row)
+        at = stamp(row[last])
+        same = at == target.before.get(what)
+        text = f"{what} {at}; {row['dead_rows']} dead rows, {row['changed_rows']} changed since"
+        busy = "; locked by somebody now, so that it was skipped" if same and row["locked"] else ""
+        return Observed({what: at if same else DONE}, pending=bool(row["in_progress"]), text=text + busy)
+
+    def _index(self, target: Target, done: str) -> Observed:
+        row = self._row("indexes", target.identity["relation"])
+        if row is None:
+            return self._absent(target, done)
+        if not row["maintained" if done == REINDEX else "mine"]:
+            return _forbidden(row)
+        values = {name: row[name] for name in ("definition", "scans")}
+        if done == CREATE and "scans" in target.after:
+            values["scans"] = target.after["scans"]  # of an index that comes back the counting begins anew
+        old = row["build"] == target.before.get("build")
+        values |= {"there": True, "valid": row["is_valid"], "build": row["build"] if old else NEW}
+        building = bool(row["in_progress"])
+        state = "valid" if row["is_valid"] else "being built" if building else f"not valid: {row['leftover']}"
+        failed = done == CREATE and not row["is_valid"] and not building
+        was = self._means.settings.get("sizes", {}).get(shown(row))
+        text = f"{state}, {size(row)}{f', {was} before' if was and not old else ''}, {row['scans']} scans"
+        return Observed(values, pending=building, text=text, failed=failed)
+
+    def _absent(self, target: Target, done: str) -> Observed:
+        """Return that there is no such index; one that is to be built also needs its table, and a right."""
+        if done == CREATE:
+            table = self._row("tended_tables", target.identity["table"])
+            if table is None:
+                return Observed({}, text="its table is gone")
+            if not table["mine"]:
+                return _forbidden(table)
+        return Observed({"there": False}, text="not there")
+
+    def _row(self, statement: str, relation: Any) -> Row | None:
+        schema, name = relation
+        found = self._means.database().table(statement, schema=schema, name=name)
+        return {str(key): value for key, value in found.iloc[0].items()} if len(found) else None
+
+
+KIND = Upkeep
+
+
+def _name(target: Target) -> str:
+    """Return which command a target is about; the way back of one is a command of its own."""
+    return target.act.name if isinstance(target.act, Statement) else ""
+
+
+def _forbidden(row: Row) -> Observed:
+    of = row["table_name"]
+    text = f"opslib's role may not: {of} belongs to {row['owner']}; grant {row['owner']} to opslib_operator"
+    return Observed({}, text=text)

@@ -1,0 +1,285 @@
+"""Which upkeep is proposed: the few things that mend what was found, each with its reason, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from opslib import frames
+from opslib.changes import upkeep_targets as make
+from opslib.checks import indexes as judged
+from opslib.gate.plan import Draft, Risk, Target
+
+if TYPE_CHECKING:
+    from opslib.changes.upkeep_targets import Row
+    from opslib.config import Limit
+
+AUTO, NONE = "auto", "none"
+# A build waits for every transaction that is older than itself; behind such an old one it would wait on.
+LONGEST_WAIT_S = 600.0
+_UNSAID = "its definition is more than plain columns, so that names cannot bring it back; in a migration: "
+
+
+@dataclass
+class Picks:
+    """The chosen targets in their order, and what looks like one.
+
+    Args:
+        most: how many one plan may have.
+        targets: identity -> target.
+        left_out: name -> why.
+        final: what cannot be brought back, in sentences.
+        sizes: name -> size before, of what may have another one afterwards.
+    """
+
+    most: int
+    targets: dict[str, Target] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    final: list[str] = field(default_factory=list)
+    sizes: dict[str, str] = field(default_factory=dict)
+
+    def take(self, target: Target, why_not: str = "", final: str = "") -> None:
+        """Choose a target once, or name it with the reason why it is none."""
+        place = str(target.identity["relation"])
+        if place in self.targets:
+            return
+        if not why_not and len(self.targets) >= self.most:
+            why_not = f"one plan has {self.most} targets at most (parameter most); plan again afterwards"
+        if why_not:
+            self.left_out[target.name] = why_not
+            return
+        self.targets[place] = target
+        if final:
+            self.final.append(final)
+
+    def draft(self, done: str, blast: str, undo: tuple[str, ...] = ()) -> Draft | None:
+        """Return the proposal; None where there is nothing to do and nothing to say."""
+        if not self.targets and not self.left_out:
+            return None
+        count = len(self.targets)
+        title = f"{done}: {count} target{'' if count == 1 else 's'}" if count else f"{done}: nothing"
+        return Draft(
+            "upkeep", title, tuple(self.targets.values()), Risk.MEDIUM, blast, {"relations": count},
+            tuple(self.final), undo, dict(self.left_out), {"sizes": self.sizes} if self.sizes else {},
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the indexes of a database look like; each a frame of the statement of that name.
+
+    Args:
+        indexes, duplicate_indexes, foreign_keys_without_index, index_bloat_estimate: the statements.
+        xmin_horizon: holders of old snapshots.
+        replication: the replicas.
+    """
+
+    indexes: pd.DataFrame
+    duplicate_indexes: pd.DataFrame
+    foreign_keys_without_index: pd.DataFrame
+    index_bloat_estimate: pd.DataFrame
+    xmin_horizon: pd.DataFrame
+    replication: pd.DataFrame
+
+    @property
+    def wait(self) -> str:
+        """Why a build or a drop would not come to its end, or nothing."""
+        if frames.reason(self.xmin_horizon):
+            return "whether an old transaction holds it up could not be seen"
+        old = self.xmin_horizon[self.xmin_horizon["since"].ge(LONGEST_WAIT_S)]
+        if old.empty:
+            return ""
+        first = old.sort_values("since").iloc[-1]
+        held = f"{first['holder']} {first['name']} ({first['owner']})"
+        return f"it would wait for {held}, {first['since'] / 60:.0f} min old; end that first"
+
+    def row(self, schema: str, index: str) -> Row | None:
+        """Return one row of `indexes`."""
+        named = self.indexes["schema"].eq(schema) & self.indexes["index_name"].eq(index)
+        found = self.indexes[named]
+        return _plain(found.to_dict("records")[0]) if len(found) else None
+
+
+def seen(table: Callable[..., pd.DataFrame]) -> Seen:
+    """Ask for everything that the planners here look at.
+
+    Args:
+        table: `ops.pg.table`.
+    """
+    return Seen(
+        table("indexes", schema="", name=""), table("duplicate_indexes"), table("foreign_keys_without_index"),
+        table("index_bloat_estimate", min_bytes=judged.ENOUGH_BLOAT_BYTES), table("xmin_horizon"),
+        table("replication"),
+    )  # fmt: skip
+
+
+def usage(
+    causes: Iterable[str], look: Seen, size: Limit, *, repair: str = AUTO, only: Sequence[Sequence[str]] = (),
+    replicas_checked: bool = False, most: int = 10,
+) -> Draft | None:  # fmt: skip
+    """Propose which indexes to drop and to build.
+
+    Args:
+        causes: ids of the causes that were found.
+        look: what was seen.
+        size: from how many MB on an unused index counts.
+        repair: `auto` acts on the causes, `none` on nothing.
+        only: schema and name of the indexes that are wanted, of what is found; all where none is named.
+        replicas_checked: somebody has looked at the scans of every replica.
+        most: how many targets one plan may have.
+
+    Returns:
+        The proposal; without targets where all must be left alone; None where there is nothing to do.
+    """
+    if repair == NONE or frames.reason(look.indexes):
+        return None
+    found, picks = set(causes), _Chosen(most, look.wait, only)
+    _leftovers(picks, look, found)
+    if judged.DUPLICATE.id in found:
+        for row in plain_rows(look.duplicate_indexes):
+            picks.drop(
+                look.row(row["schema"], row["index_name"]), keeps=f"{row['schema']}.{row['covered_by']}"
+            )
+    if judged.UNUSED.id in found:
+        reason = _elsewhere(look.replication, replicas_checked)
+        for row in plain_rows(judged.idle(look.indexes, size)):
+            picks.drop(row, reason)
+    if judged.NO_INDEX.id in found:
+        for row in plain_rows(judged.missing(look.foreign_keys_without_index)):
+            picks.build(row)
+    blast = "reads and writes go on all the while; dropped indexes make writes cheaper"
+    undo = ("a dropped index is built again by its definition, a built one is dropped",)
+    return picks.draft("Drop and build indexes", blast, undo)
+
+
+def rebuild(
+    look: Seen, *, names: Sequence[Sequence[str]] = (), free_mb: int = 0, repair: str = AUTO, most: int = 5
+) -> Draft | None:
+    """Propose which indexes to build anew: what a failed build left first, then the bloated ones.
+
+    Args:
+        look: what was seen.
+        names: schema and name of the indexes to build anew instead of those that look bloated.
+        free_mb: free space on the disk; 0 where nobody knows it.
+        repair: `auto`, or `none`.
+        most: how many targets one plan may have; they are done one after the other.
+    """
+    if repair == NONE or frames.reason(look.indexes):
+        return None
+    picks = _Chosen(most, look.wait)
+    _leftovers(picks, look, {"invalid-index"}, again=True)
+    wanted = names or [
+        (r["schema"], r["index_name"]) for r in plain_rows(judged.bloated(look.index_bloat_estimate))
+    ]
+    for schema, index in wanted:
+        row = look.row(schema, index)
+        if row is not None:
+            picks.rebuild(row, free_mb)
+    blast = "reads and writes go on; the machine reads each table twice and writes its index once more"
+    if picks.targets:
+        picks.final.append("a rebuilt index stays as it is: nothing has to be taken back")
+    return picks.draft("Rebuild indexes, one at a time", blast)
+
+
+def plain_rows(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a frame as plain values; none where it could not be filled."""
+    if frames.reason(frame):
+        return []
+    return [_plain(row) for row in frame.to_dict("records")]
+
+
+class _Chosen(Picks):
+    """Picks of indexes.
+
+    Args:
+        most: how many one plan may have.
+        wait: why nothing would come to its end, or nothing.
+        only: schema and name of those that are wanted; all where there are none.
+    """
+
+    def __init__(self, most: int, wait: str, only: Sequence[Sequence[str]] = ()) -> None:
+        super().__init__(most)
+        self._wait, self._only = wait, [list(one) for one in only]
+        self._kept: dict[str, str] = {}
+
+    def drop(self, row: Row | None, why_not: str = "", *, keeps: str = "") -> None:
+        """Choose an index to be dropped; `keeps` is the one that does its work from then on."""
+        if row is None or not self._wanted(row):
+            return
+        name, reason = make.shown(row), why_not or _fixed(row) or self._wait
+        if name in self._kept:
+            reason = f"it does the work of {self._kept[name]}, which this plan drops"
+        valid = bool(row["is_valid"])
+        if not reason and valid and not make.comes_back(row):
+            reason = f"{_UNSAID}{row['definition']}"
+        final = (
+            "" if valid else f"{name} was never whole and is not brought back; it was: {row['definition']}"
+        )
+        self.take(make.drop(row), reason, final)
+        if keeps and not reason:
+            self._kept[keeps] = name
+
+    def rebuild(self, row: Row, free_mb: int = 0) -> None:
+        """Choose an index to be built anew; `free_mb` as in the planner."""
+        self.sizes[make.shown(row)] = make.size(row)
+        self.take(make.reindex(row), _unfit(row, free_mb) or self._wait)
+
+    def build(self, row: Row) -> None:
+        """Choose an index to be built."""
+        if self._wanted(row):
+            taken = "the name is taken, or the table has partitions: build it in a migration"
+            self.take(make.create(row), taken if row["name_taken"] else self._wait)
+
+    def _wanted(self, row: Row) -> bool:
+        return not self._only or [row["schema"], row["index_name"]] in self._only
+
+
+def _leftovers(picks: _Chosen, look: Seen, found: set[str], *, again: bool = False) -> None:
+    """Choose what failed builds left: dropped, or built again where it may well succeed and that is asked."""
+    if "invalid-index" not in found:
+        return
+    left = look.indexes[~(look.indexes["is_valid"] & look.indexes["is_ready"])]
+    for row in plain_rows(left):
+        if again and row["leftover"] == "failed build" and not row["is_unique"]:
+            picks.rebuild(row)
+        else:
+            picks.drop(row)
+
+
+def _elsewhere(replicas: pd.DataFrame, checked: bool) -> str:
+    """Return why an index without scans here may be in use, or nothing."""
+    if checked:
+        return ""
+    if frames.reason(replicas):
+        return "whether there are replicas could not be seen"
+    if len(replicas):
+        return f"{len(replicas)} replicas count their own scans: look there, then set replicas_checked"
+    return ""
+
+
+def _fixed(row: Row) -> str:
+    """Return why an index must not be dropped, or nothing."""
+    if row["in_progress"]:
+        return "an index of its table is being built now"
+    if row["locked"]:
+        return "its table is locked now; plan again"
+    return f"it is needed: {row['needed_for']}" if row["needed_for"] else ""
+
+
+def _unfit(row: Row, free_mb: int) -> str:
+    """Return why an index must not be built anew now, or nothing."""
+    if row["in_progress"] or row["locked"]:
+        return "its table is locked, or one of its indexes is being built now; plan again"
+    if row["needed_for"] == "partitioned index" and row["bytes"] == 0:
+        return "it has no pages of its own: name the indexes of its partitions"
+    needed = int(row["bytes"]) / 1024**2
+    if free_mb and needed > free_mb / 2:
+        return f"it needs {needed:.0f} MB more, too much beside {free_mb} MB free (half of it is kept)"
+    return ""
+
+
+def _plain(row: Mapping[Any, Any]) -> Row:
+    return {str(name): value for name, value in row.items()}

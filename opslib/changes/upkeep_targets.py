@@ -1,0 +1,118 @@
+"""One piece of upkeep as a target: what was seen of a table or an index, what is done, what undoes it.
+
+Nothing here is SQL. An index is made again only where its whole definition is method, table and plain
+columns, which are names: the server says so itself, by comparing its own words (`sayable`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from opslib.acts import Statement
+from opslib.checks import compare
+from opslib.gate.plan import Target
+
+Row = Mapping[str, Any]
+NEVER, DONE, NEW = "never", "after this plan was made", "a new one"
+VACUUM, ANALYZE, REINDEX = "vacuum_table", "analyze_table", "reindex_index"
+DROP, CREATE = "drop_index", "create_index"
+_MB = 1024**2
+_WAITS = "reads and writes go on; it waits for all transactions that are older"
+
+
+def vacuum(row: Row) -> Target:
+    """Clear a table of dead rows and renew its statistics; `row` is one of `tended_tables`."""
+    effect = f"reads and writes go on; {row['dead_rows']} dead rows make room for new ones"
+    return _tended(row, VACUUM, "vacuumed", row["last_vacuum"], "vacuum", effect)
+
+
+def analyze(row: Row) -> Target:
+    """Renew the statistics of a table; `row` is one of `tended_tables`."""
+    effect = "reads and writes go on; from then on queries are planned anew"
+    return _tended(row, ANALYZE, "analyzed", row["last_analyze"], "analyze", effect)
+
+
+def reindex(row: Row) -> Target:
+    """Build an index anew; `row` is one of `indexes`."""
+    relation = [row["schema"], row["index_name"]]
+    before = {
+        "valid": bool(row["is_valid"]), "build": row["build"], "there": True,
+        "definition": row["definition"],
+    }  # fmt: skip
+    return Target(
+        f"rebuild {shown(row)}", {"relation": relation, "table": [row["schema"], row["table_name"]]},
+        before, {"valid": True, "build": NEW}, Statement(REINDEX, {"index": relation}),
+        effect=f"{_WAITS}; it needs {size(row)} more on the disk until the old one is gone",
+    )  # fmt: skip
+
+
+def drop(row: Row) -> Target:
+    """Remove an index; `row` is one of `indexes`. Used or changed since, it is left alone."""
+    relation, table = [row["schema"], row["index_name"]], [row["schema"], row["table_name"]]
+    before = {
+        "there": True, "valid": bool(row["is_valid"]), "scans": int(row["scans"]),
+        "definition": row["definition"],
+    }  # fmt: skip
+    back = _create(row, row["method"]) if comes_back(row) else None
+    what = "writes become cheaper" if row["is_valid"] else "no query can use it; writes become cheaper"
+    return Target(
+        f"drop {shown(row)}", {"relation": relation, "table": table}, before, {"there": False},
+        Statement(DROP, {"index": relation}), back, f"{_WAITS}; {what}, {size(row)} become free",
+    )  # fmt: skip
+
+
+def create(row: Row) -> Target:
+    """Build an index over plain columns.
+
+    Args:
+        row: schema, table_name, index_name, columns, and definition as the server will say it (the
+            statement `foreign_keys_without_index` has them all).
+    """
+    relation, table = [row["schema"], row["index_name"]], [row["schema"], row["table_name"]]
+    after = {"there": True, "valid": True, "definition": row["definition"]}
+    return Target(
+        f"build {shown(row)}", {"relation": relation, "table": table}, {"there": False}, after,
+        _create(row, "btree"), Statement(DROP, {"index": relation}),
+        f"{_WAITS}; until then the machine reads all of {row['table_name']} twice",
+    )  # fmt: skip
+
+
+def comes_back(row: Row) -> bool:
+    """Tell whether a dropped index can be built again from names alone."""
+    return bool(row["sayable"] and row["is_valid"])
+
+
+def shown(row: Row, of: str = "index_name") -> str:
+    """Return schema and name, as a person reads them."""
+    return f"{row['schema']}.{row[of]}"
+
+
+def size(row: Row) -> str:
+    """Return the size of what a row is about."""
+    return compare.number(int(row["bytes"]) / _MB, "MB")
+
+
+def stamp(moment: Any) -> str:
+    """Return a moment as text that can be signed."""
+    if moment is None or pd.isna(moment):
+        return NEVER
+    found: datetime = moment
+    return found.isoformat()
+
+
+def _create(row: Row, method: str) -> Statement:
+    table, columns = [row["schema"], row["table_name"]], list(row["columns"])
+    given = {"index": row["index_name"], "table": table, "method": method, "columns": columns}
+    return Statement(CREATE, given)
+
+
+def _tended(row: Row, statement: str, what: str, last: Any, verb: str, effect: str) -> Target:
+    relation = [row["schema"], row["table_name"]]
+    return Target(
+        f"{verb} {shown(row, 'table_name')}", {"relation": relation}, {what: stamp(last)}, {what: DONE},
+        Statement(statement, {"table": relation}), effect=effect,
+    )  # fmt: skip

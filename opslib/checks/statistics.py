@@ -1,0 +1,66 @@
+"""Are the statistics that queries are planned by still true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opslib import frames
+from opslib.checks import compare
+from opslib.verdict import Cause, Finding, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from opslib.config import Limit
+
+# Below this volume a plan that is wrong costs little.
+ENOUGH_ROWS = 10_000
+_MOST_SUBJECTS = 5
+_EXPECTED = "statistics are not much older than the rows"
+
+STALE = Cause("stats-stale", "queries are planned by statistics that are no longer true", 45)
+
+
+def old(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
+    """Return the rows of `tended_tables` whose statistics are missing or out of date.
+
+    Args:
+        tables: the statement `tended_tables`.
+        limit: per cent of the rows that changed since.
+    """
+    if frames.reason(tables):
+        return tables
+    least = limit.warning if limit.warning is not None else limit.critical or 0
+    never = tables["never_analyzed"] & tables["live_rows"].ge(ENOUGH_ROWS)
+    much = tables["changed_rows"].ge(ENOUGH_ROWS) & tables["changed_pct"].ge(least)
+    return tables[never | much]
+
+
+def stale(tables: pd.DataFrame, limit: Limit) -> list[Finding]:
+    """Find tables whose statistics are missing or out of date.
+
+    Args:
+        tables: the statement `tended_tables`.
+        limit: per cent of the rows that changed since.
+    """
+    if reason := frames.reason(tables):
+        return [compare.unknown("statistics", reason, expected=_EXPECTED)]
+    found = [_stale(row, limit) for row in old(tables, limit).head(_MOST_SUBJECTS).to_dict("records")]
+    return found or [Finding("statistics", Status.OK, "", _looked(len(tables)), "", _EXPECTED)]
+
+
+def _stale(row: dict[Any, Any], limit: Limit) -> Finding:
+    observed = f"{row['changed_rows']} rows changed since, {row['changed_pct']:.0f} %"
+    if row["never_analyzed"]:
+        observed = f"none, over {row['live_rows']} rows"
+    bound = compare.number(limit.warning or limit.critical or 0, limit.unit)
+    why = "the planner guesses wrong, and takes slow ways; analyze the table"
+    return Finding("statistics", Status.WARNING, _name(row), observed, bound, _EXPECTED, why, cause=STALE)
+
+
+def _name(row: dict[Any, Any]) -> str:
+    return f"{row['schema']}.{row['table_name']}"
+
+
+def _looked(tables: int) -> str:
+    return f"{tables} table{'' if tables == 1 else 's'} looked at"

@@ -1,0 +1,417 @@
+"""Upkeep on a real server: exactly what was planned, nothing that enforces something, never half unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib import config, frames
+from opslib.acts import Opening, Statement
+from opslib.changes import Means, upkeep, upkeep_choice, upkeep_tables, upkeep_targets
+from opslib.checks import indexes, statistics, vacuum, vectors
+from opslib.cli.app import cli
+from opslib.config import Limit
+from opslib.errors import Refused
+from opslib.gate import bounds, faults
+from opslib.gate.plan import Draft, Observed, Risk, Target
+from opslib.pg import Database, frame, sql
+from opslib.sandbox import control
+from opslib.verdict import Status
+from tests.acting import Case, applied, perform, planned, ready, states
+from tests.changing import Office
+
+SYSTEM = "kulti"
+MB, DAY = Limit(warning=10, unit="MB"), Limit(warning=30, unit="d")
+PCT = Limit(warning=20, unit="%")
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ALL = ("unused-index", "duplicate-index", "fk-without-index", "invalid-index")
+STRANGE = 'Weird "per % cent" {x}'
+TABLE = (
+    f"""create table "{STRANGE.replace('"', '""')}" (id int primary key, "a b" int, c text, d int unique)"""
+)
+CASES = (
+    Case("index-usage", "unused-index", SYSTEM), Case("index-usage", "fk-without-index", SYSTEM),
+    Case("reindex", "bloat", SYSTEM), Case("vacuum-analyze", "bloat", SYSTEM),
+)  # fmt: skip
+# Every index and table of the app, whether it is whole, and when it was tended.
+STATE = """select c.relname, i.indisvalid, pg_get_indexdef(i.indexrelid), i.indexrelid::int from pg_index i
+join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'public'::regnamespace union all
+select relname, null, concat(last_vacuum, last_analyze), 0 from pg_stat_user_tables order by 1"""
+
+
+def answer(name: str, *rows: dict[str, Any]) -> pd.DataFrame:
+    """Return rows as the server's answer to a packaged statement; columns not given are NULL."""
+    statement = sql.load(name)
+    columns = [column.name for column in statement.returns]
+    return frame.build(statement, columns, [[row.get(column) for column in columns] for row in rows])
+
+
+def unanswered(name: str) -> pd.DataFrame:
+    """Return the frame of a statement that could not be asked."""
+    return frames.unavailable([column.name for column in sql.load(name).returns], "door direct: refused")
+
+
+def index(name: str = "notes_idx", **given: Any) -> dict[str, Any]:
+    """Return one row of `indexes`: a plain one that nobody uses."""
+    return {
+        "schema": "public", "table_name": "notes", "index_name": name, "build": "7", "method": "btree",
+        "columns": ["a"], "definition": f"CREATE INDEX {name}", "sayable": True, "is_valid": True,
+        "is_ready": True, "is_unique": False, "needed_for": "", "supports_foreign_key": False, "scans": 0,
+        "writes": 9, "bytes": 50 * 1024**2, "table_rows": 1000, "counted_since": NOW - timedelta(days=40),
+        "in_progress": False, "leftover": "", "locked": False, "owner": "app", "mine": True,
+        "maintained": True, **given,
+    }  # fmt: skip
+
+
+def look(*rows: dict[str, Any], **others: pd.DataFrame) -> upkeep_choice.Seen:
+    """Return what was seen of made-up indexes."""
+    names = upkeep_choice.Seen.__dataclass_fields__
+    return upkeep_choice.Seen(
+        **{n: answer(n) for n in names} | {"indexes": answer("indexes", *rows)} | others
+    )
+
+
+class Stage:
+    """A database entered by the operator's door, and the kind of change that looks at it.
+
+    Args:
+        database: entered by the operator's door.
+        app: a session of the app.
+    """
+
+    def __init__(self, database: Database, app: psycopg.Connection[Any]) -> None:
+        self.database, self.app = database, app
+        env = config.load_system(SYSTEM).environment("sandbox")
+        self.kind = upkeep.Upkeep(Means(env, lambda: database, lambda name: None, {}))
+
+    def seen(self) -> upkeep_choice.Seen:
+        """Look at everything."""
+        return upkeep_choice.seen(self.database.table)
+
+    def row(self, name: str, statement: str = "indexes") -> Any:
+        """Return what is seen of one index or table."""
+        found = self.database.table(statement, schema="public", name=name)
+        return found.to_dict("records")[0]
+
+    def do(self, target: Target) -> Observed:
+        """Do what a target says, as the gate does, and look."""
+        self.database.act(Opening(target.act, "key"))
+        return self.kind.observe(target)
+
+
+@pytest.fixture
+def stage(sandbox: object) -> Iterator[Stage]:
+    """A table with a name that nobody should give, and with indexes; gone after the test."""
+    doors = control.status()["databases"][SYSTEM]
+    door = config.load_system(SYSTEM).environment("sandbox").operator
+    assert door is not None
+    with (
+        closing(psycopg.connect(doors["app"], autocommit=True)) as app,
+        closing(Database((door,), application_name="opslib/test/1")) as database,
+    ):
+        app.execute(TABLE.encode())
+        quoted = TABLE.split("(", maxsplit=1)[0].removeprefix("create table ")
+        app.execute(f"insert into {quoted} select n, n, n, n from generate_series(1, 100) n".encode())
+        yield Stage(database, app)
+        app.execute(f"drop table {quoted}".encode())
+
+
+def on(stage: Stage, rest: str) -> None:
+    """Run a statement in which TABLE stands for the table."""
+    name = '"' + STRANGE.replace('"', '""') + '"'
+    stage.app.execute(rest.replace("TABLE", name).encode())
+
+
+def test_a_dropped_index_comes_back_exactly_as_it_was(stage: Stage) -> None:
+    """Whatever its names are made of: the server's own words for it are the same before and after."""
+    on(stage, 'create index "o\'brien %s idx" on TABLE ("a b", c)')
+    target = upkeep_targets.drop(stage.row("o'brien %s idx"))
+    assert stage.kind.observe(target).fits(target.before) and not stage.kind.observe(target).fits(
+        target.after
+    )
+    assert stage.do(target).fits(target.after)
+    back = target.reversed()
+    assert back is not None and stage.kind.observe(back).fits(back.before)
+    assert stage.do(back).fits(back.after)
+    assert stage.row("o'brien %s idx")["definition"] == target.before["definition"]
+
+
+def test_an_index_that_was_used_since_is_left_alone(stage: Stage) -> None:
+    """The scan counter is part of what must still be so."""
+    on(stage, "create index used_idx on TABLE (c)")
+    target = upkeep_targets.drop(stage.row("used_idx"))
+    stage.app.execute("set enable_seqscan = off")
+    on(stage, "select count(*) from TABLE where c = '5'")
+    stage.app.execute("select pg_stat_force_next_flush()")
+    stage.app.execute("select 1")
+    assert not stage.kind.observe(target).fits(target.before)
+
+
+@pytest.mark.parametrize(
+    "rest", ["(c desc)", "((lower(c)))", "(c) where c <> ''", "(c) include (d)", "(c text_pattern_ops)",
+             "(c) with (fillfactor = 70)"],
+)  # fmt: skip
+def test_an_index_that_names_cannot_say_is_never_dropped(stage: Stage, rest: str) -> None:
+    """Nothing could bring it back; its definition is shown instead."""
+    on(stage, f"create index said_idx on TABLE {rest}")
+    row = stage.row("said_idx")
+    assert not row["sayable"]
+    seen = replace(stage.seen(), indexes=answer("indexes", row | {"bytes": 50 * 1024**2}))
+    draft = upkeep_choice.usage(ALL, seen, MB)
+    assert draft is not None and not draft.targets
+    assert row["definition"] in next(iter(draft.left_out.values()))
+
+
+def test_what_enforces_something_is_told_from_what_only_serves(stage: Stage) -> None:
+    """Primary key, constraint, replica identity, support of a foreign key: never called unused."""
+    on(stage, "create unique index unique_idx on TABLE (id, c)")
+    rows = stage.database.table("indexes", schema="", name="")
+    mine = rows[rows["table_name"].eq(STRANGE)].set_index("index_name")
+    assert (
+        set(mine["needed_for"]) == {"primary key", "constraint", ""} and mine.loc["unique_idx", "is_unique"]
+    )
+    assert bool(rows.set_index("index_name").loc["recordings_session_id_idx", "supports_foreign_key"])
+    small = Limit(warning=0, unit="MB")
+    idle = set(indexes.idle(rows, small)["index_name"])
+    assert idle and not idle & {*mine.index, "recordings_session_id_idx"}
+
+
+def test_an_index_is_built_and_taken_back(stage: Stage) -> None:
+    """The server says of it what the plan promised."""
+    made = {"schema": "public", "table_name": STRANGE, "index_name": "new_idx", "columns": ["a b", "id"]}
+    on(stage, 'create index new_idx on TABLE ("a b", id)')
+    target = upkeep_targets.create({**made, "definition": stage.row("new_idx")["definition"]})
+    on(stage, "drop index new_idx")
+    assert stage.kind.observe(target).fits(target.before)
+    assert stage.do(target).fits(target.after)
+    back = target.reversed()
+    assert back is not None and stage.do(back).fits(back.after)
+
+
+def test_a_build_that_fails_is_failed_and_the_next_plan_drops_what_it_left(stage: Stage) -> None:
+    """Seen as failed, not as under way; the leftover is named with its definition."""
+    on(stage, "insert into TABLE values (0, 1)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        on(stage, 'create unique index concurrently left_ccnew on TABLE ("a b")')
+    row = stage.row("left_ccnew")
+    seen = stage.kind.observe(upkeep_targets.create({**row, "definition": row["definition"]}))
+    assert seen.failed and "failed copy of a rebuild" in seen.text
+    for draft in (
+        upkeep_choice.usage(["invalid-index"], stage.seen(), MB), upkeep_choice.rebuild(stage.seen()),
+    ):  # fmt: skip
+        assert draft is not None and [target.name for target in draft.targets] == ["drop public.left_ccnew"]
+        assert row["definition"] in draft.not_undoable[0] and draft.targets[0].undo is None
+    assert stage.do(draft.targets[0]).fits({"there": False})
+
+
+def test_a_rebuild_is_seen_by_the_index_being_a_new_one(stage: Stage) -> None:
+    """Same name, same definition, valid before and after: only the build tells."""
+    on(stage, "create index again_idx on TABLE (c)")
+    target = upkeep_targets.reindex(stage.row("again_idx"))
+    assert stage.kind.observe(target).fits(target.before)
+    assert stage.do(target).fits(target.after)
+
+
+def test_a_vacuum_that_was_skipped_is_not_called_done(stage: Stage) -> None:
+    """PostgreSQL reports success; the time of the last vacuum says otherwise, and the text why."""
+    target = upkeep_targets.vacuum(stage.row(STRANGE, "tended_tables"))
+    with stage.app.transaction():
+        on(stage, "lock table TABLE in share mode")
+        seen = stage.do(target)
+        assert seen.fits(target.before) and not seen.fits(target.after) and "locked by somebody" in seen.text
+    assert stage.do(target).fits(target.after)
+    analyzing = upkeep_targets.analyze(stage.row(STRANGE, "tended_tables"))
+    assert stage.do(analyzing).fits(analyzing.after)
+
+
+def test_without_the_right_nothing_is_done_and_the_reason_is_told(stage: Stage) -> None:
+    """VACUUM would only warn, and report success."""
+    with closing(psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True)) as admin:
+        admin.execute("create table foreign_thing (id int primary key)")
+        try:
+            table = upkeep_targets.vacuum(stage.row("foreign_thing", "tended_tables"))
+            key = upkeep_targets.drop(stage.row("foreign_thing_pkey"))
+            for target in (table, key):
+                seen = stage.kind.observe(target)
+                assert not seen.fits(target.before) and "belongs to postgres" in seen.text
+            assert not stage.do(table).fits(table.after)
+        finally:
+            admin.execute("drop table foreign_thing")
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_fault_is_planned_approved_mended_and_found_mended(
+    signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case
+) -> None:
+    """A dry run changes nothing; the same probe says ok afterwards; done twice is done once."""
+    ready(monkeypatch, tmp_path)
+    control.break_(case.scenario, case.system)
+    with closing(psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True)) as admin:
+        before = admin.execute(STATE.encode()).fetchall()
+        document = planned(case, tmp_path)
+        assert document["cause"]["id"] == case.scenario
+        assert admin.execute(STATE.encode()).fetchall() == before
+        after = applied(case, document, tmp_path)
+        assert (after["verdict"], set(states(after))) == ("ok", {"done"}), after["findings"]
+        mended = admin.execute(STATE.encode()).fetchall()
+        assert mended != before
+        assert set(states(applied(case, document, tmp_path))) == {"already done"}
+        assert admin.execute(STATE.encode()).fetchall() == mended
+    if case.procedure == "index-usage":
+        cli.main(["undo", after["run_id"], "--json"], standalone_mode=False)
+        again = perform(case.procedure, case.system, tmp_path)
+        assert again["cause"]["id"] == case.scenario
+
+
+def test_killed_at_any_point_and_applied_again_an_index_is_rebuilt_once(
+    signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build tells: after the kill in the middle it is the new one, and stays it."""
+    case = Case("reindex", "bloat", SYSTEM)
+    ready(monkeypatch, tmp_path)
+    control.break_(case.scenario, case.system)
+    document = planned(case, tmp_path)
+    builds = []
+    with closing(psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True)) as admin:
+        for point in ("after-intent", "after-act", ""):
+            monkeypatch.setenv(faults.VARIABLE, point)
+            after = applied(case, document, tmp_path)
+            builds.append(admin.execute("select 'import_staging_pkey'::regclass::oid").fetchone())
+    assert builds[0] != builds[1] == builds[2]
+    assert after["verdict"] == "ok" and states(after) == ["done"]
+
+
+def test_a_vector_index_is_held_against_a_full_scan(sandbox: object, tmp_path: Path) -> None:
+    """One that finds what the scan finds is good; of what is no vector index nothing is known."""
+    found = perform("reindex", "klutr", tmp_path, recall_of="notes_embedding_idx")
+    if "there is no index" in str(found["cause"]):
+        pytest.skip("no pgvector in this PostgreSQL")
+    told = {row["check"]: row for row in found["findings"]}["vector recall"]
+    assert (told["status"], told["subject"]) == ("ok", "public.notes_embedding_idx")
+    other = perform("reindex", "klutr", tmp_path, recall_of="notes_pkey")
+    assert other["verdict"] == "unknown" and "no plain index" in str(other["findings"])
+    few = pd.DataFrame([{"probes": 20, "found": 100, "wanted": 200}])
+    assert vectors.judged(few, ["a", "b"], Limit(warning=90, unit="%")).status is Status.WARNING
+
+
+@pytest.mark.parametrize("name", ["index-usage", "reindex", "vacuum-analyze"])
+def test_a_name_that_means_nothing_ends_the_run_before_any_plan(
+    sandbox: object, tmp_path: Path, name: str
+) -> None:
+    """The message says which parameter, and what there is not."""
+    key = "tables" if name == "vacuum-analyze" else "indexes"
+    document = perform(name, SYSTEM, tmp_path, **{key: ["nowhere"]})
+    assert document["verdict"] == "unknown" and document["plan"] is None
+    assert f"{key}: there is no" in document["cause"]["text"]
+
+
+def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
+    """An index that nobody could look at is not a good one."""
+    facts = answer("server_facts", {"server_time": NOW})
+    found = [
+        *indexes.unused(unanswered("indexes"), facts, MB, DAY),
+        *indexes.unused(answer("indexes", index()), unanswered("server_facts"), MB, DAY),
+        *indexes.duplicates(unanswered("duplicate_indexes")),
+        *indexes.foreign_keys(unanswered("foreign_keys_without_index")),
+        *indexes.bloat(unanswered("index_bloat_estimate")),
+        *statistics.stale(unanswered("tended_tables"), PCT),
+    ]
+    assert {finding.status for finding in found} == {Status.UNKNOWN}
+    assert all("refused" in finding.why for finding in found)
+    blind = replace(look(index()), indexes=unanswered("indexes"))
+    assert upkeep_choice.usage(ALL, blind, MB) is None and upkeep_choice.rebuild(blind) is None
+    assert upkeep_tables.tables(["bloat"], unanswered("tended_tables"), PCT, PCT) is None
+    assert frames.reason(vacuum.rewrite(unanswered("table_bloat_estimate")))
+    assert frames.reason(indexes.per_row(unanswered("indexes")))
+
+
+def test_an_unused_index_counts_only_once_it_was_counted_for_long_enough() -> None:
+    """After a restart every index looks unused."""
+    rows, facts = answer("indexes", index()), answer("server_facts", {"server_time": NOW})
+    old = indexes.unused(rows, facts, MB, DAY)
+    assert [(found.status, found.cause) for found in old] == [(Status.WARNING, indexes.UNUSED)]
+    young = answer("indexes", index(counted_since=NOW - timedelta(days=2)))
+    assert [f.status for f in indexes.unused(young, facts, MB, DAY)] == [Status.SKIPPED]
+    locked = answer("indexes", index(locked=True, definition=None))
+    assert [f.status for f in indexes.unused(locked, facts, MB, DAY)] == [Status.OK, Status.UNKNOWN]
+    used = answer("indexes", index(scans=1), index(is_unique=True), index(needed_for="constraint"))
+    assert [f.status for f in indexes.unused(used, facts, MB, DAY)] == [Status.OK]
+
+
+def test_hidden_statistics_are_said_and_not_called_good() -> None:
+    """A plain member of pg_monitor sees none of them."""
+    row = {"schema": "public", "index_name": "i", "bytes": 9 * 1024**2, "no_statistics": True, "hidden": True}
+    assert [f.status for f in indexes.bloat(answer("index_bloat_estimate", row))] == [Status.SKIPPED]
+
+
+def refusals(draft: Draft | None) -> str:
+    """Return why nothing of a proposal is left."""
+    assert draft is not None and not draft.targets
+    return " ".join(draft.left_out.values())
+
+
+def test_what_might_be_needed_elsewhere_or_would_not_end_is_left_out() -> None:
+    """Replicas count their own scans; a build waits for every older transaction."""
+    replicas = answer("replication", {"place": "replica", "name": "r"})
+    assert "replicas" in refusals(upkeep_choice.usage(ALL, look(index(), replication=replicas), MB))
+    draft = upkeep_choice.usage(ALL, look(index(), replication=replicas), MB, replicas_checked=True)
+    assert draft is not None and len(draft.targets) == 1 and draft.targets[0].undo is not None
+    unseen = look(index(), replication=unanswered("replication"))
+    assert "could not be seen" in refusals(upkeep_choice.usage(ALL, unseen, MB))
+    old = answer("xmin_horizon", {"holder": "session", "name": "7", "owner": "psql", "since": 3600.0})
+    assert "60 min old" in refusals(upkeep_choice.usage(ALL, look(index(), xmin_horizon=old), MB))
+    assert "60 min old" in refusals(
+        upkeep_choice.rebuild(look(index(), xmin_horizon=old), names=[["public", "notes_idx"]])
+    )
+
+
+def test_an_index_that_takes_over_the_work_of_another_is_kept() -> None:
+    """Of two that are the same, both unused, one goes."""
+    pair = {
+        "schema": "public",
+        "table_name": "notes",
+        "index_name": "twin",
+        "covered_by": "notes_idx",
+        "same": True,
+    }
+    draft = upkeep_choice.usage(
+        ALL, look(index(), index("twin"), duplicate_indexes=answer("duplicate_indexes", pair)), MB
+    )
+    assert draft is not None and [target.name for target in draft.targets] == ["drop public.twin"]
+    assert "does the work of public.twin" in draft.left_out["drop public.notes_idx"]
+
+
+def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:
+    """Half of the free space is kept; what is beyond `most` waits for the next plan."""
+    seen = look(index(), index("second"))
+    names = [["public", "notes_idx"], ["public", "second"]]
+    assert "too much beside 60 MB" in refusals(upkeep_choice.rebuild(seen, names=names[:1], free_mb=60))
+    draft = upkeep_choice.rebuild(seen, names=names, free_mb=500, most=1)
+    assert (
+        draft is not None
+        and len(draft.targets) == 1
+        and "plan again" in draft.left_out["rebuild public.second"]
+    )
+    assert draft.settings["sizes"]["public.notes_idx"] == "50 MB"
+    assert upkeep_choice.rebuild(seen, names=names, repair="none") is None
+
+
+def test_a_plan_that_was_written_by_hand_keeps_to_what_its_target_names(office: Office) -> None:
+    """The archive proves nothing: an act on another index than the one shown is refused."""
+    good = upkeep_targets.drop(index())
+    assert good.undo is not None
+    other = Statement("drop_index", {"index": ["public", "users_pkey"]})
+    elsewhere = Statement("create_index", {**good.undo.params, "table": ["public", "users"]})
+    whole = Draft("upkeep", "Drop", (good,), Risk.MEDIUM, "nothing")
+    bounds.check(office.plan(whole))
+    for bad in (replace(good, act=other), replace(good, undo=elsewhere)):
+        with pytest.raises(Refused, match="nothing that a change of the kind upkeep does"):
+            bounds.check(office.plan(replace(whole, targets=(bad,))))
