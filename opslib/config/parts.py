@@ -113,7 +113,7 @@ class Table(Part):
     what: Text
     columns: dict[str, Text] = Field(default_factory=dict)
     shared_with: tuple[Text, ...] = ()
-    business_key: tuple[Text, ...] = ()
+    business_key: tuple[Text, ...] = Field(default=(), max_length=3)
     archive_after_days: Number | None = None
     archive_table: str = ""
     source: str = ""
