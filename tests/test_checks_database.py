@@ -202,6 +202,31 @@ def test_growth_is_measured_against_a_record_at_least_a_day_old() -> None:
     assert database.growth(SIZE, history(), PCT, NOW).status is Status.SKIPPED
 
 
+ROOM = Limit(critical=4, unit="GB")
+WEEKS = Limit(warning=8, critical=2, unit="weeks")
+
+
+@pytest.mark.parametrize(
+    "before, status",
+    [(1990, Status.OK), (1500, Status.WARNING), (500, Status.CRITICAL), (2500, Status.OK)],
+)
+def test_a_full_disk_is_foretold_from_the_growth_so_far(before: float, status: Status) -> None:
+    """Two of four gigabytes are taken; what counts is how soon the rest will be."""
+    found = database.forecast(SIZE, history((7, before)), ROOM, WEEKS, NOW)
+    assert found.status is status, found
+
+
+def test_without_the_size_of_the_disk_or_a_past_nothing_is_foretold() -> None:
+    """And a disk that must be full already needs no past."""
+    unsized = Limit(what="size of the disk", unit="GB")
+    past = history((7, 1000))
+    assert "disk_gb" in database.forecast(SIZE, past, unsized, WEEKS, NOW).why
+    assert database.forecast(SIZE, history(), ROOM, WEEKS, NOW).status is Status.SKIPPED
+    full = database.forecast(SIZE, history(), Limit(critical=1, unit="GB"), WEEKS, NOW)
+    assert full.status is Status.CRITICAL
+    assert database.forecast(unanswered("database_sizes"), past, ROOM, WEEKS, NOW).status is Status.UNKNOWN
+
+
 def test_growth_of_a_small_database_alarms_nobody() -> None:
     """Nine times as large, and still small."""
     small = answer("database_sizes", {"database": SYSTEM, "bytes": 90 * MB, "is_current": True})

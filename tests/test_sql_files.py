@@ -28,7 +28,10 @@ OIDS = {
     "seconds": {1186}, "list": {1005, 1007, 1009, 1016}, "json": {114, 3802},
 }  # fmt: skip
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
-NAMES: dict[str, Any] = {"table": ["public", "feature_flags"], "time": "updated_at"}
+NAMES: dict[str, Any] = {
+    **{key: ["public", "feature_flags"] for key in ("table", "child", "parent")},
+    "time": "updated_at", "amcheck": "extensions",
+}  # fmt: skip
 # What asks for an extension that the system here does not have is asked by tests of its own.
 EXTENDED = tuple(name for name in sql.names() if sql.load(name).needs.startswith("the extension"))
 READS = tuple(name for name in sql.names() if sql.load(name).kind == sql.READ and name not in EXTENDED)
@@ -56,6 +59,8 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Databases]:
             with databases.admin(SYSTEM) as admin:
                 admin.execute(f"create role {PLAIN} login password 'plain' in role pg_monitor".encode())
                 admin.execute(f"grant select on {', '.join(OWN_TABLES)} to {PLAIN}".encode())
+                checks = "grant execute on function extensions.bt_index_check(regclass) to"
+                admin.execute(f"{checks} {PLAIN}".encode())
             yield databases
 
 

@@ -23,6 +23,7 @@ ENOUGH_READS = 100_000
 ENOUGH_GROWTH_BYTES = 100 * 1024**2
 # Autovacuum begins at 100 % of its own freeze age; half as much again means that it falls behind.
 FREEZE_AGE_PCT = 150.0
+_FAR_WEEKS = 520
 _MOST_SUBJECTS = 5
 _DAY_S = 86_400
 
@@ -88,9 +89,43 @@ def growth(sizes: pd.DataFrame, history: pd.DataFrame, limit: Limit, now: dateti
     return _below(pct, limit, "growth", expected, why=_doubling(pct), unit="% a week")
 
 
-def disk() -> Finding:
-    """Say that PostgreSQL can't tell how full its disk is."""
-    return compare.skipped("disk", "PostgreSQL does not know the size of its disk; the vendor's console does")
+def forecast(
+    sizes: pd.DataFrame, history: pd.DataFrame, room: Limit, weeks: Limit, now: datetime | None = None
+) -> Finding:
+    """Find when the database will have filled its disk, at the pace of earlier records.
+
+    Args:
+        sizes: the statement `database_sizes`; the disk holds all databases.
+        history: `ops.history("size")`: what earlier runs saw of ours, in MB.
+        room: size of the disk in GB, as `critical`; PostgreSQL does not know it.
+        weeks: weeks that must be left.
+        now: time of the look, in UTC.
+    """
+    expected = "room for the growth to come"
+    if reason := _absent(_current(sizes)):
+        return compare.unknown("disk", reason, expected=expected)
+    if room.critical is None:
+        words = "PostgreSQL does not know the size of its disk: set `disk_gb` in the system's file"
+        return compare.skipped("disk", words)
+    left = room.critical * 1024**3 - float(sizes["bytes"].sum())
+    if left <= 0:
+        seen = compare.number(float(sizes["bytes"].sum()) / 1024**3, "GB")
+        limit = compare.number(room.critical, room.unit)
+        return Finding(
+            "disk", Status.CRITICAL, "", seen, limit, expected, "the disk must be full: enlarge it"
+        )
+    earlier = _day_old(history, now or datetime.now(UTC))
+    if earlier is None:
+        reason = frames.reason(history) or "no record of this procedure is at least a day old"
+        return compare.skipped("disk", reason)
+    then, days = earlier
+    weekly = (_bytes(sizes) - then * 1024**2) * 7 / days
+    if weekly * _FAR_WEEKS <= left:
+        return Finding("disk", Status.OK, "", f"more than {_FAR_WEEKS} weeks", "", expected)
+    return compare.above(
+        left / weekly, check="disk", warning=weeks.warning, critical=weeks.critical, unit=weeks.unit,
+        expected=expected, why="at this pace the disk is full then; WAL and logs take room as well",
+    )  # fmt: skip
 
 
 def hit_rates(rates: pd.DataFrame, limit: Limit) -> list[Finding]:

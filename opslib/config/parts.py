@@ -102,10 +102,18 @@ class Variable(Part):
 
 
 class Table(Part):
-    """A table that the runbook queries."""
+    """A table that the runbook queries, or that an audit must know more of than the catalog tells.
+
+    Args:
+        columns: what each column is for -> its name.
+        shared_with: roles of the web API that are meant to see rows of others.
+        business_key: columns whose values occur together in one row only, though no constraint says so.
+    """
 
     what: Text
     columns: dict[str, Text] = Field(default_factory=dict)
+    shared_with: tuple[Text, ...] = ()
+    business_key: tuple[Text, ...] = Field(default=(), max_length=3)
     archive_after_days: Number | None = None
     archive_table: str = ""
     source: str = ""

@@ -80,6 +80,10 @@ alter role opslib_operator set lock_timeout = '3s';
 --    do not want to be read. Row-level security still applies.
 -- grant usage on schema public to opslib_monitor;
 -- grant select on table public.users to opslib_monitor;
+-- For rls-audit on Supabase: it looks as a visitor, and as a stranger who is signed in, in transactions
+-- that read only. From PostgreSQL 16 on add `with inherit false`: then it has their rights only while it
+-- acts as them.
+-- grant anon, authenticated to opslib_monitor;
 
 -- 4. Only for procedures that change rows, and only those columns. Feature flags kept in a table (the
 --    policies only where the table has row-level security):

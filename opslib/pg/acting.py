@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 AGAIN = "run apply again: what was done is not repeated"
 _LOCKS = "opslib:"
+# Functions that policies call may rely on it.
+_SEARCHED_BY_REQUESTS = "public, extensions"
 _FITTING: Mapping[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "seconds": (int, float), "bool": (bool,), "text": (str,),
     "time": (str,), "list": (list, tuple), "name": (list, tuple, str),
@@ -97,6 +100,12 @@ def backend(locks: Mapping[str, Held], session: Session | None) -> int | None:
         if held.session is not session or session.lost:
             raise Refused(f"the connection that held the lock on {name} was lost", hint=AGAIN)
     return next((held.backend for held in locks.values()), None)
+
+
+def request(role: str, claims: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings under which a request of the web API runs: its role, and what its token says."""
+    token = json.dumps(dict(claims), sort_keys=True)
+    return {"search_path": _SEARCHED_BY_REQUESTS, "request.jwt.claims": token, "role": role}
 
 
 def lock_key(name: str) -> int:

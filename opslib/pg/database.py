@@ -82,18 +82,17 @@ class Database:
             Refused: it does not only read.
             ParameterError: a parameter is missing or unknown.
         """
-        statement = sql.load(name)
-        if statement.kind != sql.READ:
-            raise Refused(f"{name} changes something; only the gate may run it")
-        acting.named(statement, params)
-        try:
-            return self._asked(statement, params)
-        except SourceError:
-            # A warm connection may have been cut since the last question; then one new one is tried.
-            if not (self._session and self._session.lost):
-                raise
-            self.close()
-            return self._asked(statement, params)
+        return self._looked(name, params, {})
+
+    def table_as(self, role: str, claims: Mapping[str, str], name: str, /, **params: Any) -> pd.DataFrame:
+        """Run one packaged statement that reads, as a request of the web API would run it.
+
+        Args:
+            role: the role to be for one transaction that reads only; ours must be a member.
+            claims: what the request's token says, as policies read it.
+            name, params: as for `table`, as are what is returned and raised.
+        """
+        return self._looked(name, params, acting.request(role, claims))
 
     def act(self, opening: Opening) -> pd.DataFrame:
         """Carry out exactly the statement that an opening of the gate is for, once.
@@ -165,8 +164,19 @@ class Database:
             self._session.close()
             self._session = None
 
-    def _asked(self, statement: sql.Statement, params: Mapping[str, Any]) -> pd.DataFrame:
-        return self._on(self._opened(), statement, params)
+    def _looked(self, name: str, params: Mapping[str, Any], local: Mapping[str, str]) -> pd.DataFrame:
+        statement = sql.load(name)
+        if statement.kind != sql.READ:
+            raise Refused(f"{name} changes something; only the gate may run it")
+        acting.named(statement, params)
+        try:
+            return self._on(self._opened(), statement, params, local=local)
+        except SourceError:
+            # A warm connection may have been cut since the last question; then one new one is tried.
+            if not (self._session and self._session.lost):
+                raise
+            self.close()
+            return self._on(self._opened(), statement, params, local=local)
 
     def _on(
         self,
@@ -174,11 +184,14 @@ class Database:
         statement: sql.Statement,
         params: Mapping[str, Any],
         backend: int | None = None,
+        local: Mapping[str, str] | None = None,
     ) -> pd.DataFrame:
         """Run a statement of any kind on one session, and record it."""
         acting.fits(session, statement)
         text, params = statement.filled(session.major, params)
         asked = text if statement.kind == sql.READ else f"{text}\n{sorted(params.items())}"
+        if local:
+            asked = f"{text}\n{sorted(local.items())}"
         read = partial(frame.build, statement)
         started = time.perf_counter()
         try:
@@ -187,7 +200,7 @@ class Database:
             elif statement.kind == sql.COMMAND:
                 found = session.command(text, read, backend)
             else:
-                found = read(*session.run(text, params))
+                found = read(*session.run(text, params, local=local))
         except OpsError as error:
             self._record(session.door, statement.name, None, started, error.message, asked)
             raise

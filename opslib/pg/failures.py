@@ -22,6 +22,8 @@ PASSING = (
     "slots-exhausted", "role-limit", "database-limit", "pool-exhausted", "starting-up", "timeout", "lost",
 )  # fmt: skip
 
+DAMAGED = "the data is damaged"
+
 
 @dataclass(frozen=True)
 class _Kind:
@@ -189,6 +191,8 @@ def failed_statement(error: psycopg.Error, where: str) -> SourceError:
         return Forbidden(
             f"{where}: {said}", kind="permission", hint="`opslib doctor --sql` prints the grants"
         )
+    if state in ("XX001", "XX002"):
+        return Malformed(f"{where}: {DAMAGED}: {said}", kind="damaged")
     if not state or state.startswith(("08", "53", "57")):
         return classify(said, where)
     return Malformed(f"{where}: the server did not take the statement: {said} ({state})", kind="statement")

@@ -83,7 +83,11 @@ class Session:
         return self._connection.closed
 
     def run(
-        self, text: str, params: Mapping[str, Any], seconds: float = ANSWER_TIMEOUT_S
+        self,
+        text: str,
+        params: Mapping[str, Any],
+        seconds: float = ANSWER_TIMEOUT_S,
+        local: Mapping[str, str] | None = None,
     ) -> tuple[Names, Rows]:
         """Run one statement and return the names of its columns, and its rows.
 
@@ -91,15 +95,16 @@ class Session:
             text: the statement, from a packaged file.
             params: values for its parameters.
             seconds: how long to wait for an answer before the connection is given up.
+            local: settings for this statement alone, such as the role that asks.
 
         Raises:
             SourceError: it could not be answered; `kind` says in which way.
         """
         with self._bounded(seconds):
-            if not self.pooled:
+            if not self.pooled and not local:
                 return self._ask(text, params)
             with self._connection.transaction():
-                self._set(_FOR_TRANSACTION, local=True)
+                self._set({**_FOR_TRANSACTION, **(local or {})}, local=True)
                 return self._ask(text, params)
 
     def act(

@@ -7,7 +7,7 @@ secrets are turned: a programming error still breaks the notebook, as it must.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,13 @@ class DatabaseSource:
         columns = [column.name for column in sql.load(name).returns]
         frame = _attempt(columns, lambda: self._database().table(name, **parameters))
         return self._told_once(frame, columns)
+
+    def table_as(self, role: str, claims: Mapping[str, str], name: str, /, **parameters: Any) -> pd.DataFrame:
+        """Run one packaged statement as a role of the web API; columns and reason as for `table`."""
+        from opslib.pg import sql
+
+        columns = [column.name for column in sql.load(name).returns]
+        return _attempt(columns, lambda: self._database().table_as(role, claims, name, **parameters))
 
     def _told_once(self, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         """Say the same long reason once: a page on which each line repeats it hides the one that matters."""

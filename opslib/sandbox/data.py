@@ -13,13 +13,15 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from opslib.errors import SandboxError
+from opslib.sandbox.roles import MONITOR
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 SEED = 20251111
 _ROOT = files("opslib.sandbox")
-_STATISTICS = ("pg_stat_statements", "pgstattuple", "pg_buffercache", "amcheck")
+_CHECKS = "amcheck"
+_STATISTICS = ("pg_stat_statements", "pgstattuple", "pg_buffercache", _CHECKS)
 
 
 @cache
@@ -68,6 +70,10 @@ def _extensions(connection: Connection) -> None:
     ).fetchall()
     for (name,) in there:
         connection.execute(f"create extension {name} schema extensions")
+    if (_CHECKS,) in there:
+        connection.execute(
+            f"grant execute on function extensions.bt_index_check(regclass) to {MONITOR}".encode()
+        )
 
 
 def _run(connection: Connection, name: str, text: str) -> None:

@@ -9,3 +9,5 @@ $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 's
 create function auth.org_id() returns uuid language sql stable as
 $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'org_id')::uuid $$;
 grant usage on schema public, extensions, auth to public;
+-- So that the row security audit can look as a visitor and as a stranger who is signed in.
+grant anon, authenticated to opslib_monitor;

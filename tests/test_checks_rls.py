@@ -1,0 +1,246 @@
+"""Row security: what is guarded, what lets everybody through, what a stranger really sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib import config
+from opslib.checks import access, rls, rls_probe
+from opslib.config.parts import Table
+from opslib.errors import Forbidden
+from opslib.pg import Database
+from opslib.sandbox import control
+from opslib.verdict import Finding, Status
+from tests.answers import REFUSED, administrator, answer, causes, monitor, statuses, stranger, unanswered
+
+SYSTEM = "kulti"
+ROLES = ["anon", "authenticated"]
+SKIP = list(rls.PLATFORM_SCHEMAS)
+OPEN: dict[str, Any] = {
+    "schema": "public", "relation": "users", "kind": "table", "owner": "app", "rls_enabled": False,
+    "policies": 0, "invoker": False, "readers": ["anon"], "writers": [], "guarded": [],
+}  # fmt: skip
+POLICY: dict[str, Any] = {
+    "schema": "public", "table_name": "users", "policy": "p", "permissive": True, "roles": ["authenticated"],
+    "command": "select", "using_text": "true", "rls_enabled": True, "seen": True,
+}  # fmt: skip
+
+
+@pytest.fixture
+def asked(sandbox: object) -> Iterator[Database]:
+    """A rehearsed system's database, as the monitor meets it."""
+    with monitor(SYSTEM) as opened:
+        yield opened
+
+
+def judged(asked: Database, pages: int = 500) -> list[Finding]:
+    """Return every finding of the audit about a real database."""
+    declared = config.load_system(SYSTEM).tables
+    roles = asked.table("api_roles", roles=ROLES)
+    relations = asked.table("api_relations", roles=ROLES, skip_schemas=SKIP)
+    functions = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)
+    return [
+        rls.api(roles, ROLES),
+        *rls.tables(relations),
+        *rls.policies(asked.table("policies", skip_schemas=SKIP), declared),
+        *rls.ways_around(relations, functions),
+        *access.bypassing(asked.table("role_powers"), []),
+        *rls.seen_by(rls_probe.look(asked, relations, roles, pages), declared, pages),
+    ]
+
+
+def policies(declared: Mapping[str, Table] | None = None, **changed: Any) -> list[Finding]:
+    """Judge one policy that differs from the usual one in some columns."""
+    return rls.policies(answer("policies", POLICY | changed), declared or {})
+
+
+def test_a_guarded_database_is_found_well(asked: Database) -> None:
+    """Nothing but ok, and all of it was looked at."""
+    assert statuses(judged(asked)) == {Status.OK}
+
+
+def test_a_table_without_row_security_is_named_and_its_rows_are_seen_to_be_open(asked: Database) -> None:
+    """The catalog says so, and the look as a stranger proves it."""
+    control.break_("rls-off", SYSTEM)
+    found = {f.check: f for f in judged(asked) if f.status is not Status.OK}
+    assert set(found) == {"row security", "rows seen"}
+    assert "enable row level security" in found["row security"].why
+    assert found["rows seen"].subject == "public.users as authenticated"
+    assert int(found["rows seen"].observed.split()[0]) > 100
+
+
+def test_a_policy_that_lets_everybody_through_is_named_and_proven(asked: Database) -> None:
+    """By its text, and by the rows that a stranger sees."""
+    control.break_("rls-permissive", SYSTEM)
+    found = [f for f in judged(asked) if f.status is not Status.OK]
+    assert {f.check for f in found} == {"policies", "rows seen"}
+    assert causes(found) == {"rls-permissive"}
+
+
+def test_a_view_that_reads_with_its_owner_s_rights_is_named_with_what_it_reads(asked: Database) -> None:
+    """Also through a second view; one that asks with the rights of who asks is none of them."""
+    control.break_("rls-bypassed", SYSTEM)
+    with administrator(SYSTEM) as admin:
+        admin.execute("create view contacts_of_contacts as select * from contact_list")
+        admin.execute("create view honest with (security_invoker = true) as select * from users")
+        admin.execute("grant select on contacts_of_contacts, honest to anon")
+        try:
+            found = [f for f in judged(asked) if f.check == "ways around"]
+        finally:
+            admin.execute("drop view contacts_of_contacts, honest")
+    assert {f.subject for f in found} == {"public.contact_list", "public.contacts_of_contacts"}
+    assert all("public.users" in f.observed for f in found)
+
+
+def test_a_function_with_its_owner_s_rights_needs_a_search_path_of_its_own(asked: Database) -> None:
+    """Without one, its caller decides what it reads."""
+    make = "create function {} returns bigint language sql security definer {} as 'select 1::bigint'"
+    with administrator(SYSTEM) as admin:
+        admin.execute(make.format("loose()", "").encode())
+        admin.execute(make.format("tight()", "set search_path = ''").encode())
+        try:
+            found = [f for f in judged(asked) if f.check == "ways around"]
+        finally:
+            admin.execute("drop function loose(), tight()")
+    assert [(f.subject, f.status) for f in found] == [("public.loose()", Status.WARNING)]
+
+
+def test_a_role_that_may_not_act_as_a_stranger_leaves_it_unknown(sandbox: object) -> None:
+    """What the catalog tells is judged all the same; what to grant is said."""
+    with stranger(SYSTEM, "pg_monitor") as asked:
+        found = judged(asked)
+        unknown = [f for f in found if f.status is Status.UNKNOWN]
+        assert {f.check for f in unknown} == {"rows seen"}
+        assert "grant authenticated to opslib_monitor" in unknown[0].why
+        assert statuses([f for f in found if f.check != "rows seen"]) == {Status.OK}
+        with pytest.raises(Forbidden):
+            asked.table_as("authenticated", {}, "rows_visible", table=["public", "users"], pages=1)
+
+
+def test_policies_behind_a_lock_are_unknown_and_nobody_waits(asked: Database) -> None:
+    """Writing a condition out would queue behind whoever has the table for himself."""
+    with psycopg.connect(control.status()["databases"][SYSTEM]["admin"]) as holder:
+        holder.execute("lock table users in access exclusive mode")
+        found = rls.policies(asked.table("policies", skip_schemas=SKIP), {})
+        holder.rollback()
+    hidden = [f for f in found if f.status is Status.UNKNOWN]
+    assert len(hidden) == 1 and "public.users" in hidden[0].why
+
+
+def test_a_look_as_a_stranger_leaves_nothing_behind(asked: Database) -> None:
+    """The next question is asked as ourselves again, and nothing could have been written."""
+    claims = {"role": "authenticated", "sub": rls_probe.STRANGER}
+    asked.table_as("authenticated", claims, "rows_visible", table=["public", "users"], pages=1)
+    assert asked.facts["role"] == "opslib_monitor"
+    with administrator(SYSTEM) as admin:
+        owner = admin.execute("select id from users limit 1").fetchone()
+    assert owner is not None
+    mine = {"role": "authenticated", "sub": str(owner[0])}
+    seen = asked.table_as("authenticated", mine, "rows_visible", table=["public", "users"], pages=100_000)
+    assert seen["rows"].iloc[0] == 1
+
+
+def test_no_more_than_the_first_pages_are_read(asked: Database) -> None:
+    """However large the table is."""
+    plan = "explain (analyze, buffers off, costs off) select count(*) from users where ctid < '(1,0)'::tid"
+    with administrator(SYSTEM) as admin:
+        lines = " ".join(str(row[0]) for row in admin.execute(plan.encode()))
+        whole = admin.execute("select count(*) from users").fetchone()
+    assert "Tid Range Scan" in lines
+    first = asked.table("rows_visible", table=["public", "users"], pages=1)["rows"].iloc[0]
+    assert whole is not None and 0 < first < whole[0]
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        lambda: [rls.api(unanswered("api_roles"), ROLES)],
+        lambda: rls.tables(unanswered("api_relations")),
+        lambda: rls.policies(unanswered("policies"), {}),
+        lambda: rls.ways_around(unanswered("api_relations"), answer("definer_functions")),
+        lambda: rls.ways_around(answer("api_relations"), unanswered("definer_functions")),
+        lambda: access.bypassing(unanswered("role_powers"), []),
+        lambda: rls.seen_by(
+            rls_probe.look(Nobody(), unanswered("api_relations"), answer("api_roles"), 1), {}, 1
+        ),
+    ],
+)
+def test_what_could_not_be_asked_is_unknown_with_the_reason(judge: Callable[[], list[Finding]]) -> None:
+    """A shut door is no clean bill."""
+    found = judge()
+    assert statuses(found) == {Status.UNKNOWN}
+    assert {finding.why for finding in found} == {REFUSED}
+
+
+class Nobody:
+    """A database that lets nobody look."""
+
+    def table_as(self, role: str, claims: Mapping[str, str], name: str, /, **params: Any) -> pd.DataFrame:
+        """Return why there is no answer."""
+        return unanswered(name)
+
+
+def test_a_look_that_is_refused_is_unknown_beside_those_that_were_not() -> None:
+    """One finding for each role, not one for each table."""
+    role = {"role": "anon", "bypasses_rls": False, "may_become": True}
+    rows = [OPEN, OPEN | {"relation": "notes"}]
+    looks = rls_probe.look(Nobody(), answer("api_relations", *rows), answer("api_roles", role), 1)
+    (found,) = rls.seen_by(looks, {}, 1)
+    assert (found.status, found.subject) == (Status.UNKNOWN, "anon")
+    assert "2 tables" in found.why and REFUSED in found.why
+
+
+def test_without_a_web_api_it_is_skipped_and_policies_are_judged_all_the_same() -> None:
+    """A database that only the application reaches."""
+    assert rls.api(answer("api_roles"), ROLES).status is Status.SKIPPED
+    unreached = OPEN | {"readers": [], "policies": 2}
+    (found,) = rls.tables(answer("api_relations", unreached))
+    assert (found.status, found.observed) == (Status.WARNING, "off, 2 policies without effect")
+    assert rls.tables(answer("api_relations", OPEN | {"readers": []}))[0].status is Status.OK
+
+
+@pytest.mark.parametrize(
+    "changed, status",
+    [
+        ({}, Status.WARNING),
+        ({"using_text": "((true))"}, Status.WARNING),
+        ({"using_text": "(user_id = auth.uid())"}, Status.OK),
+        ({"command": "update"}, Status.CRITICAL),
+        ({"command": "insert", "using_text": None, "check_text": "true"}, Status.CRITICAL),
+        ({"command": "update", "check_text": "(user_id = auth.uid())"}, Status.OK),
+        ({"command": "delete"}, Status.CRITICAL),
+        ({"roles": ["service_role"]}, Status.OK),
+        ({"using_text": "((auth.jwt() -> 'user_metadata') ->> 'admin') = 'yes'"}, Status.WARNING),
+        ({"seen": False, "using_text": None}, Status.UNKNOWN),
+    ],
+)
+def test_a_policy_is_judged_by_what_it_lets_through(changed: dict[str, Any], status: Status) -> None:
+    """Reading all is to be asked about, writing all is a fault."""
+    assert statuses(policies(**changed)) == {status}
+
+
+def test_a_table_that_is_meant_for_all_is_named_in_the_system_s_file() -> None:
+    """And only for those that are named there."""
+    declared = {"users": Table(what="people", shared_with=("authenticated",))}
+    assert statuses(policies(declared)) == {Status.OK}
+    assert statuses(policies(declared, roles=["public"])) == {Status.WARNING}
+
+
+def test_a_restrictive_policy_beside_it_narrows_what_is_always_true() -> None:
+    """Both must let through."""
+    narrow = POLICY | {"policy": "q", "permissive": False, "using_text": "(org = auth.org_id())"}
+    assert statuses(rls.policies(answer("policies", POLICY, narrow), {})) == {Status.OK}
+
+
+def test_what_a_visitor_sees_without_signing_in_is_critical() -> None:
+    """Anybody on the internet sees it too."""
+    row = ("public", "users", "anon", True, 7, "")
+    looks = pd.DataFrame([row], columns=list(rls_probe.COLUMNS))
+    assert statuses(rls.seen_by(looks, {}, 1)) == {Status.CRITICAL}
+    shared = {"users": Table(what="people", shared_with=("anon",))}
+    assert statuses(rls.seen_by(looks, shared, 1)) == {Status.OK}
