@@ -12,12 +12,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from filelock import FileLock, Timeout
 
 from opslib.errors import Malformed, Refused, Unreachable, UsageError
 from opslib.home import default_archive
+
+if TYPE_CHECKING:
+    from opslib.config import Environment
 
 MANIFEST, DUMP = "manifest.json", "dump"
 ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
@@ -156,6 +159,11 @@ def default_root() -> Path:
     """Return where backups are kept: `OPSLIB_BACKUPS`, else the folder `backups` beside the archive."""
     given = os.environ.get("OPSLIB_BACKUPS")
     return Path(given).expanduser().absolute() if given else default_archive().parent / "backups"
+
+
+def of(env: Environment) -> Folder:
+    """Return the backups of one environment of a system."""
+    return Folder((env.backups or default_root()) / env.name, env.system.name)
 
 
 def _sync(path: Path) -> None:

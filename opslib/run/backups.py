@@ -45,19 +45,22 @@ class BackupSource:
         """Return all backups, the newest first; `problem` says where a manifest cannot be read."""
         return _attempt(LISTED, lambda: _listed(self._store))
 
-    def read_back(self, newest: int = 1) -> pd.DataFrame:
+    def read_back(self, newest: int = 1, name: str = "") -> pd.DataFrame:
         """Hash every byte of the newest backups, and read all of them as a restore would.
 
         Args:
             newest: how many.
+            name: this one instead.
 
         Returns:
             One row a backup: id, whole, kind of damage, text; whole is NA where nobody can tell.
         """
-        return _attempt(READ, lambda: self._read_back(newest))
+        return _attempt(READ, lambda: self._read_back(newest, name))
 
     def tools(self, major: int) -> pd.DataFrame:
         """Say which client programs fit a server of a major version, or why none does."""
+        if not major:
+            return frames.unavailable(TOOLS, "the server did not say its version")
         return _attempt(TOOLS, lambda: self._tools(major))
 
     def room(self, needed_bytes: int) -> pd.DataFrame:
@@ -87,7 +90,7 @@ class BackupSource:
             from opslib.sandbox import control
 
             control.backups(env.system.name)
-        return store.Folder((env.backups or store.default_root()) / env.name, env.system.name)
+        return store.of(env)
 
     def _source(self) -> taking.Source:
         if self._env.backup is None:
@@ -108,8 +111,9 @@ class BackupSource:
             row = (major, False, error.message)
         return pd.DataFrame([row], columns=list(TOOLS))
 
-    def _read_back(self, newest: int) -> pd.DataFrame:
-        rows = [_verified(self._store, name) for name in reversed(self._store.ids()[-newest:])]
+    def _read_back(self, newest: int, name: str) -> pd.DataFrame:
+        chosen = [name] if name else reversed(self._store.ids()[-newest:])
+        rows = [_verified(self._store, one) for one in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
 
     def _retire(self, keep_least: int) -> pd.DataFrame:

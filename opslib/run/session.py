@@ -18,6 +18,7 @@ from opslib.run import document, history, namespace
 from opslib.run.backups import BackupSource
 from opslib.run.checker import Checker
 from opslib.run.gate import Gate
+from opslib.run.recovery import RecoverySource
 from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
 from opslib.show import display, markup, secrets
 from opslib.verdict import Finding, Status, Verdict, conclude
@@ -69,7 +70,7 @@ class Ops:
         show: show tables and plots.
         gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
-        backups: own backups of the database.
+        backups, recovery: own backups of the database, and restoring them.
     """
 
     def __init__(self, procedure: str, env: config.Environment, run_id: str) -> None:
@@ -101,6 +102,11 @@ class Ops:
         """Own backups of the system's database: `ops.backups.list()`, `.take()`, `.read_back()`."""
         name = f"opslib/{self.procedure}/{self.run_id.replace('-', '')}"
         return BackupSource(self.env, name, self.run_id)
+
+    @cached_property
+    def recovery(self) -> RecoverySource:
+        """What backups are for: `ops.recovery.choose()`, `.target()`, `.compare()`, `.drill()`."""
+        return RecoverySource(self.env, self.run_id)
 
     @cached_property
     def site(self) -> SiteSource:

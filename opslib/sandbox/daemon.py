@@ -91,6 +91,7 @@ class Sandbox:
                 "started_at": self._started_at,
                 "base": str(self._databases.base),
                 "backups": str(nightly.place(self._databases)),
+                "targets": {s: nightly.targets(self._databases, s) for s in made},
                 "broken": [{"id": name, "system": system} for name, system in self._stage.broken],
                 "databases": {s: {role: self._databases.dsn(s, role) for role in roles} for s in made},
                 "operators": {s: self._databases.dsn(s, "operator") for s in made},

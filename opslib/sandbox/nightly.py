@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opslib.sandbox.databases import Databases
 
 ENVIRONMENT = "sandbox"
+TARGET = "scratch"
 _NIGHTS = 6
 _NAME = "nightly-backup"
 _ONE_AT_A_TIME = threading.Lock()
@@ -28,6 +29,23 @@ _ONE_AT_A_TIME = threading.Lock()
 def place(databases: Databases) -> Path:
     """Return where the backups of all systems are kept."""
     return databases.base / "backups"
+
+
+def target(system: str) -> str:
+    """Return the name of the empty database that a backup may be restored into."""
+    return f"{system}-scratch"
+
+
+def address(databases: Databases, system: str, database: str) -> str:
+    """Return the administrator's address of one database of a system's server."""
+    import psycopg
+
+    return psycopg.conninfo.make_conninfo(databases.dsn(system, "admin"), dbname=database)
+
+
+def targets(databases: Databases, system: str) -> dict[str, str]:
+    """Return name -> address of the databases that a backup may be restored into."""
+    return {TARGET: address(databases, system, target(system))}
 
 
 def store(databases: Databases, system: str) -> Folder:
@@ -46,6 +64,8 @@ def back_up(databases: Databases, system: str) -> None:
         kept.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if kept.ids():
             return
+        with databases.admin(system) as admin:
+            admin.execute(f'create database "{target(system)}"'.encode())
         last = taking.take(source(databases, system), kept)
         for days in range(1, _NIGHTS + 1):
             age(kept, last, timedelta(days=days), copied=True)
@@ -53,9 +73,7 @@ def back_up(databases: Databases, system: str) -> None:
 
 def source(databases: Databases, system: str, database: str = "") -> taking.Source:
     """Return what a backup is taken of: the system's own database when none is named."""
-    import psycopg
-
-    dsn = psycopg.conninfo.make_conninfo(databases.dsn(system, "admin"), dbname=database or system)
+    dsn = address(databases, system, database or system)
     door = Door("backup", Secret.literal(f"sandbox-{system}-nightly", dsn), False)
     return taking.Source(system, ENVIRONMENT, door, _NAME)
 

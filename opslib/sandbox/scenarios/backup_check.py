@@ -15,7 +15,7 @@ from opslib.verdict import Status
 _DAYS = 3
 
 
-def _spoil(world: World, system: str) -> Folder:
+def spoil(world: World, system: str) -> Folder:
     """Put the backups aside, and return copies that can be spoiled."""
     nightly.back_up(world.databases, system)
     kept = nightly.store(world.databases, system)
@@ -26,7 +26,8 @@ def _spoil(world: World, system: str) -> Folder:
     return kept
 
 
-def _put_back(world: World, system: str) -> None:
+def put_back(world: World, system: str) -> None:
+    """Have the backups again that were put aside."""
     kept = nightly.store(world.databases, system)
     if _aside(kept).exists():
         shutil.rmtree(kept.path, ignore_errors=True)
@@ -44,7 +45,7 @@ def _largest(kept: Folder) -> Path:
 
 def _stop_the_job(world: World, system: str) -> None:
     """Let the newest backup be some days old."""
-    kept = _spoil(world, system)
+    kept = spoil(world, system)
     for name in kept.ids():
         backup = manifest.read(kept.manifest(name), name)
         nightly.age(kept, backup, timedelta(days=_DAYS))
@@ -52,14 +53,14 @@ def _stop_the_job(world: World, system: str) -> None:
 
 def _truncate(world: World, system: str) -> None:
     """Cut the largest file of the newest backup in half, as a full disk does."""
-    path = _largest(_spoil(world, system))
+    path = _largest(spoil(world, system))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
 
 
 def _flip(world: World, system: str) -> None:
     """Change one byte of the newest backup, as a bad disk does."""
-    path = _largest(_spoil(world, system))
+    path = _largest(spoil(world, system))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -67,7 +68,7 @@ def _flip(world: World, system: str) -> None:
 
 def _lead_astray(world: World, system: str) -> None:
     """Take a backup of the wrong database: in good order, and nearly empty."""
-    kept = _spoil(world, system)
+    kept = spoil(world, system)
     taking.take(nightly.source(world.databases, system, "postgres"), kept)
 
 
@@ -81,27 +82,27 @@ SCENARIOS: tuple[Scenario, ...] = (
         "the job that takes backups stopped days ago",
         _stop_the_job,
         _critical("backup-stale", "backup-check"),
-        heal=_put_back,
+        heal=put_back,
     ),
     Scenario(
         "backup-truncated",
         "the newest backup is cut off in the middle",
         _truncate,
-        _critical("backup-truncated", "backup-check"),
-        heal=_put_back,
+        _critical("backup-truncated", "backup-check", "restore", "dr-drill"),
+        heal=put_back,
     ),
     Scenario(
         "backup-changed",
         "one byte of the newest backup is no longer what was written",
         _flip,
-        _critical("backup-changed", "backup-check"),
-        heal=_put_back,
+        _critical("backup-changed", "backup-check", "restore", "dr-drill"),
+        heal=put_back,
     ),
     Scenario(
         "backup-shrunk",
         "the newest backup was taken of another, nearly empty database",
         _lead_astray,
         _critical("backup-shrunk", "backup-check"),
-        heal=_put_back,
+        heal=put_back,
     ),
 )
