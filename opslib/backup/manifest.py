@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from opslib import ids
 from opslib.errors import Malformed
@@ -167,20 +167,13 @@ def look(view: Frozen, *, checksums: bool = True) -> Holds:
         counted = view.table("table_checksum", table=[row["schema"], row["name"]]).iloc[0]
         tables[f"{row['schema']}.{row['name']}"] = Table(int(counted["rows"]), str(counted["checksum"]))
     objects = view.table("manifest_objects")
-    sequences = view.table("manifest_sequences")
     return Holds(
         database=view.database,
         server_version=view.version,
         taken_at=ids.stamp(view.taken_at),
         tables=tables,
         objects={f"{row['kind']} {row['name']}": row["detail"] or "" for row in objects.to_dict("records")},
-        sequences={row["name"]: _whole(row["last_value"]) for row in sequences.to_dict("records")},
+        sequences=view.sequences(),
         extensions=dict(view.table("extensions")[["name", "version"]].itertuples(index=False, name=None)),
         roles=tuple(view.table("manifest_roles")["role"]),
     )
-
-
-def _whole(value: Any) -> int | None:
-    import pandas as pd
-
-    return None if pd.isna(value) else int(value)

@@ -84,6 +84,18 @@ class Frozen:
             raise failed_statement(error, f"door {self._door}") from None
         return frame.build(statement, [column.name for column in cursor.description or ()], rows)
 
+    def sequences(self) -> dict[str, int | None]:
+        """Return how far each sequence has counted, by name; None for one that was never used.
+
+        Not a packaged statement: the server locks each sequence as if to write, which no diagnosis does.
+        A sequence that may not be read looks unused; the statement `backup_tables` finds it.
+
+        Raises:
+            SourceError: they cannot be read.
+        """
+        name = "pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename)"
+        return dict(self._rows(f"select {name}, last_value from pg_catalog.pg_sequences order by 1"))
+
     def _rows(self, text: str) -> list[tuple[Any, ...]]:
         import psycopg
 

@@ -15,5 +15,6 @@ where c.relkind = 'r' and c.relpersistence <> 't'
   and not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
   and not exists (
     select from pg_depend d
-    where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    where d.classid = 'pg_class'::regclass and d.objid = c.oid
+      and d.refclassid = 'pg_extension'::regclass and d.deptype not in ('n', 'x'))
 order by n.nspname, c.relname

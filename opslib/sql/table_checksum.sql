@@ -6,7 +6,7 @@
 -- cost: reads the whole table
 -- lock: access share
 -- since: 14
--- pooler: no
+-- pooler: yes
 -- Only for a session that has pinned how values are written (opslib.pg.whole does), and that fails where
 -- row-level security would hide rows.
 select count(*) as rows,
