@@ -76,13 +76,39 @@ class Statement:
         return ""
 
 
-Act = Request | Statement
+@dataclass(frozen=True)
+class Work:
+    """A piece of work that takes PostgreSQL's own programs: `restore_backup`.
+
+    Args:
+        name: what is done.
+        params: with what; texts and numbers.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The act in one line."""
+        given = ", ".join(f"{name}={value}" for name, value in self.params.items())
+        return f"{self.name}({given})"
+
+    @property
+    def sent(self) -> str:
+        """Nothing: the line above says it all."""
+        return ""
+
+
+Act = Request | Statement | Work
 
 
 def to_dict(act: Act) -> dict[str, Any]:
     """Return an act as JSON has it; `from_dict` reads it back."""
     if isinstance(act, Statement):
         return {"statement": act.name, "params": dict(act.params)}
+    if isinstance(act, Work):
+        return {"work": act.name, "params": dict(act.params)}
     given = {"source": act.source, "method": act.method, "path": act.path}
     return {**given, "params": dict(act.params), "body": act.body}
 
@@ -91,6 +117,8 @@ def from_dict(found: Mapping[str, Any]) -> Act:
     """Return the act that `to_dict` wrote."""
     if "statement" in found:
         return Statement(found["statement"], dict(found["params"]))
+    if "work" in found:
+        return Work(found["work"], dict(found["params"]))
     return Request(found["source"], found["method"], found["path"], dict(found["params"]), found["body"])
 
 
@@ -134,7 +162,7 @@ class Opening:
         if self._spent:
             raise Refused(f"the leave for {self._act.text} was used already")
         self._spent = True
-        if isinstance(self._act, Statement):
+        if isinstance(self._act, Statement | Work):
             return self._act
         act = self._act
         return Request(act.source, act.method, act.path, act.params, self._filled(act.body))

@@ -119,6 +119,7 @@ def blind(sandbox: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
             state[group] = {name: f"{address}/{name}" for name in state[group]}
         for doors in state["databases"].values():
             doors.update(dict.fromkeys(doors, f"postgresql://opslib_monitor:x@{closed}/kulti"))
+        state["backups"] = str(tmp_path / "nowhere")
         home = tmp_path / "home"
         (home / "sandbox").mkdir(parents=True)
         (home / "sandbox" / "state.json").write_text(json.dumps(state))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from opslib.config import overlay, parts, rehearsal
@@ -20,6 +21,7 @@ from opslib.errors import UnknownName
 
 DOORS = ("direct", "session", "pooler")
 OPERATOR = "operator"
+BACKUP = "backup"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,9 @@ class Environment:
         attached: its addresses are known; False for the sandbox while none is up.
         resolver: `host:port` of the name server to ask in place of the machine's; sandbox only.
         operator: the way in for approved changes; none of `doors`, so that no look ever uses it.
+        backup: the way in that reads every row, for backups; None where no door leads to the server itself.
+        targets: the databases that a backup may be restored into, by name.
+        backups: where its backups are kept; None for the place that holds for all.
     """
 
     system: System = field(repr=False)
@@ -115,6 +120,9 @@ class Environment:
     attached: bool = True
     resolver: str | None = None
     operator: Door | None = None
+    backup: Door | None = None
+    targets: Mapping[str, Door] = field(default_factory=dict)
+    backups: Path | None = None
 
     @property
     def health(self) -> tuple[HealthEndpoint, ...]:
@@ -141,7 +149,8 @@ class Environment:
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return every secret that the environment refers to, each reference once."""
-        found = [door.dsn for door in (*self.doors, *([self.operator] if self.operator else []))]
+        doors = (*self.doors, self.operator, self.backup, *self.targets.values())
+        found = [door.dsn for door in doors if door]
         for vendor in self.vendors.values():
             found += [*([vendor.token] if vendor.token else []), *vendor.secrets.values()]
         return tuple({secret.reference: secret for secret in found}.values())
@@ -168,12 +177,18 @@ def build(system: System, name: str) -> Environment:
         limits={**system.limits, **spec.limits},
         production=spec.production,
         operator=_operator(spec.database.operator),
+        backup=_backup(spec.database.backup or spec.database.direct),
+        targets={name: Door(name, Secret.parse(text), False) for name, text in spec.database.targets.items()},
     )
 
 
 def _doors(references: Mapping[str, str | None]) -> tuple[Door, ...]:
     given = ((name, references[name]) for name in DOORS)
     return tuple(Door(name, Secret.parse(text), name == "pooler") for name, text in given if text)
+
+
+def _backup(reference: str | None) -> Door | None:
+    return Door(BACKUP, Secret.parse(reference), False) if reference else None
 
 
 def _operator(reference: str | None) -> Door | None:
@@ -211,17 +226,21 @@ def _sandbox(system: System) -> Environment:
     site = state.site(system.name) if state else None
     template = next(iter(system.environments.values()))
     vendors = {**template.vendors, **system.vendors}
+    doors = _sandbox_doors(system.name, state) if state else ()
     return Environment(
         system=system,
         name=SANDBOX,
         base_url=site,
-        doors=_sandbox_doors(system.name, state) if state else (),
+        doors=doors,
         vendors={name: _simulated(system.name, _access(name, v, None), state) for name, v in vendors.items()},
         limits={**system.limits, **(_rehearsed(system.limits, state) if state else {})},
         production=False,
         attached=state is not None and (site is not None or bool(state.doors(system.name))),
         resolver=state.resolver if state else None,
         operator=_sandbox_operator(system.name, state),
+        backup=next((Door(BACKUP, door.dsn, False) for door in doors if door.name == "direct"), None),
+        targets=_sandbox_targets(system.name, state),
+        backups=state.backups if state else None,
     )
 
 
@@ -235,6 +254,14 @@ def _sandbox_doors(system: str, state: overlay.State) -> tuple[Door, ...]:
 def _sandbox_operator(system: str, state: overlay.State | None) -> Door | None:
     dsn = state.operators.get(system) if state else None
     return Door(OPERATOR, Secret.literal(f"sandbox-{system}-{OPERATOR}", dsn), False) if dsn else None
+
+
+def _sandbox_targets(system: str, state: overlay.State | None) -> dict[str, Door]:
+    given = state.targets.get(system, {}) if state else {}
+    return {
+        name: Door(name, Secret.literal(f"sandbox-{system}-{name}", dsn), False)
+        for name, dsn in given.items()
+    }
 
 
 def _rehearsed(limits: Mapping[str, Limit], state: overlay.State) -> dict[str, Limit]:

@@ -26,6 +26,8 @@ class State:
         vendors, status_pages: vendor -> address.
         resolver: `host:port` of its name server.
         settings: vendor -> what its simulated API must be told.
+        targets: system -> name -> address of a database that a backup may be restored into.
+        backups: where the backups of its databases are kept.
         limits: limit -> warning and critical, where nobody can wait as long as in production.
     """
 
@@ -37,6 +39,8 @@ class State:
     resolver: str | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    targets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    backups: Path | None = None
 
     def site(self, system: str) -> str | None:
         """Return the address of a system's site, without the last slash."""
@@ -96,6 +100,8 @@ def _state(data: dict[str, Any]) -> State:
         resolver=data.get("resolver") or None,
         settings=dict(data.get("vendor_settings") or {}),
         limits=dict(data.get("limits") or {}),
+        targets=dict(data.get("targets") or {}),
+        backups=Path(data["backups"]) if data.get("backups") else None,
     )
 
 

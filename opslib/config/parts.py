@@ -49,12 +49,16 @@ class Database(Part):
     Args:
         direct, session, pooler: for looking; the server itself, a session pooler, a transaction pooler.
         operator: for approved changes only; the server itself, or a session pooler.
+        backup: for backups, as a role that may read every row; the server itself. `direct` when not given.
+        targets: databases that a backup may be restored into, by name; never the one that is in use.
     """
 
     direct: Reference | None = None
     session: Reference | None = None
     pooler: Reference | None = None
     operator: Reference | None = None
+    backup: Reference | None = None
+    targets: dict[str, Reference] = Field(default_factory=dict)
 
 
 class Vendor(Part):

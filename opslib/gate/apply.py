@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from opslib import ids
-from opslib.acts import Opening, Statement, secret_labels
+from opslib.acts import Opening, Statement, Work, secret_labels
+from opslib.backup import restoring
 from opslib.changes import Kind, Means
 from opslib.errors import ArchiveError, OpsError, RateLimited, SourceError, Unreachable
 from opslib.gate import faults, vault
@@ -219,6 +220,9 @@ class Applying:
 
     def _send(self, way: Target, opening: Opening) -> None:
         act = opening.act
+        if isinstance(act, Work):
+            restoring.carry_out(opening, self._means.env)
+            return
         if not isinstance(act, Statement):
             self._means.vendor(act.source).act(opening)
             return

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from opslib.acts import Act, Request, Statement
+from opslib.acts import Act, Request, Statement, Work
 from opslib.errors import Refused
 from opslib.gate.plan import Plan, Risk, Target
 
@@ -46,11 +46,11 @@ def _known(plan: Plan, target: Target, act: Act, known: tuple[Fits, ...]) -> Non
         raise Refused(f"plan {plan.short}, {target.name}: {what}", hint="do not apply it; ask who made it")
 
 
-def _statement(statement: str, **tied: str) -> Fits:
-    """Return what a statement must be: parameter -> part of the identity that it must be."""
+def _statement(statement: str, kind: type[Statement] | type[Work] = Statement, **tied: str) -> Fits:
+    """Return what a statement, or a work, must be: parameter -> part of the identity that it must be."""
 
     def fits(act: Any, identity: Mapping[str, Any]) -> bool:
-        if not isinstance(act, Statement) or act.name != statement:
+        if not isinstance(act, kind) or act.name != statement:
             return False
         return all(_equal(act.params.get(given), identity.get(part)) for given, part in tied.items())
 
@@ -158,6 +158,10 @@ BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
             _statement("drop_index", index="relation"),
             _create_index,
         ),
+    ),
+    "restore": (
+        Risk.MEDIUM,
+        (_statement("restore_backup", Work, target="target", database="database", server="server"),),
     ),
     "flag": (Risk.MEDIUM, (_statement("set_feature_flag", name="flag"),)),
     "flag_posthog": (

@@ -15,8 +15,10 @@ from opslib.calls import Call
 from opslib.errors import UnknownName
 from opslib.home import default_archive
 from opslib.run import document, history, namespace
+from opslib.run.backups import BackupSource
 from opslib.run.checker import Checker
 from opslib.run.gate import Gate
+from opslib.run.recovery import RecoverySource
 from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
 from opslib.show import display, markup, secrets
 from opslib.verdict import Finding, Status, Verdict, conclude
@@ -68,6 +70,7 @@ class Ops:
         show: show tables and plots.
         gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
+        backups, recovery: own backups of the database, and restoring them.
     """
 
     def __init__(self, procedure: str, env: config.Environment, run_id: str) -> None:
@@ -93,6 +96,17 @@ class Ops:
         source = DatabaseSource(self.env, name, self.calls.append)
         _OPEN.callback(source.close)
         return source
+
+    @cached_property
+    def backups(self) -> BackupSource:
+        """Own backups of the system's database: `ops.backups.list()`, `.take()`, `.read_back()`."""
+        name = f"opslib/{self.procedure}/{self.run_id.replace('-', '')}"
+        return BackupSource(self.env, name, self.run_id)
+
+    @cached_property
+    def recovery(self) -> RecoverySource:
+        """What backups are for: `ops.recovery.choose()`, `.target()`, `.compare()`, `.drill()`."""
+        return RecoverySource(self.env, self.run_id)
 
     @cached_property
     def site(self) -> SiteSource:

@@ -116,6 +116,16 @@ def break_(id: str, system: str | None = None) -> tuple[tuple[str, str], ...]:
     return _pairs(client.call(_running(), "break", id=id, system=system))
 
 
+def backups(system: str) -> None:
+    """Have the backups made that a rehearsed system has: of each night of the week.
+
+    Raises:
+        UnknownName: there is no such system.
+        SandboxError: no sandbox is up, or they could not be made.
+    """
+    client.call(_running(), "backups", system=system)
+
+
 def heal(id: str | None = None, system: str | None = None) -> tuple[tuple[str, str], ...]:
     """Switch one scenario off, or all, the newest first.
 

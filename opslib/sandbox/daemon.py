@@ -22,7 +22,7 @@ from typing import Any
 
 from opslib import config, ids
 from opslib.errors import OpsError
-from opslib.sandbox import data, state
+from opslib.sandbox import data, nightly, state
 from opslib.sandbox.databases import Databases, Progress
 from opslib.sandbox.scenario import World
 from opslib.sandbox.server import Control
@@ -92,6 +92,8 @@ class Sandbox:
                 "token": self._token,
                 "started_at": self._started_at,
                 "base": str(self._databases.base),
+                "backups": str(nightly.place(self._databases)),
+                "targets": {s: nightly.targets(self._databases, s) for s in made},
                 "broken": [{"id": name, "system": system} for name, system in self._stage.broken],
                 "databases": {s: {role: self._databases.dsn(s, role) for role in roles} for s in made},
                 "operators": {s: self._databases.dsn(s, "operator") for s in made},
@@ -120,6 +122,7 @@ class Sandbox:
             "status": status,
             "systems": systems,
             "down": down,
+            "backups": lambda words: nightly.back_up(self._databases, words["system"]),
             "break": lambda words: self._stage.break_(words["id"], words.get("system")),
             "heal": lambda words: self._stage.heal(words.get("id"), words.get("system")),
         }

@@ -1,0 +1,1 @@
+"""Backups of a system's database: taken, kept, read back, restored, and compared."""

@@ -1,0 +1,109 @@
+"""A restore that is tried: how long each step takes, and whether what comes back is what went in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from opslib.backup import comparing, manifest, reading, restoring
+from opslib.backup.comparing import Difference
+from opslib.backup.manifest import Manifest
+from opslib.backup.store import Folder
+from opslib.errors import OpsError
+from opslib.pg import whole
+from opslib.pg.connect import DoorLike
+
+_NAME = "opslib/dr-drill"
+Server = Callable[[], AbstractContextManager[DoorLike]]
+
+
+@dataclass
+class Drill:
+    """What came of a drill.
+
+    Args:
+        backup: what was restored.
+        steps: (what, seconds), in order.
+        differences: between the manifest and what came back.
+        broke: (step, kind, words) where it went no further, or nothing.
+        rows: of each table that came back.
+    """
+
+    backup: Manifest
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    broke: tuple[str, str, str] | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def minutes(self) -> float:
+        """How long it took, but for starting the server: what a real restore would take on this machine."""
+        return sum(seconds for _, seconds in self.steps) / 60
+
+
+def drill(
+    kept: Folder, backup: Manifest, server: Server, say: Callable[[str], None] = lambda text: None
+) -> Drill:
+    """Restore a backup into a server that is started for it, and compare every row.
+
+    Args:
+        kept: where the backup is.
+        backup: which one.
+        server: yields the door to an empty database, and removes it after.
+        say: told how far it is.
+
+    Returns:
+        What came of it; nothing is raised for a backup or a server that is no good.
+    """
+    made = Drill(backup)
+    clock = _Clock(made, say)
+    try:
+        clock.step("reading it back")
+        if wrong := reading.verify(kept, backup.id):
+            made.broke = (clock.now, wrong.kind, wrong.text)
+            return made
+        clock.pause()
+        with server() as door:
+            clock.step("looking at the server")
+            place = restoring.examine(door, backup)
+            if why := restoring.reason(place, backup):
+                kind = "extension" if place.missing_extensions else "target"
+                made.broke = (clock.now, kind, why)
+                return made
+            clock.step("restoring")
+            restoring.restore(kept, backup, door)
+            clock.step("comparing")
+            _compare(made, door)
+    except OpsError as error:
+        made.broke = (clock.now, getattr(error, "kind", "refused"), error.message)
+    finally:
+        clock.pause()
+    return made
+
+
+def _compare(made: Drill, door: DoorLike) -> None:
+    with whole.frozen(door, _NAME) as view:
+        now = manifest.look(view)
+    made.rows = {name: table.rows for name, table in now.tables.items()}
+    made.differences = comparing.differences(made.backup.holds, now, content=made.backup.content)
+
+
+class _Clock:
+    """Writes down how long each step takes."""
+
+    def __init__(self, made: Drill, say: Callable[[str], None]) -> None:
+        self._made, self._say, self._begun = made, say, 0.0
+        self.now = ""
+        self._running = False
+
+    def step(self, name: str) -> None:
+        self.pause()
+        self.now, self._begun, self._running = name, time.monotonic(), True
+        self._say(name)
+
+    def pause(self) -> None:
+        if self._running:
+            self._made.steps.append((self.now, round(time.monotonic() - self._begun, 3)))
+            self._running = False

@@ -1,0 +1,179 @@
+"""What a backup holds, written down from the very view that it was made of, and what a database holds now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from opslib import ids
+from opslib.errors import Malformed
+
+if TYPE_CHECKING:
+    from opslib.pg.whole import Frozen
+
+TYPE = "https://opslib.dev/backup/v0.1"
+Content = Literal["all", "schema", "data"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of one table.
+
+    Args:
+        rows: how many.
+        checksum: over all of them, in any order; "" where none was made.
+    """
+
+    rows: int
+    checksum: str = ""
+
+
+@dataclass(frozen=True)
+class Holds:
+    """What a database holds.
+
+    Args:
+        database: its name.
+        server_version: full version of its server.
+        taken_at: the moment that was seen, RFC 3339, by the server's clock.
+        tables: by name.
+        objects: (kind, name) as `kind name` -> what it is made of.
+        sequences: by name, with the last value; None for one that was never used.
+        extensions: by name, with the version.
+        roles: without which it cannot be restored as it is.
+    """
+
+    database: str
+    server_version: str
+    taken_at: str
+    tables: Mapping[str, Table]
+    objects: Mapping[str, str]
+    sequences: Mapping[str, int | None]
+    extensions: Mapping[str, str]
+    roles: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(table.rows for table in self.tables.values())
+
+    @property
+    def major(self) -> int:
+        """Major version of the server."""
+        return int(self.server_version.partition(".")[0])
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a backup.
+
+    Args:
+        bytes: its size.
+        sha256: over its content.
+    """
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that is known of one backup.
+
+    Args:
+        id: its name in the store; begins with the time.
+        system, environment: whose database it was.
+        content: `all`, `schema` or `data`.
+        holds: what the database held.
+        client_version: of pg_dump.
+        compression: as pg_dump was told.
+        finished_at: when it was read back and found whole, RFC 3339.
+        seconds: how long it took.
+        files: by path below its folder.
+    """
+
+    id: str
+    system: str
+    environment: str
+    content: str
+    holds: Holds
+    client_version: str
+    compression: str
+    finished_at: str
+    seconds: float
+    files: Mapping[str, File] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all its files."""
+        return sum(file.bytes for file in self.files.values())
+
+    @property
+    def taken_at(self) -> datetime:
+        """The moment that it holds: what was written later is not in it."""
+        return datetime.fromisoformat(self.holds.taken_at)
+
+    def text(self) -> str:
+        """Return it as JSON; `read` reads it back."""
+        return json.dumps({"type": TYPE, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+
+def read(text: str | bytes, what: str) -> Manifest:
+    """Return the manifest that `Manifest.text` wrote.
+
+    Args:
+        text: the file.
+        what: its place, for the error.
+
+    Raises:
+        Malformed: it is not whole.
+    """
+    try:
+        found = json.loads(text)
+        if found.pop("type") != TYPE:
+            raise Malformed(f"{what}: not a manifest of this version", kind="manifest")
+        holds = found["holds"]
+        tables = {name: Table(**table) for name, table in holds["tables"].items()}
+        files = {name: File(**file) for name, file in found["files"].items()}
+        made = Manifest(
+            **{
+                **found,
+                "holds": Holds(**{**holds, "tables": tables, "roles": tuple(holds["roles"])}),
+                "files": files,
+            }
+        )
+        if made.taken_at.tzinfo is None or not made.files:
+            raise ValueError
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Malformed(f"{what}: the manifest cannot be read", kind="manifest") from error
+    return made
+
+
+def look(view: Frozen, *, checksums: bool = True) -> Holds:
+    """Return what a database holds in one view.
+
+    Args:
+        view: the database as it was at one moment.
+        checksums: read every row of every table, too; without, not even the rows are counted.
+
+    Raises:
+        SourceError: something could not be read, or row-level security would hide rows.
+    """
+    tables = {}
+    for row in view.table("manifest_tables").to_dict("records") if checksums else ():
+        counted = view.table("table_checksum", table=[row["schema"], row["name"]]).iloc[0]
+        tables[f"{row['schema']}.{row['name']}"] = Table(int(counted["rows"]), str(counted["checksum"]))
+    objects = view.table("manifest_objects")
+    return Holds(
+        database=view.database,
+        server_version=view.version,
+        taken_at=ids.stamp(view.taken_at),
+        tables=tables,
+        objects={f"{row['kind']} {row['name']}": row["detail"] or "" for row in objects.to_dict("records")},
+        sequences=view.sequences(),
+        extensions=dict(view.table("extensions")[["name", "version"]].itertuples(index=False, name=None)),
+        roles=tuple(view.table("manifest_roles")["role"]),
+    )

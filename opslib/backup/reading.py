@@ -1,0 +1,103 @@
+"""Whether a backup is whole: every byte hashed, and all of it really read back.
+
+`pg_restore --list` reads the beginning only, and passes on half a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from opslib.backup import manifest, tools
+from opslib.backup.manifest import File, Manifest
+from opslib.backup.store import DUMP, MANIFEST, Store
+from opslib.backup.tools import Progress, Tools
+from opslib.errors import SourceError, Unreachable
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What is wrong with a backup.
+
+    Args:
+        kind: `missing`, `short`, `changed`, `extra` or `unreadable`.
+        text: in words.
+    """
+
+    kind: str
+    text: str
+
+
+def files(folder: Path) -> dict[str, File]:
+    """Return all files of a backup but its manifest, by their path.
+
+    Raises:
+        Unreachable: one cannot be read.
+    """
+    try:
+        found = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+        return {str(path.relative_to(folder)): _file(path) for path in found}
+    except OSError as error:
+        raise Unreachable(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def damage(folder: Path, known: Manifest) -> Wrong | None:
+    """Return what of a backup's files is not as it was written down, or None.
+
+    Raises:
+        Unreachable: one cannot be read.
+    """
+    now = files(folder)
+    for name, was in known.files.items():
+        if name not in now:
+            return Wrong("missing", f"{name} is gone")
+        if now[name].bytes < was.bytes:
+            return Wrong("short", f"{name} has {now[name].bytes} of {was.bytes} bytes")
+        if now[name] != was:
+            return Wrong("changed", f"{name} is not the file that was written: its checksum differs")
+    extra = sorted(set(now) - set(known.files))
+    return Wrong("extra", f"{extra[0]} does not belong to it") if extra else None
+
+
+def read_back(folder: Path, used: Tools, progress: Progress = lambda: None) -> None:
+    """Read all of a dump, as a restore would.
+
+    Raises:
+        Unreachable: it cannot be read to its end.
+    """
+    words = ("--format=directory", "--file=/dev/null", folder / DUMP)
+    tools.run(used, "pg_restore", *words, progress=progress)
+
+
+def verify(store: Store, name: str, progress: Progress = lambda: None) -> Wrong | None:
+    """Return what is wrong with a backup in a store, or None where all of it was read and is as it was.
+
+    Raises:
+        Refused: no client programs of its version are here to read it back.
+        SourceError: the store cannot be read.
+    """
+    try:
+        known = manifest.read(store.manifest(name), f"backup {name}")
+    except SourceError as error:
+        if error.kind != "manifest":
+            raise
+        return Wrong("unreadable", error.message)
+    if wrong := damage(store.folder(name), known):
+        return wrong
+    try:
+        read_back(store.folder(name), tools.find(known.holds.major, remote=False), progress)
+    except Unreachable as error:
+        return Wrong("unreadable", error.message)
+    return None
+
+
+def _file(path: Path) -> File:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as content:
+        while block := content.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+    return File(size, digest.hexdigest())

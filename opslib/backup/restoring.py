@@ -1,0 +1,220 @@
+"""Putting a backup into an empty database: looked at first, in one transaction, statistics gathered after.
+
+`psql < dump` goes on after an error, and ends well with half of the tables. Here the first error ends it,
+and with it everything that was done so far.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opslib.acts import Opening, Work
+from opslib.backup import manifest, reading, store, tools
+from opslib.backup.manifest import Holds, Manifest
+from opslib.backup.store import DUMP, Folder
+from opslib.errors import ParameterError, Refused, SourceError
+from opslib.pg import whole
+from opslib.pg.connect import DoorLike, parameters
+
+if TYPE_CHECKING:
+    from opslib.config import Environment
+
+WORK = "restore_backup"
+_NAME = "opslib/restore"
+_SCHEMA = "schema "
+
+
+@dataclass(frozen=True)
+class Place:
+    """A database that a backup may be restored into.
+
+    Args:
+        target: its name in the system's file.
+        database: its own name.
+        server: host and port.
+        version: full version of its server.
+        objects: how many things are in it, beside schemas.
+        missing_roles: of those that the backup needs.
+        missing_extensions: of those that the backup needs.
+        in_use: it is one that the system itself uses.
+    """
+
+    target: str
+    database: str
+    server: str
+    version: str
+    objects: int
+    missing_roles: tuple[str, ...]
+    missing_extensions: tuple[str, ...]
+    in_use: bool
+
+
+def chosen(kept: Folder, name: str = "") -> Manifest:
+    """Return the manifest of a backup: of the newest one when none is named.
+
+    Raises:
+        ParameterError: there is none of that name, or none at all.
+        SourceError: it cannot be read.
+    """
+    names = kept.ids()
+    if (name and name not in names) or not names:
+        there = ", ".join(names[-3:]) or "none"
+        raise ParameterError(
+            f"backup: there is no backup {name!r}; the newest are: {there}", hint="see backup-check"
+        )
+    picked = name or names[-1]
+    return manifest.read(kept.manifest(picked), f"backup {picked}")
+
+
+def digest(kept: Folder, name: str) -> str:
+    """Return SHA-256 over the manifest of a backup, and so over all of it."""
+    return f"sha256:{hashlib.sha256(kept.manifest(name)).hexdigest()}"
+
+
+def door_of(env: Environment, target: str) -> DoorLike:
+    """Return the door to a target.
+
+    Raises:
+        ParameterError: the system's file names none of that name.
+    """
+    if target not in env.targets:
+        there = ", ".join(env.targets) or "none"
+        raise ParameterError(
+            f"target: {env.system.name} names no target {target!r} in {env.name}; there is: {there}",
+            hint="name an empty database under database.targets; the one in use never is a target",
+        )
+    return env.targets[target]
+
+
+def look(env: Environment, target: str, backup: Manifest) -> Place:
+    """Look at a target, as far as it matters for a backup.
+
+    Raises:
+        ParameterError: there is no such target.
+        SourceError: it cannot be looked at.
+    """
+    given = parameters(door_of(env, target))
+    in_use = any(_same(given, parameters(one)) for one in _in_use(env))
+    return examine(door_of(env, target), backup, in_use=in_use)
+
+
+def examine(door: DoorLike, backup: Manifest, *, in_use: bool = False) -> Place:
+    """Look at a database, as far as it matters for a backup that may be restored into it.
+
+    Raises:
+        SourceError: it cannot be looked at.
+    """
+    given = parameters(door)
+    with whole.frozen(door, _NAME) as view:
+        roles = set(view.table("roles")["role"])
+        available = set(view.table("available_extensions")["name"])
+        return Place(
+            target=door.name, database=view.database, version=view.version,
+            server=f"{given.get('host', 'localhost')}:{given.get('port', '5432')}",
+            objects=_objects(manifest.look(view, checksums=False)),
+            missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
+            missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
+            in_use=in_use,
+        )  # fmt: skip
+
+
+def expected(backup: Manifest) -> int:
+    """Return how many things a database has in which a backup was restored."""
+    return _objects(backup.holds)
+
+
+def reason(place: Place, backup: Manifest) -> str:
+    """Return why a backup may not be restored there, or nothing."""
+    if place.in_use:
+        return f"{place.database} is the database that is in use: a backup is never restored over it"
+    if place.objects:
+        return f"{place.database} is not empty: it holds {place.objects} things"
+    if backup.content == "data":
+        return "a backup of the data alone needs its schema first"
+    if backup.holds.major > int(place.version.partition(".")[0]):
+        return f"its server has version {place.version}, the backup is of {backup.holds.server_version}"
+    if place.missing_extensions:
+        return f"its server lacks the extension {', '.join(place.missing_extensions)}"
+    if place.missing_roles:
+        return f"its server lacks the role {', '.join(place.missing_roles)}"
+    return ""
+
+
+def carry_out(opening: Opening, env: Environment) -> None:
+    """Restore the backup that an opening of the gate names into the target that it names.
+
+    Raises:
+        Refused: it is no such work, the backup is not the one that was shown or is damaged, or the target
+            may not be written to. Nothing was done.
+        SourceError: it did not work; the target is as empty as before.
+    """
+    act = opening.act
+    if not isinstance(act, Work) or act.name != WORK:
+        raise Refused(f"{act.text} is nothing that a restore could do")
+    kept, name = store.of(env), str(act.params["backup"])
+    if digest(kept, name) != act.params["digest"]:
+        raise Refused(f"backup {name} is not the one that the plan names", hint="plan again")
+    backup = chosen(kept, name)
+    place = look(env, str(act.params["target"]), backup)
+    if why := reason(place, backup) or _other(place, act):
+        raise Refused(why)
+    if wrong := reading.verify(kept, name):
+        raise Refused(f"backup {name} is damaged: {wrong.text}", hint="choose the one before")
+    opening.use()
+    restore(kept, backup, door_of(env, place.target))
+
+
+def restore(kept: Folder, backup: Manifest, door: DoorLike, progress: tools.Progress = lambda: None) -> None:
+    """Put all of a backup into an empty database, or nothing of it.
+
+    Raises:
+        Refused: no client programs fit.
+        SourceError: the first error; nothing of it is there then.
+    """
+    with whole.frozen(door, _NAME) as view:
+        major = view.major
+    used = tools.find(major, remote=tools.over_network(door))
+    words = ["--exit-on-error", "--single-transaction", "--no-password", "--format=directory"]
+    with tools.reaching(door, _NAME) as environment:
+        place = f"--dbname=service={environment['PGSERVICE']}"
+        tools.run(
+            used, "pg_restore", *words, place, kept.folder(backup.id) / DUMP, environment=environment,
+            progress=progress,
+        )  # fmt: skip
+    whole.analyze(door, _NAME)
+
+
+def _objects(holds: Holds) -> int:
+    return sum(not name.startswith(_SCHEMA) for name in holds.objects)
+
+
+def _other(place: Place, act: Work) -> str:
+    """Return why the target is not the one that was shown."""
+    now = {"database": place.database, "server": place.server}
+    if all(act.params[name] == value for name, value in now.items()):
+        return ""
+    return f"target {place.target} leads to {place.database} at {place.server}, not to what was shown"
+
+
+def _in_use(env: Environment) -> list[DoorLike]:
+    """Return the doors to the database that the system uses, in all its environments."""
+    found: list[DoorLike] = []
+    for name in env.system.environment_names:
+        one = env if name == env.name else env.system.environment(name)
+        found += [door for door in (*one.doors, one.operator, one.backup) if door and _can_be_read(door)]
+    return found
+
+
+def _can_be_read(door: DoorLike) -> bool:
+    try:
+        parameters(door)
+    except SourceError:  # its secret is not on this machine: then no target can have been copied from it
+        return False
+    return True
+
+
+def _same(one: dict[str, str], other: dict[str, str]) -> bool:
+    names = ("host", "port", "dbname")
+    return [one.get(name, "") for name in names] == [other.get(name, "") for name in names]

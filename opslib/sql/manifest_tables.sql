@@ -1,0 +1,20 @@
+-- title: The tables whose rows a backup holds, by schema and name
+-- kind: read
+-- returns: schema text, name text
+-- params: nothing
+-- needs: nothing
+-- cost: one catalog
+-- lock: none
+-- since: 14
+-- pooler: yes
+-- Partitions are tables of their own; their parent holds no rows. Foreign tables are kept elsewhere.
+select n.nspname as schema, c.relname as name
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'r' and c.relpersistence <> 't'
+  and not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
+  and not exists (
+    select from pg_depend d
+    where d.classid = 'pg_class'::regclass and d.objid = c.oid
+      and d.refclassid = 'pg_extension'::regclass and d.deptype not in ('n', 'x'))
+order by n.nspname, c.relname

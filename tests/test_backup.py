@@ -1,0 +1,375 @@
+"""Backups of a real database: whole or not there at all, and what is wrong with one is called by its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib import config, frames, ids
+from opslib.backup import manifest, reading, retention, taking, tools
+from opslib.backup.manifest import Manifest
+from opslib.backup.store import DUMP, MANIFEST, Folder
+from opslib.checks import backups
+from opslib.config import Door, Limit, Secret
+from opslib.errors import Malformed, Refused, SourceError, Unreachable, UsageError
+from opslib.sandbox import control, nightly, roles
+from opslib.verdict import Finding, Status
+
+SYSTEM = "kulti"
+OLDER = Path("/usr/lib/postgresql/15/bin")
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from opslib.backup import taking
+from opslib.backup.store import Folder
+from opslib.config import Door, Secret
+
+def die(text):
+    if text == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+door = Door("backup", Secret.literal("test", sys.argv[1]), False)
+source = taking.Source("kulti", "sandbox", door, "opslib/test")
+taking.take(source, Folder(Path(sys.argv[2]), "kulti"), say=die)
+"""
+
+
+def address(role: str = "monitor") -> str:
+    """Return an address of the rehearsed database."""
+    return str(control.status()["databases"][SYSTEM][role])
+
+
+def source(dsn: str = "", *, pooled: bool = False) -> taking.Source:
+    """Return what is backed up."""
+    door = Door("backup", Secret.literal("test", dsn or address()), pooled)
+    return taking.Source(SYSTEM, "sandbox", door, "opslib/test")
+
+
+def parts(store: Folder) -> list[str]:
+    """Return what of unfinished backups lies about."""
+    return [path.name for path in store.path.iterdir() if path.name.startswith(".part")]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Folder:
+    """An empty store."""
+    return Folder(tmp_path / "store", SYSTEM)
+
+
+@pytest.fixture
+def kept(sandbox: object, store: Folder) -> Folder:
+    """A store with a good backup in it."""
+    taking.take(source(), store)
+    return store
+
+
+def newest(store: Folder) -> Manifest:
+    """Return the manifest of the newest backup."""
+    return manifest.read(store.manifest(store.ids()[-1]), "it")
+
+
+def largest(store: Folder) -> Path:
+    """Return the largest file of the newest backup."""
+    files = (store.folder(store.ids()[-1]) / DUMP).iterdir()
+    return max(files, key=lambda path: path.stat().st_size)
+
+
+def test_the_manifest_says_what_the_database_held(kept: Folder) -> None:
+    """Counted and summed up in the very view that was dumped, and each file with its checksum."""
+    made = newest(kept)
+    with psycopg.connect(address("admin"), autocommit=True) as admin:
+        for name, table in made.holds.tables.items():
+            assert admin.execute(f"select count(*) from {name}".encode()).fetchone() == (table.rows,), name
+    assert made.holds.rows > 1000
+    assert {"index", "constraint", "policy", "row"} <= {name.split()[0] for name in made.holds.objects}
+    assert roles.app(SYSTEM) in made.holds.roles and "plpgsql" in made.holds.extensions
+    for name, file in made.files.items():
+        content = (kept.folder(made.id) / name).read_bytes()
+        assert file == manifest.File(len(content), hashlib.sha256(content).hexdigest())
+    assert manifest.read(made.text(), "it") == made
+    assert reading.verify(kept, made.id) is None
+
+
+def test_while_others_write_dump_and_manifest_hold_the_same_moment(sandbox: object, store: Folder) -> None:
+    """Rows that were written after the view was taken are in neither of them."""
+    written = threading.Event()
+
+    def write(text: str) -> None:
+        if "reading" in text or written.is_set():
+            return
+        with psycopg.connect(address("admin"), autocommit=True) as admin:
+            admin.execute("create table written_meanwhile as select 1 as one")
+        written.set()
+
+    try:
+        made = taking.take(source(), store, say=write)
+        assert written.is_set()
+        assert "public.written_meanwhile" not in made.holds.tables
+        listed = store.folder(made.id) / DUMP / "toc.dat"
+        assert b"written_meanwhile" not in listed.read_bytes()
+    finally:
+        with psycopg.connect(address("admin"), autocommit=True) as admin:
+            admin.execute("drop table if exists written_meanwhile")
+
+
+def cut(store: Folder) -> None:
+    """Cut the largest file in half."""
+    content = largest(store).read_bytes()
+    largest(store).write_bytes(content[: len(content) // 2])
+
+
+def flip(store: Folder) -> None:
+    """Change one bit."""
+    content = bytearray(largest(store).read_bytes())
+    content[-9] ^= 1
+    largest(store).write_bytes(content)
+
+
+def lose(store: Folder) -> None:
+    """Remove a file."""
+    largest(store).unlink()
+
+
+def add(store: Folder) -> None:
+    """Add a file that does not belong there."""
+    largest(store).with_name("9999.dat").write_bytes(b"x")
+
+
+def tear(store: Folder) -> None:
+    """Cut the manifest in half."""
+    path = store.folder(store.ids()[-1]) / MANIFEST
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def forge(store: Folder) -> None:
+    """Cut a file in half, and write down that it has always been so."""
+    cut(store)
+    found = newest(store)
+    folder = store.folder(found.id)
+    text = manifest.Manifest(**{**vars(found), "files": reading.files(folder)}).text()
+    (folder / MANIFEST).write_text(text)
+
+
+@pytest.mark.parametrize(
+    "spoil, kind",
+    [(cut, "short"), (flip, "changed"), (lose, "missing"), (add, "extra"), (tear, "unreadable"),
+     (forge, "unreadable")],
+)  # fmt: skip
+def test_whatever_is_wrong_with_a_backup_is_found_and_called_by_its_name(
+    kept: Folder, spoil: Callable[[Folder], None], kind: str
+) -> None:
+    """A list of its contents would pass: it is in the first file. Here every byte is read."""
+    spoil(kept)
+    found = reading.verify(kept, kept.ids()[-1])
+    assert found is not None and found.kind == kind
+
+
+@pytest.mark.parametrize("where", ["counting and checking every row", "reading it back"])
+def test_killed_on_the_way_nothing_is_left_that_looks_like_a_backup(
+    sandbox: object, store: Folder, where: str
+) -> None:
+    """kill -9 in the middle; the next one clears away what is left."""
+    words = [sys.executable, "-c", KILLED, address(), str(store.path.parent), where]
+    assert subprocess.run(words, check=False, env={**os.environ}).returncode == -signal.SIGKILL
+    assert store.ids() == [] and len(parts(store)) == 1
+    made = taking.take(source(), store)
+    assert store.ids() == [made.id] and parts(store) == []
+
+
+def test_an_interrupt_leaves_nothing_and_ends_the_program(sandbox: object, store: Folder) -> None:
+    """Ctrl-C while pg_dump works: no file, no process, no private folder with the password."""
+
+    def interrupt(text: str) -> None:
+        if "written" in text:
+            raise KeyboardInterrupt
+
+    with psycopg.connect(address("admin"), autocommit=True) as admin:
+        admin.execute("create table wide as select repeat('x', 9000) || n from generate_series(1, 20000) n")
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                taking.take(source(), store, say=interrupt)
+        finally:
+            admin.execute("drop table wide")
+    assert store.ids() == [] and parts(store) == []
+
+
+def test_the_password_is_in_no_command_line_and_in_no_file_that_stays(
+    sandbox: object, tmp_path: Path
+) -> None:
+    """Every account of the machine can read command lines."""
+    door = source().door
+    password = psycopg.conninfo.conninfo_to_dict(address())["password"]
+    with tools.reaching(door, "opslib/test") as environment:
+        files = [Path(environment[name]) for name in ("PGSERVICEFILE", "PGPASSFILE")]
+        assert [file.stat().st_mode & 0o777 for file in (*files, files[0].parent)] == [0o600, 0o600, 0o700]
+        assert str(password) not in " ".join(environment.values())
+        assert str(password) not in files[0].read_text() and str(password) in files[1].read_text()
+        used = tools.find(18, remote=False)
+        tools.run(used, "pg_dump", "--schema-only", f"--file={tmp_path / 'x'}", environment=environment)
+    assert not files[0].parent.exists()
+
+
+def test_two_backups_into_one_store_are_not_taken_at_once(sandbox: object, store: Folder) -> None:
+    """The second would clear away what the first has prepared."""
+    with store.preparing(), pytest.raises(Refused, match="being taken"):
+        taking.take(source(), store)
+
+
+def test_rows_behind_a_policy_are_never_left_out_without_a_word(sandbox: object, store: Folder) -> None:
+    """A role that policies hold for gets an error, and no backup."""
+    control.break_("backup-rows-hidden", SYSTEM)
+    with pytest.raises(SourceError, match="row-level security"):
+        taking.take(source(), store)
+    assert store.ids() == [] and parts(store) == []
+
+
+def test_a_transaction_pooler_is_refused_before_anything_is_read(sandbox: object, store: Folder) -> None:
+    """Behind it every statement may have another session, and so another view."""
+    with pytest.raises(Refused, match="pooler"):
+        taking.take(source(pooled=True), store)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
+    """Make client programs that say a version; nothing else on the machine is found."""
+    monkeypatch.setattr(tools, "_PLACES", ())
+    monkeypatch.setattr(tools, "_WHEELS", ())
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+
+    def make(version: str, said: str = "connection refused") -> Path:
+        folder = tmp_path / version
+        folder.mkdir()
+        for name in tools.NEEDED:
+            asked = f'--version) echo "{name} (PostgreSQL) {version}";; *) echo "{said}" >&2'
+            script = f'#!/bin/sh\ncase "$1" in {asked};; esac\n'
+            (folder / name).write_text(script)
+            (folder / name).chmod(0o755)
+        monkeypatch.setenv(tools.GIVEN, str(folder))
+        return folder
+
+    yield make
+
+
+def test_the_programs_are_of_the_servers_own_major_version(programs: Callable[[str], Path]) -> None:
+    """An older pg_dump stops at the server; a newer one writes what the server cannot read back."""
+    folder = programs("17.10")
+    assert tools.find(17, remote=True) == tools.Tools(folder, tools.GIVEN, "17.10", True)
+    for major in (16, 18):
+        with pytest.raises(Refused, match=f"needs pg_dump and pg_restore {major} with TLS; found: 17.10"):
+            tools.find(major, remote=True)
+
+
+def test_programs_without_tls_are_for_a_socket_of_this_machine_only(
+    programs: Callable[..., Path],
+) -> None:
+    """Over a network they would send every row in plain text."""
+    programs("18.6", 'sslmode value \\"require\\" invalid when SSL support is not compiled in')
+    assert not tools.find(18, remote=False).tls
+    with pytest.raises(Refused, match="without TLS"):
+        tools.find(18, remote=True)
+
+
+@pytest.mark.skipif(not OLDER.exists(), reason="no PostgreSQL 15 on this machine")
+def test_an_older_pg_dump_is_refused_before_it_can_fail(
+    sandbox: object, store: Folder, programs: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real one of version 15, against a server that is newer."""
+    monkeypatch.setenv(tools.GIVEN, str(OLDER))
+    with pytest.raises(Refused, match=r"found: 15\."):
+        taking.take(source(), store)
+    assert store.ids() == []
+
+
+def test_only_what_is_too_old_is_retired_and_never_the_newest(kept: Folder) -> None:
+    """What cannot be read is left for a person, and three stay whatever their age."""
+    first = newest(kept)
+    for days in (1, 8, 9, 10):
+        nightly.age(kept, first, timedelta(days=days), copied=True)
+    broken = kept.ids()[1]
+    (kept.folder(broken) / MANIFEST).write_text("{")
+    rows = retention.retire(kept, 7, 3, ids.now())
+    assert [(row[0] == broken, row[2]) for row in rows] == [(True, False), (False, True)]
+    assert len(kept.ids()) == 4 and broken in kept.ids() and first.id in kept.ids()
+    assert retention.retire(kept, 7, 3, ids.now())[1:] == [], "done again, it does nothing more"
+    assert retention.days(config.load_system("klutr")) == 7
+
+
+@pytest.mark.parametrize("name", ["", "..", "../kulti", "20261122T023757Z-zzzzzz"])
+def test_a_name_that_is_none_leads_nowhere(store: Folder, name: str) -> None:
+    """A name is a part of a path."""
+    store.path.mkdir(parents=True)
+    with pytest.raises(UsageError, match="there is no backup"):
+        store.folder(name)
+
+
+def test_a_store_that_is_not_there_is_no_empty_store(tmp_path: Path) -> None:
+    """A disk that was not mounted must not look like a system without backups."""
+    with pytest.raises(Unreachable, match="no such folder"):
+        Folder(tmp_path / "gone" / "x", SYSTEM).ids()
+    with pytest.raises(Malformed, match="manifest"):
+        manifest.read(b"", "it")
+
+
+LISTED = ("id", "taken_at", "age_hours", "content", "megabytes", "rows", "problem")
+AGE, SIZE = Limit(warning=26, critical=50, unit="h"), Limit(warning=20, critical=50, unit="%")
+
+
+def listing(*rows: tuple[float, float, int]) -> pd.DataFrame:
+    """Return a list of backups: age in hours, megabytes, rows."""
+    made = [
+        (f"b{number}", pd.Timestamp("2026-11-22T00:00Z"), age, "all", size, count, "")
+        for number, (age, size, count) in enumerate(rows)
+    ]
+    return pd.DataFrame(made, columns=list(LISTED))
+
+
+def statuses(found: list[Finding]) -> set[Status]:
+    """Return the statuses of findings."""
+    return {finding.status for finding in found}
+
+
+def test_a_store_that_cannot_be_looked_at_is_unknown_to_every_check() -> None:
+    """Neither missing nor well."""
+    unseen = frames.unavailable(LISTED, "no such folder")
+    found = [
+        backups.age(unseen, AGE), *backups.size(unseen, SIZE), backups.manifests(unseen),
+        backups.tools(unseen), *backups.readable(unseen), backups.room(unseen), backups.server(unseen),
+        *backups.readback(unseen),
+    ]  # fmt: skip
+    assert statuses(found) == {Status.UNKNOWN}
+    assert all("no such folder" in finding.why for finding in found)
+
+
+def test_no_backup_an_old_one_and_a_small_one_have_causes_of_their_own() -> None:
+    """What to do differs."""
+    none, old = backups.age(listing(), AGE), backups.age(listing((60, 1, 100)), AGE)
+    assert (none.status, none.cause) == (Status.CRITICAL, backups.NONE)
+    assert (old.status, old.cause) == (Status.CRITICAL, backups.STALE)
+    assert backups.age(listing((30, 1, 100)), AGE).status is Status.WARNING
+    small = backups.size(listing((1, 10, 10), (25, 10, 100), (49, 10, 100)), SIZE)
+    assert [(one.subject, one.status) for one in small] == [
+        ("rows", Status.CRITICAL), ("megabytes", Status.OK),
+    ]  # fmt: skip
+    assert small[0].cause is backups.SHRUNK
+    assert statuses(backups.size(listing((1, 10, 10)), SIZE)) == {Status.SKIPPED}
+
+
+def test_too_little_room_and_a_readback_that_nobody_could_do_are_told_apart() -> None:
+    """A disk that is full is known; programs that are missing leave it open whether a backup is whole."""
+    room = pd.DataFrame([(10_000_000, 8_000_000)], columns=["free_bytes", "needed_bytes"])
+    assert (backups.room(room).status, backups.room(room).cause) == (Status.CRITICAL, backups.NO_ROOM)
+    rows = [("a", pd.NA, "unseen", "no client programs"), ("b", False, "short", "cut")]
+    read = pd.DataFrame(rows, columns=["id", "whole", "kind", "text"])
+    assert [one.status for one in backups.readback(read)] == [Status.UNKNOWN, Status.CRITICAL]
