@@ -43,7 +43,7 @@ class Picks:
 
     def take(self, target: Target, why_not: str = "", final: str = "") -> None:
         """Choose a target once, or name it with the reason why it is none."""
-        place = str(target.identity["relation"])
+        place = target.place
         if place in self.targets:
             return
         if not why_not and len(self.targets) >= self.most:

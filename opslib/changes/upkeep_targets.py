@@ -20,6 +20,7 @@ Row = Mapping[str, Any]
 NEVER, DONE, NEW = "never", "after this plan was made", "a new one"
 VACUUM, ANALYZE, REINDEX = "vacuum_table", "analyze_table", "reindex_index"
 DROP, CREATE = "drop_index", "create_index"
+REFRESH, REFRESH_BESIDE, NOTE = "refresh_view", "refresh_view_concurrently", "note_refresh"
 _MB = 1024**2
 _WAITS = "reads and writes go on; it waits for all transactions that are older"
 
