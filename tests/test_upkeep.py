@@ -309,7 +309,10 @@ def test_a_vector_index_is_held_against_a_full_scan(sandbox: object, tmp_path: P
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("index-usage", "indexes"), ("reindex", "indexes"), ("vacuum-analyze", "tables"), ("refresh-views", "views")],
+    [
+        ("index-usage", "indexes"), ("reindex", "indexes"), ("vacuum-analyze", "tables"),
+        ("refresh-views", "views"),
+    ],
 )  # fmt: skip
 def test_a_name_that_means_nothing_ends_the_run_before_any_plan(
     sandbox: object, tmp_path: Path, name: str, key: str
