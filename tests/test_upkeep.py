@@ -17,6 +17,7 @@ from opslib import config, frames
 from opslib.acts import Opening, Statement
 from opslib.changes import Means, upkeep, upkeep_choice, upkeep_tables, upkeep_targets, upkeep_views
 from opslib.checks import indexes, statistics, vacuum, vectors, views
+from opslib.cli import changes
 from opslib.cli.app import cli
 from opslib.config import Limit
 from opslib.errors import Refused
@@ -465,6 +466,8 @@ def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:
     """Half of the free space is kept; what is beyond `most` waits for the next plan."""
     seen = look(index(), index("second"))
     names = [["public", "notes_idx"], ["public", "second"]]
+    fixed = look(index(needed_for="exclusion constraint"))
+    assert "exclusion constraint" in refusals(upkeep_choice.rebuild(fixed, names=names[:1]))
     assert "too much beside 60 MB" in refusals(upkeep_choice.rebuild(seen, names=names[:1], free_mb=60))
     draft = upkeep_choice.rebuild(seen, names=names, free_mb=500, most=1)
     assert (
@@ -474,6 +477,20 @@ def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:
     )
     assert draft.settings["sizes"]["public.notes_idx"] == "50 MB"
     assert upkeep_choice.rebuild(seen, names=names, repair="none") is None
+
+
+def test_a_plan_is_given_as_long_as_its_commands_may_take(office: Office) -> None:
+    """A runner that gives up after its usual two minutes would leave half an index behind."""
+    two = Draft(
+        "upkeep",
+        "Rebuild",
+        (upkeep_targets.reindex(index()), upkeep_targets.drop(index("b"))),
+        Risk.MEDIUM,
+        "",
+    )
+    assert changes._commanded_s(office.plan(two)) == 2 * 3600
+    note = replace(two, targets=(replace(two.targets[0], act=Statement("note_refresh", {})),))
+    assert changes._commanded_s(office.plan(note)) == 0
 
 
 def test_a_plan_that_was_written_by_hand_keeps_to_what_its_target_names(office: Office) -> None:

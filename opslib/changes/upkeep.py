@@ -132,5 +132,5 @@ def _name(target: Target) -> str:
 
 def _forbidden(row: Row) -> Observed:
     of = row.get("table_name") or row["view_name"]
-    text = f"opslib's role may not: {of} belongs to {row['owner']}; grant {row['owner']} to opslib_operator"
+    text = f"opslib's role may not: {of} belongs to {row['owner']} (opslib doctor --sql, section 5)"
     return Observed({}, text=text)

@@ -273,6 +273,8 @@ def _unfit(row: Row, free_mb: int) -> str:
     """Return why an index must not be built anew now, or nothing."""
     if row["in_progress"] or row["locked"]:
         return "its table is locked, or one of its indexes is being built now; plan again"
+    if row["needed_for"] == "exclusion constraint":
+        return "the server cannot build the index of an exclusion constraint anew beside the old one"
     if row["needed_for"] == "partitioned index" and row["bytes"] == 0:
         return "it has no pages of its own: name the indexes of its partitions"
     needed = int(row["bytes"]) / 1024**2
