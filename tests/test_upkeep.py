@@ -15,8 +15,9 @@ import pytest
 
 from opslib import config, frames
 from opslib.acts import Opening, Statement
-from opslib.changes import Means, upkeep, upkeep_choice, upkeep_tables, upkeep_targets
-from opslib.checks import indexes, statistics, vacuum, vectors
+from opslib.changes import Means, upkeep, upkeep_choice, upkeep_tables, upkeep_targets, upkeep_views
+from opslib.checks import indexes, statistics, vacuum, vectors, views
+from opslib.cli import changes
 from opslib.cli.app import cli
 from opslib.config import Limit
 from opslib.errors import Refused
@@ -40,11 +41,13 @@ TABLE = (
 CASES = (
     Case("index-usage", "unused-index", SYSTEM), Case("index-usage", "fk-without-index", SYSTEM),
     Case("reindex", "bloat", SYSTEM), Case("vacuum-analyze", "bloat", SYSTEM),
+    Case("refresh-views", "matview-stale", "voiceaitraining"),
 )  # fmt: skip
 # Every index and table of the app, whether it is whole, and when it was tended.
 STATE = """select c.relname, i.indisvalid, pg_get_indexdef(i.indexrelid), i.indexrelid::int from pg_index i
 join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'public'::regnamespace union all
-select relname, null, concat(last_vacuum, last_analyze), 0 from pg_stat_user_tables order by 1"""
+select relname, null, concat(last_vacuum, last_analyze), 0 from pg_stat_user_tables union all
+select relname, null, xmin::text, 0 from pg_class where relkind = 'm' order by 1"""
 
 
 def answer(name: str, *rows: dict[str, Any]) -> pd.DataFrame:
@@ -204,12 +207,13 @@ def test_a_build_that_fails_is_failed_and_the_next_plan_drops_what_it_left(stage
     row = stage.row("left_ccnew")
     seen = stage.kind.observe(upkeep_targets.create({**row, "definition": row["definition"]}))
     assert seen.failed and "failed copy of a rebuild" in seen.text
-    for draft in (
-        upkeep_choice.usage(["invalid-index"], stage.seen(), MB), upkeep_choice.rebuild(stage.seen()),
-    ):  # fmt: skip
-        assert draft is not None and [target.name for target in draft.targets] == ["drop public.left_ccnew"]
+    usage = upkeep_choice.usage(["invalid-index"], stage.seen(), MB)
+    rebuild = upkeep_choice.rebuild(stage.seen())
+    assert usage is not None and rebuild is not None
+    for draft in (usage, rebuild):
+        assert [target.name for target in draft.targets] == ["drop public.left_ccnew"]
         assert row["definition"] in draft.not_undoable[0] and draft.targets[0].undo is None
-    assert stage.do(draft.targets[0]).fits({"there": False})
+    assert stage.do(usage.targets[0]).fits({"there": False})
 
 
 def test_a_rebuild_is_seen_by_the_index_being_a_new_one(stage: Stage) -> None:
@@ -254,7 +258,9 @@ def test_a_fault_is_planned_approved_mended_and_found_mended(
     """A dry run changes nothing; the same probe says ok afterwards; done twice is done once."""
     ready(monkeypatch, tmp_path)
     control.break_(case.scenario, case.system)
-    with closing(psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True)) as admin:
+    with closing(
+        psycopg.connect(control.status()["databases"][case.system]["admin"], autocommit=True)
+    ) as admin:
         before = admin.execute(STATE.encode()).fetchall()
         document = planned(case, tmp_path)
         assert document["cause"]["id"] == case.scenario
@@ -302,12 +308,17 @@ def test_a_vector_index_is_held_against_a_full_scan(sandbox: object, tmp_path: P
     assert vectors.judged(few, ["a", "b"], Limit(warning=90, unit="%")).status is Status.WARNING
 
 
-@pytest.mark.parametrize("name", ["index-usage", "reindex", "vacuum-analyze"])
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("index-usage", "indexes"), ("reindex", "indexes"), ("vacuum-analyze", "tables"),
+        ("refresh-views", "views"),
+    ],
+)  # fmt: skip
 def test_a_name_that_means_nothing_ends_the_run_before_any_plan(
-    sandbox: object, tmp_path: Path, name: str
+    sandbox: object, tmp_path: Path, name: str, key: str
 ) -> None:
     """The message says which parameter, and what there is not."""
-    key = "tables" if name == "vacuum-analyze" else "indexes"
     document = perform(name, SYSTEM, tmp_path, **{key: ["nowhere"]})
     assert document["verdict"] == "unknown" and document["plan"] is None
     assert f"{key}: there is no" in document["cause"]["text"]
@@ -352,6 +363,68 @@ def test_hidden_statistics_are_said_and_not_called_good() -> None:
     assert [f.status for f in indexes.bloat(answer("index_bloat_estimate", row))] == [Status.SKIPPED]
 
 
+def view(name: str = "daily", **given: Any) -> dict[str, Any]:
+    """Return one row of `materialized_views`: one that can be refreshed beside its readers."""
+    return {
+        "schema": "public", "view_name": name, "populated": True, "concurrently": True, "bytes": 8192,
+        "mark": "7", "held": False, "owner": "app", "mine": True, "maintained": True, **given,
+    }  # fmt: skip
+
+
+def test_a_view_is_judged_by_what_is_noted_of_it() -> None:
+    """No time is known of what nobody notes: that is said, and not called young."""
+    facts, hours = answer("server_facts", {"server_time": NOW}), Limit(warning=24, unit="h")
+    seen = answer("view_refreshes", {"view_name": "daily", "refreshed_at": NOW - timedelta(hours=30)})
+    found = views.age(answer("materialized_views", view(), view("other")), seen, facts, hours)
+    assert [finding.status for finding in found] == [Status.WARNING, Status.SKIPPED]
+    some = answer("materialized_views", view())
+    assert [f.status for f in views.age(some, unanswered("view_refreshes"), facts, hours)] == [Status.UNKNOWN]
+    assert [f.status for f in views.age(some, views.refreshes(lambda *a, **k: some, {}), facts, hours)] == [
+        Status.SKIPPED
+    ]
+    assert [f.status for f in views.age(unanswered("materialized_views"), seen, facts, hours)] == [
+        Status.UNKNOWN
+    ]
+    assert [f.status for f in views.filled(unanswered("materialized_views"))] == [Status.UNKNOWN]
+    empty = views.filled(answer("materialized_views", view(populated=False)))
+    assert [(f.status, f.cause) for f in empty] == [(Status.CRITICAL, views.STALE)]
+
+
+def test_a_view_that_would_shut_its_readers_out_is_refreshed_only_when_asked() -> None:
+    """One that was never filled has no readers, and is filled at once."""
+    rows = answer(
+        "materialized_views", view(), view("closed", concurrently=False),
+        view("empty", populated=False, concurrently=False),
+    )  # fmt: skip
+    stale, seen = ["public.daily", "public.closed", "public.empty"], answer("view_refreshes")
+    draft = upkeep_views.refresh(["matview-stale"], rows, seen, stale, log={})
+    assert draft is not None and [target.act.text.split("(")[0] for target in draft.targets] == [
+        "refresh_view_concurrently", "refresh_view",
+    ]  # fmt: skip
+    assert "shut_out_readers" in draft.left_out["refresh public.closed"]
+    asked = upkeep_views.refresh(["matview-stale"], rows, seen, stale, log={}, shut_out_readers=True)
+    assert asked is not None and len(asked.targets) == 3
+
+
+def test_nothing_is_noted_of_a_view_that_was_not_refreshed(sandbox: object) -> None:
+    """A note would make a stale view look young."""
+    env = config.load_system("voiceaitraining").environment("sandbox")
+    assert env.operator is not None
+    with closing(Database((env.operator,), application_name="opslib/test/1")) as database:
+        kind = upkeep.Upkeep(Means(env, lambda: database, lambda name: None, {}))
+        found = database.table("materialized_views", schema="", name="")
+        log = views.log(env.system.tables)
+        seen = views.refreshes(database.table, log)
+        draft = upkeep_views.refresh(
+            ["matview-stale"], found, seen, ["public.reporting_leaderboard"], log=log
+        )
+        assert draft is not None
+        refresh, note = draft.targets
+        assert "not refreshed" in kind.observe(note).text and not kind.observe(note).fits(note.before)
+        database.act(Opening(refresh.act, "key"))
+        assert kind.observe(refresh).fits(refresh.after) and kind.observe(note).fits(note.before)
+
+
 def refusals(draft: Draft | None) -> str:
     """Return why nothing of a proposal is left."""
     assert draft is not None and not draft.targets
@@ -393,6 +466,8 @@ def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:
     """Half of the free space is kept; what is beyond `most` waits for the next plan."""
     seen = look(index(), index("second"))
     names = [["public", "notes_idx"], ["public", "second"]]
+    fixed = look(index(needed_for="exclusion constraint"))
+    assert "exclusion constraint" in refusals(upkeep_choice.rebuild(fixed, names=names[:1]))
     assert "too much beside 60 MB" in refusals(upkeep_choice.rebuild(seen, names=names[:1], free_mb=60))
     draft = upkeep_choice.rebuild(seen, names=names, free_mb=500, most=1)
     assert (
@@ -402,6 +477,20 @@ def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:
     )
     assert draft.settings["sizes"]["public.notes_idx"] == "50 MB"
     assert upkeep_choice.rebuild(seen, names=names, repair="none") is None
+
+
+def test_a_plan_is_given_as_long_as_its_commands_may_take(office: Office) -> None:
+    """A runner that gives up after its usual two minutes would leave half an index behind."""
+    two = Draft(
+        "upkeep",
+        "Rebuild",
+        (upkeep_targets.reindex(index()), upkeep_targets.drop(index("b"))),
+        Risk.MEDIUM,
+        "",
+    )
+    assert changes._commanded_s(office.plan(two)) == 2 * 3600
+    note = replace(two, targets=(replace(two.targets[0], act=Statement("note_refresh", {})),))
+    assert changes._commanded_s(office.plan(note)) == 0
 
 
 def test_a_plan_that_was_written_by_hand_keeps_to_what_its_target_names(office: Office) -> None:

@@ -10,7 +10,21 @@ from typing import Any, ClassVar
 
 from opslib.acts import Statement
 from opslib.changes import Kind
-from opslib.changes.upkeep_targets import ANALYZE, CREATE, DONE, NEW, REINDEX, VACUUM, Row, shown, size, stamp
+from opslib.changes.upkeep_targets import (
+    ANALYZE,
+    CREATE,
+    DONE,
+    NEW,
+    NOTE,
+    REFRESH,
+    REFRESH_BESIDE,
+    REINDEX,
+    VACUUM,
+    Row,
+    shown,
+    size,
+    stamp,
+)
 from opslib.gate.plan import Observed, Target
 
 _TABLES = {VACUUM: ("vacuumed", "last_vacuum"), ANALYZE: ("analyzed", "last_analyze")}
@@ -28,9 +42,12 @@ class Upkeep(Kind):
 
         Returns:
             Of a table: vacuumed or analyzed, when. Of an index: there, valid, definition, scans, and
-            build: which one it is. Nothing, with the reason, where our role may not.
+            build: which one it is. Of a view: populated, and refreshed or noted, when. Nothing, with the
+            reason, where our role may not.
         """
         done = _name(target)
+        if done in (REFRESH, REFRESH_BESIDE, NOTE):
+            return self._note(target) if done == NOTE else self._view(target, done)
         return self._table(target, *_TABLES[done]) if done in _TABLES else self._index(target, done)
 
     def _table(self, target: Target, what: str, last: str) -> Observed:
@@ -63,6 +80,32 @@ class Upkeep(Kind):
         text = f"{state}, {size(row)}{f', {was} before' if was and not old else ''}, {row['scans']} scans"
         return Observed(values, pending=building, text=text, failed=failed)
 
+    def _view(self, target: Target, done: str) -> Observed:
+        row = self._row("materialized_views", target.identity["relation"])
+        if row is None:
+            return Observed({}, text="the view is gone")
+        if not row["maintained"]:
+            return _forbidden(row)
+        same = row["mark"] == target.before["refreshed"]
+        if same and row["held"] and row["populated"] and done == REFRESH:
+            return Observed({}, text="somebody reads it now, and all others would wait behind; apply again")
+        text = "as it was" if same else f"refreshed, {size(row)}"
+        return Observed(
+            {"refreshed": row["mark"] if same else DONE, "populated": row["populated"]}, text=text
+        )
+
+    def _note(self, target: Target) -> Observed:
+        """Look at what is noted of a view; nothing may be noted of one that was not refreshed."""
+        place = target.identity
+        row = self._row("materialized_views", place["relation"])
+        if row is None or row["mark"] == place["mark"]:
+            return Observed({}, text="the view was not refreshed, so there is nothing to note")
+        names = {key: place[key] for key in ("table", "view", "time")}
+        found = self._means.database().table("view_refreshes", **names)
+        times = found[found["view_name"].eq(place["name"])]["refreshed_at"]
+        at = stamp(times.iloc[0] if len(times) else None)
+        return Observed({"noted": at if at == target.before["noted"] else DONE}, text=f"noted {at}")
+
     def _absent(self, target: Target, done: str) -> Observed:
         """Return that there is no such index; one that is to be built also needs its table, and a right."""
         if done == CREATE:
@@ -88,6 +131,6 @@ def _name(target: Target) -> str:
 
 
 def _forbidden(row: Row) -> Observed:
-    of = row["table_name"]
-    text = f"opslib's role may not: {of} belongs to {row['owner']}; grant {row['owner']} to opslib_operator"
+    of = row.get("table_name") or row["view_name"]
+    text = f"opslib's role may not: {of} belongs to {row['owner']} (opslib doctor --sql, section 5)"
     return Observed({}, text=text)

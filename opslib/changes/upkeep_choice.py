@@ -43,7 +43,7 @@ class Picks:
 
     def take(self, target: Target, why_not: str = "", final: str = "") -> None:
         """Choose a target once, or name it with the reason why it is none."""
-        place = str(target.identity["relation"])
+        place = target.place
         if place in self.targets:
             return
         if not why_not and len(self.targets) >= self.most:
@@ -273,6 +273,8 @@ def _unfit(row: Row, free_mb: int) -> str:
     """Return why an index must not be built anew now, or nothing."""
     if row["in_progress"] or row["locked"]:
         return "its table is locked, or one of its indexes is being built now; plan again"
+    if row["needed_for"] == "exclusion constraint":
+        return "the server cannot build the index of an exclusion constraint anew beside the old one"
     if row["needed_for"] == "partitioned index" and row["bytes"] == 0:
         return "it has no pages of its own: name the indexes of its partitions"
     needed = int(row["bytes"]) / 1024**2

@@ -20,6 +20,7 @@ Row = Mapping[str, Any]
 NEVER, DONE, NEW = "never", "after this plan was made", "a new one"
 VACUUM, ANALYZE, REINDEX = "vacuum_table", "analyze_table", "reindex_index"
 DROP, CREATE = "drop_index", "create_index"
+REFRESH, REFRESH_BESIDE, NOTE = "refresh_view", "refresh_view_concurrently", "note_refresh"
 _MB = 1024**2
 _WAITS = "reads and writes go on; it waits for all transactions that are older"
 
@@ -69,11 +70,12 @@ def create(row: Row) -> Target:
     """Build an index over plain columns.
 
     Args:
-        row: schema, table_name, index_name, columns, and definition as the server will say it (the
-            statement `foreign_keys_without_index` has them all).
+        row: schema, table_name, index_name, columns, and definition as the server will say it, where that
+            is known (the statement `foreign_keys_without_index` has them all).
     """
     relation, table = [row["schema"], row["index_name"]], [row["schema"], row["table_name"]]
-    after = {"there": True, "valid": True, "definition": row["definition"]}
+    known = {"definition": row["definition"]} if row.get("definition") else {}
+    after = {"there": True, "valid": True, **known}
     return Target(
         f"build {shown(row)}", {"relation": relation, "table": table}, {"there": False}, after,
         _create(row, "btree"), Statement(DROP, {"index": relation}),

@@ -141,7 +141,9 @@ def _apply(plan: Plan, folder: Path, as_json: bool, value: str = "") -> int:
     authority.allow(plan, env, Changes(folder), ids.now())
     chosen = catalog.load().get(plan.procedure)
     parameters = {**permission.own(plan, chosen), "dry_run": False, "approval": plan.digest}
-    document = _attempt(chosen, env, parameters, folder, as_json, value=value, longer_s=_watched_s(plan))
+    document = _attempt(
+        chosen, env, parameters, folder, as_json, value=value, longer_s=_watched_s(plan) + _commanded_s(plan)
+    )
     if as_json:
         output.emit(document)
     else:
@@ -156,6 +158,16 @@ def _watched_s(plan: Plan) -> float:
     if not isinstance(seconds, int) or not 0 <= seconds <= _LONGEST_WATCH_S:
         raise Refused(f"plan {plan.short} wants to be watched for {seconds!r} seconds", hint="plan again")
     return len(plan.draft.targets) * (_LOOK_S + seconds) if "watch_seconds" in plan.draft.settings else 0.0
+
+
+def _commanded_s(plan: Plan) -> float:
+    """Return how long its commands may take: a build that is cut off leaves half an index behind."""
+    from opslib.acts import Statement
+    from opslib.pg import sql
+    from opslib.pg.session import COMMAND_TIMEOUT_S
+
+    done = [target.act.name for target in plan.draft.targets if isinstance(target.act, Statement)]
+    return COMMAND_TIMEOUT_S * sum(sql.load(name).kind == sql.COMMAND for name in done)
 
 
 def _attempt(

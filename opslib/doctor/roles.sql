@@ -93,3 +93,10 @@ alter role opslib_operator set lock_timeout = '3s';
 --   to opslib_operator;
 -- create policy opslib_monitor on public.feature_flags for select to opslib_monitor using (true);
 -- create policy opslib_operator on public.feature_flags to opslib_operator using (true) with check (true);
+
+-- 5. Only for procedures that tend tables, indexes and views (vacuum, reindex, refresh, create and drop of
+--    indexes): the server lets only an owner do that, so the operator becomes a member of the owner's role.
+--    With it come all rights of that role; opslib itself does nothing but what an approved plan names.
+-- grant app_owner to opslib_operator;
+--    From PostgreSQL 17 on, where no index is to be made or dropped, this is enough:
+-- grant maintain on all tables in schema public to opslib_operator;

@@ -49,6 +49,7 @@ select f.nspname as schema,
        f.indisunique as is_unique,
        -- What would break without it, whether or not any query uses it.
        case when f.indisprimary then 'primary key'
+            when f.indisexclusion then 'exclusion constraint'
             when exists (select from pg_constraint x where x.conindid = f.indexrelid) then 'constraint'
             when f.indisreplident then 'replica identity'
             when f.indisclustered then 'cluster order'
