@@ -33,7 +33,7 @@ STATEMENTS = {name: sql.load(name) for name in sql.names()}
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
 NAMES: dict[str, Any] = {
     **{key: ["public", "feature_flags"] for key in ("table", "child", "parent")},
-    "time": "updated_at", "amcheck": "extensions",
+    "time": "updated_at", "amcheck": "extensions", "statements": "extensions",
 }  # fmt: skip
 READS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.READ)
 # What asks for an extension that the system here does not have cannot be run here.

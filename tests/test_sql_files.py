@@ -30,7 +30,7 @@ OIDS = {
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
 NAMES: dict[str, Any] = {
     **{key: ["public", "feature_flags"] for key in ("table", "child", "parent")},
-    "time": "updated_at", "amcheck": "extensions",
+    "time": "updated_at", "amcheck": "extensions", "statements": "extensions",
 }  # fmt: skip
 # What asks for an extension that the system here does not have is asked by tests of its own.
 EXTENDED = tuple(name for name in sql.names() if sql.load(name).needs.startswith("the extension"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opslib import acts
 from opslib.errors import Malformed, ParameterError, Refused
 from opslib.pg import sql
+from opslib.pg.session import SEARCHED_BY_REQUESTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 AGAIN = "run apply again: what was done is not repeated"
 _LOCKS = "opslib:"
-# Functions that policies call may rely on it.
-_SEARCHED_BY_REQUESTS = "public, extensions"
 _FITTING: Mapping[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "seconds": (int, float), "bool": (bool,), "text": (str,),
     "time": (str,), "list": (list, tuple), "name": (list, tuple, str),
@@ -105,7 +104,7 @@ def backend(locks: Mapping[str, Held], session: Session | None) -> int | None:
 def request(role: str, claims: Mapping[str, str]) -> dict[str, str]:
     """Return the settings under which a request of the web API runs: its role, and what its token says."""
     token = json.dumps(dict(claims), sort_keys=True)
-    return {"search_path": _SEARCHED_BY_REQUESTS, "request.jwt.claims": token, "role": role}
+    return {"search_path": SEARCHED_BY_REQUESTS, "request.jwt.claims": token, "role": role}
 
 
 def lock_key(name: str) -> int:

@@ -29,6 +29,7 @@ PATIENCE_S = 8.0
 # How long a closed database is taken to be closed, so that a page of checks does not wait for each.
 REMEMBER_S = 30.0
 _PAUSE_S = (0.2, 0.8)
+_CONNECT = "connect"
 
 
 class Database:
@@ -63,8 +64,7 @@ class Database:
     @property
     def facts(self) -> dict[str, Any]:
         """What the server says of itself and of our role: the row of `server_facts`."""
-        row = self.table("server_facts").iloc[0]
-        return {str(name): value for name, value in row.items()}
+        return {str(name): value for name, value in self.table("server_facts").iloc[0].items()}
 
     def table(self, name: str, /, **params: Any) -> pd.DataFrame:
         """Run one packaged statement that reads.
@@ -89,10 +89,15 @@ class Database:
 
         Args:
             role: the role to be for one transaction that reads only; ours must be a member.
-            claims: what the request's token says, as policies read it.
-            name, params: as for `table`, as are what is returned and raised.
+            claims: what the request's token says, as policies read it; all else is as for `table`.
         """
         return self._looked(name, params, acting.request(role, claims))
+
+    def plan(self, query: str) -> Any:
+        """Return the plan of a recorded statement, as EXPLAIN gives it in JSON; raises as `Session.plan`."""
+        with self._recorded(self._opened().door, "explain", query) as answer:
+            answer += self._opened().plan(query)
+        return answer[0][0][0]["Plan"]
 
     def act(self, opening: Opening) -> pd.DataFrame:
         """Carry out exactly the statement that an opening of the gate is for, once.
@@ -189,22 +194,17 @@ class Database:
         """Run a statement of any kind on one session, and record it."""
         acting.fits(session, statement)
         text, params = statement.filled(session.major, params)
-        asked = text if statement.kind == sql.READ else f"{text}\n{sorted(params.items())}"
-        if local:
-            asked = f"{text}\n{sorted(local.items())}"
+        plain = statement.kind == sql.READ and not local
+        asked = text if plain else f"{text}\n{sorted({**params, **(local or {})}.items())}"
         read = partial(frame.build, statement)
-        started = time.perf_counter()
-        try:
+        with self._recorded(session.door, statement.name, asked) as answer:
             if statement.kind == sql.WRITE:
                 found = session.act(text, params, read, backend)
             elif statement.kind == sql.COMMAND:
                 found = session.command(text, read, backend)
             else:
                 found = read(*session.run(text, params, local=local))
-        except OpsError as error:
-            self._record(session.door, statement.name, None, started, error.message, asked)
-            raise
-        self._record(session.door, statement.name, len(found), started, "", asked)
+            answer += range(len(found))
         return found
 
     def _give_back(self, session: Session, key: Mapping[str, int]) -> None:
@@ -258,15 +258,9 @@ class Database:
         return self._why_closed
 
     def _enter(self, door: DoorLike) -> Session:
-        started = time.perf_counter()
-        try:
+        with self._recorded(door.name, _CONNECT, door.name):
             connection, pooled = open_door(door, self._application_name)
-            session = Session(connection, door.name, pooled)
-        except SourceError as error:
-            self._record(door.name, "connect", None, started, error.message, door.name)
-            raise
-        self._record(door.name, "connect", None, started, "", door.name)
-        return session
+            return Session(connection, door.name, pooled)
 
     def _tried(self, door: DoorLike) -> tuple[str, bool, str, str, float]:
         started = time.perf_counter()
@@ -286,9 +280,20 @@ class Database:
         elif session is not self._session:
             session.close()
 
-    def _record(self, door: str, what: str, rows: int | None, started: float, error: str, text: str) -> None:
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        self._on_call(Call(f"pg:{door}", what, rows, _ms(started), not error, error, digest))
+    @contextmanager
+    def _recorded(self, door: str, what: str, text: str) -> Iterator[list[Any]]:
+        """Record a question, with the error that ends it, or as many rows as are put into the list."""
+        started, answer, error = time.perf_counter(), list[Any](), "it did not end"
+        try:
+            yield answer
+            error = ""
+        except OpsError as caught:
+            error = caught.message
+            raise
+        finally:
+            rows = None if error or what == _CONNECT else len(answer)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            self._on_call(Call(f"pg:{door}", what, rows, _ms(started), not error, error, digest))
 
 
 def _ms(started: float) -> float:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opslib.errors import Refused, SourceError, Unreachable
+from opslib.errors import Malformed, NotNamed, Refused, SourceError, Unreachable
 from opslib.pg.failures import failed_statement
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ ANSWER_TIMEOUT_S = 20.0
 LEND_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 3600
 _SLACK_S = 5
+# What requests of an application find without naming a schema.
+SEARCHED_BY_REQUESTS = "public, extensions"
+_COMMAND_OK = 1  # of libpq
+_PLANS_WITHOUT_VALUES_SINCE = 16
 _SETTINGS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
     "lock_timeout": f"{LOCK_TIMEOUT_S}s",
@@ -106,6 +110,28 @@ class Session:
             with self._connection.transaction():
                 self._set({**_FOR_TRANSACTION, **(local or {})}, local=True)
                 return self._ask(text, params)
+
+    def plan(self, query: str) -> Rows:
+        """Return the plan of a statement as the server recorded it, without running it.
+
+        Args:
+            query: its text, with $1 in place of values; from nobody but the server's own statistics.
+
+        Raises:
+            NotNamed: the server can plan nothing without its values; that came with version 16.
+            SourceError: the server makes no plan of it, or it is more than one statement.
+        """
+        if self.major < _PLANS_WITHOUT_VALUES_SINCE:
+            raise NotNamed(f"plans without values need PostgreSQL {_PLANS_WITHOUT_VALUES_SINCE}")
+        explain = f"explain (generic_plan, verbose, format json) {query}"
+        with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
+            self._set({**_FOR_TRANSACTION, "search_path": SEARCHED_BY_REQUESTS}, local=True)
+            # The server itself refuses here what holds more than one statement.
+            parsed = self._connection.pgconn.prepare(b"", explain.encode())
+            if parsed.status != _COMMAND_OK:
+                said = parsed.error_message.decode(errors="replace").splitlines()[0]
+                raise Malformed(f"door {self.door}: no plan: {said}", kind="statement")
+            return self._connection.execute(explain.encode()).fetchall()
 
     def act(
         self,

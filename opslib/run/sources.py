@@ -58,6 +58,12 @@ class DatabaseSource:
         columns = [column.name for column in sql.load(name).returns]
         return _attempt(columns, lambda: self._database().table_as(role, claims, name, **parameters))
 
+    def plan(self, query: str) -> pd.DataFrame:
+        """Have a recorded statement planned, not run; one row with the column plan."""
+        import pandas as pd
+
+        return _attempt(("plan",), lambda: pd.DataFrame({"plan": [self._database().plan(query)]}))
+
     def _told_once(self, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         """Say the same long reason once: a page on which each line repeats it hides the one that matters."""
         reason = frames.reason(frame)

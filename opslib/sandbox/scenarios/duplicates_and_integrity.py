@@ -10,12 +10,12 @@ _BELONGING = {
     "klutr": ("stacks", "(user_id, name) select gen_random_uuid(), 'restored ' || n", "users"),
     "kulti": (
         "login_attempts",
-        "(user_id, phone, succeeded) select gen_random_uuid(), '+12025550100', n > 0",
+        "(user_id, phone, succeeded) select gen_random_uuid(), '+12025550100', true",
         "users",
     ),
     "voiceaitraining": (
         "email_queue",
-        "(user_id, template, status) select gen_random_uuid(), 'welcome', 'sent' where n > 0",
+        "(user_id, template, status) select gen_random_uuid(), 'welcome', 'sent'",
         "users",
     ),
     "your-app": (

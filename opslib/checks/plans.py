@@ -1,0 +1,190 @@
+"""Plans of the statements that take most: which index is missing, and what the planner may not use.
+
+A plan is made for the statement without its values, and never run. A candidate for an index needs
+evidence from two sides: the plan reads a whole table for few of its rows, and the server has counted
+such scans of that table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+
+from opslib import frames
+from opslib.checks import compare
+from opslib.verdict import Cause, Finding, Status
+
+MISSING = Cause("missing-index", "a large table is read whole for a few rows, for want of an index", 30)
+BAD = Cause("bad-plan", "the planner may not use what would be quickest", 25)
+PLAN_COLUMNS = ("queryid", "query", "calls", "total_ms", "plan", "reason", "left_out")
+SCAN_COLUMNS = (
+    "queryid",
+    "schema",
+    "table_name",
+    "column_name",
+    "condition",
+    "rows_wanted",
+    "calls",
+    "total_ms",
+)
+# Smaller tables are read whole for good reason; so is a table of which much is wanted.
+ENOUGH_ROWS, WANTED_SHARE, ENOUGH_SCANS = 10_000, 0.05, 10
+# A bracket behind a word is a function's: what it makes of a column no plain index serves.
+_COLUMN = re.compile(r'(?<!\w)\(\(?(?:\w+\.)?("?\w+"?)\)?(?:::[\w ]+)? (?:=|<|>|<=|>=) ')
+_REFUSED = "permission denied"
+_MOST_SUBJECTS = 5
+_SERVED = "no large table is read whole for a few rows"
+_FREE = "the planner may use every way there is"
+
+
+class Plans(Protocol):
+    """What is needed of a database: `ops.pg` has it."""
+
+    def plan(self, query: str) -> pd.DataFrame:
+        """Have a statement planned, not run."""
+
+
+def look(database: Plans, statements: pd.DataFrame, facts: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Have the statements that took most time planned.
+
+    Args:
+        database: where to ask.
+        statements: the statement `slow_statements`.
+        facts: the statement `server_facts`: nothing is planned as a superuser, because planning may call
+            functions that others wrote.
+        most: how many statements.
+
+    Returns:
+        One row a statement: queryid, query, calls, total_ms, plan, reason (why there is none, else ""),
+        left_out (not to be had on this server, or with our role's rights).
+    """
+    if reason := frames.reason(statements) or frames.reason(facts):
+        return frames.unavailable(PLAN_COLUMNS, reason)
+    if bool(facts["is_superuser"].iloc[0]):
+        words = "nothing is planned as a superuser: use opslib_monitor"
+        return frames.unavailable(PLAN_COLUMNS, words, absent=True)
+    rows = [_planned(database, row) for row in statements.head(most).to_dict("records")]
+    return pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
+
+
+def scans(plans: pd.DataFrame) -> pd.DataFrame:
+    """Return every reading of a whole table under a condition, one row each.
+
+    Args:
+        plans: `look`.
+
+    Returns:
+        queryid, schema, table_name, column_name, condition, rows_wanted (the planner's), calls, total_ms.
+    """
+    if reason := frames.reason(plans):
+        return frames.unavailable(SCAN_COLUMNS, reason, absent=frames.absent(plans))
+    if plans.empty:
+        return frames.unavailable(SCAN_COLUMNS, "no statement was planned", absent=True)
+    if plans["reason"].astype(bool).all():
+        return frames.unavailable(SCAN_COLUMNS, plans["reason"].iloc[0], absent=bool(plans["left_out"].all()))
+    rows = [
+        (row["queryid"], *scan, row["calls"], row["total_ms"])
+        for row in plans.to_dict("records")
+        for scan in _scans(row["plan"] or {})
+    ]
+    return pd.DataFrame(rows, columns=list(SCAN_COLUMNS))
+
+
+def planned(plans: pd.DataFrame) -> list[Finding]:
+    """Say of how many statements there is a plan.
+
+    Args:
+        plans: `look`.
+    """
+    expected = "the statements that take most can be planned"
+    if (blind := compare.blind("plans", plans, expected=expected)) is not None:
+        return [blind]
+    without = plans[plans["reason"].astype(bool)]
+    if without.empty:
+        seen = f"{len(plans)} statements"
+        return [Finding("plans", Status.OK, "", seen, "", expected)]
+    why = f"{len(without)} of {len(plans)} statements: {without['reason'].iloc[0]}"
+    return [compare.skipped("plans", why)]
+
+
+def missing_indexes(found: pd.DataFrame, tables: pd.DataFrame) -> list[Finding]:
+    """Find tables that are read whole for a few rows, and whether an index could serve instead.
+
+    Args:
+        found: `scans`.
+        tables: the statement `table_scans`.
+    """
+    if reason := frames.reason(tables):
+        return [compare.unknown("missing index", reason, expected=_SERVED)]
+    if (blind := compare.blind("missing index", found, expected=_SERVED)) is not None:
+        return [blind]
+    known = {(row["schema"], row["table_name"]): row for row in tables.to_dict("records")}
+    pairs = [
+        (row, known[row["schema"], row["table_name"]])
+        for row in found.to_dict("records")
+        if (row["schema"], row["table_name"]) in known
+    ]
+    bad = {(row["table_name"], row["column_name"]): _candidate(row, table) for row, table in pairs}
+    named = [finding for finding in bad.values() if finding]
+    seen = f"{len(found)} scans under a condition in these plans"
+    return named[:_MOST_SUBJECTS] or [Finding("missing index", Status.OK, "", seen, "", _SERVED)]
+
+
+def switches(frame: pd.DataFrame) -> list[Finding]:
+    """Find ways of planning that somebody switched off and forgot.
+
+    Args:
+        frame: the statement `planner_switches`.
+    """
+    if reason := frames.reason(frame):
+        return [compare.unknown("planner", reason, expected=_FREE)]
+    why = "somebody tried something and left it so: every statement there pays for it; reset it"
+    found = [
+        Finding("planner", Status.WARNING, row["holds_for"], f"{row['name']} = {row['setting']}", "on", _FREE,
+                why, cause=BAD)
+        for row in frame.head(_MOST_SUBJECTS).to_dict("records")
+    ]  # fmt: skip
+    return found or [Finding("planner", Status.OK, "", "nothing is switched off", "", _FREE)]
+
+
+def _planned(database: Plans, row: Mapping[Any, Any]) -> tuple[Any, ...]:
+    answer = database.plan(str(row["query"]))
+    reason = frames.reason(answer) or ""
+    plan = None if reason else answer["plan"].iloc[0]
+    left_out = frames.absent(answer)
+    if _REFUSED in reason:
+        reason, left_out = f"{reason}; grant opslib_monitor select to have it planned", True
+    return row["queryid"], row["query"], row["calls"], row["total_ms"], plan, reason, left_out
+
+
+def _scans(node: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, float]]:
+    condition = str(node.get("Filter", ""))
+    if node.get("Node Type") == "Seq Scan" and condition:
+        column = "" if " OR " in condition else _column(condition)
+        yield node["Schema"], node["Relation Name"], column, condition, float(node["Plan Rows"])
+    for child in node.get("Plans", ()):
+        yield from _scans(child)
+
+
+def _column(condition: str) -> str:
+    """Return the first column that is compared with a value; "" where an expression is."""
+    found = _COLUMN.search(condition)
+    return found[1].strip('"') if found else ""
+
+
+def _candidate(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> Finding | None:
+    rows = int(table["rows_estimate"])
+    few = float(scan["rows_wanted"]) <= rows * WANTED_SHARE
+    if rows < ENOUGH_ROWS or not few or int(table["seq_scans"]) < ENOUGH_SCANS or not scan["column_name"]:
+        return None
+    subject = f"{scan['schema']}.{scan['table_name']} ({scan['column_name']})"
+    seen = f"{table['seq_scans']} times read whole, about {rows} rows, for {scan['rows_wanted']:.0f}"
+    took = f"query {scan['queryid']}: {scan['calls']} calls, {compare.number(float(scan['total_ms']), 'ms')}"
+    if scan["column_name"] in table["led_by"]:
+        why = f"{took}; an index begins with this column and is not used: see statistics and the planner"
+        return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=BAD)
+    why = f"{took}; where {scan['condition']}: create index concurrently, as a migration, and plan again"
+    return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=MISSING)

@@ -1,0 +1,23 @@
+-- title: How often each table was read whole, and how much of it that was
+-- kind: read
+-- returns: schema text, table_name text, rows_estimate int, bytes int, seq_scans int, rows_per_scan int,
+--   index_scans int, led_by list, since time
+-- params: nothing
+-- needs: pg_monitor
+-- cost: one row a table, from the catalog and memory
+-- lock: none
+-- since: 14
+-- pooler: yes
+-- `led_by`: columns that a whole, unconditional index begins with. Bytes as of the last vacuum or analyze.
+select s.schemaname::text as schema, s.relname::text as table_name,
+       greatest(c.reltuples, s.n_live_tup, 0)::bigint as rows_estimate,
+       c.relpages::bigint * current_setting('block_size')::bigint as bytes,
+       s.seq_scan as seq_scans, s.seq_tup_read / nullif(s.seq_scan, 0) as rows_per_scan,
+       coalesce(s.idx_scan, 0) as index_scans,
+       array(select distinct a.attname::text from pg_index i
+             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+             where i.indrelid = s.relid and i.indisvalid and i.indpred is null order by 1) as led_by,
+       (select stats_reset from pg_stat_database where datname = current_database()) as since
+from pg_stat_user_tables s
+join pg_class c on c.oid = s.relid
+order by s.seq_tup_read desc

@@ -1,0 +1,294 @@
+"""Slow statements: what takes the time, what became slower, what lacks an index, what cannot be planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib import config, frames
+from opslib.checks import plans, statements
+from opslib.config import Limit
+from opslib.errors import SourceError
+from opslib.run.sources import DatabaseSource
+from opslib.sandbox import control
+from opslib.verdict import Finding, Status
+from tests.answers import REFUSED, administrator, answer, causes, monitor, statuses, stranger, unanswered
+
+SYSTEM = "your-app"
+LIMIT = Limit(warning=1000, unit="ms")
+QUERY: dict[str, Any] = {
+    "queryid": "7", "role": "web", "calls": 200, "total_ms": 400.0, "mean_ms": 2.0, "rows_per_call": 1.0,
+    "share_pct": 1.0, "query": "select 1",
+}  # fmt: skip
+TABLE: dict[str, Any] = {
+    "schema": "public", "table_name": "logs", "rows_estimate": 50_000, "seq_scans": 40, "index_scans": 0,
+    "led_by": ["id"],
+}  # fmt: skip
+WHOLE: dict[str, Any] = {
+    "Node Type": "Seq Scan", "Schema": "public", "Relation Name": "logs", "Plan Rows": 3,
+    "Filter": "(logs.person = $1)",
+}  # fmt: skip
+SCAN: dict[str, Any] = {"Node Type": "Limit", "Plans": [WHOLE]}
+FACTS = answer("server_facts", {"is_superuser": False})
+
+
+@pytest.fixture
+def asked(sandbox: object) -> Iterator[DatabaseSource]:
+    """A rehearsed system's database, as a notebook meets it."""
+    env = config.load_system(SYSTEM).environment("sandbox")
+    source = DatabaseSource(env, "opslib/tests", lambda call: None)
+    yield source
+    source.close()
+
+
+class Planner:
+    """A database that gives one plan for everything, or one reason why it gives none."""
+
+    def __init__(
+        self, plan: dict[str, Any] | None = None, reason: str = REFUSED, absent: bool = False
+    ) -> None:
+        self._frame = frames.unavailable(["plan"], reason, absent=absent)
+        if plan:
+            self._frame = pd.DataFrame({"plan": [plan]})
+
+    def plan(self, query: str) -> pd.DataFrame:
+        """Return it."""
+        return self._frame
+
+
+def judged(plan: dict[str, Any] | None, table: dict[str, Any], **planner: Any) -> list[Finding]:
+    """Judge one statement that has this plan over one table."""
+    looks = plans.look(Planner(plan, **planner), answer("slow_statements", QUERY), FACTS, 5)
+    return plans.missing_indexes(plans.scans(looks), answer("table_scans", table))
+
+
+def times(text: str) -> pd.DataFrame:
+    """Return one earlier record."""
+    return pd.DataFrame([("ok", 1.0, text)], columns=["status", "observed", "text"])
+
+
+def test_a_missing_index_is_named_with_its_evidence_on_both_sides(asked: DatabaseSource) -> None:
+    """The column from the plan, the scans from the server's counters; with the index it is gone."""
+    control.break_("missing-index", SYSTEM)
+    (located, facts) = asked.table("statements_located"), asked.table("server_facts")
+    where = statements.schema(located)
+    top = asked.table("slow_statements", statements=where, min_calls=20, rows=10)
+    looks = plans.look(asked, top, facts, 10)
+    (found,) = plans.missing_indexes(plans.scans(looks), asked.table("table_scans"))
+    assert (found.subject, causes([found])) == ("public.viewing_log (person)", {"missing-index"})
+    assert "40 calls" in found.why and "(viewing_log.person = $1)" in found.why
+    with administrator(SYSTEM) as admin:
+        admin.execute("create index on viewing_log (person)")
+    again = plans.scans(plans.look(asked, top, facts, 10))
+    assert statuses(plans.missing_indexes(again, asked.table("table_scans"))) == {Status.OK}
+
+
+def test_a_switch_that_was_left_off_is_named_with_whom_it_holds_for(asked: DatabaseSource) -> None:
+    """For a database as for a role; opslib sees it though its own session may not be touched by it."""
+    control.break_("bad-plan", SYSTEM)
+    with administrator(SYSTEM) as admin:
+        admin.execute("alter role app_your_app set enable_hashjoin = off")
+        try:
+            found = plans.switches(asked.table("planner_switches"))
+        finally:
+            admin.execute("alter role app_your_app reset enable_hashjoin")
+    assert {(f.subject, f.observed) for f in found} == {
+        ("database your-app", "enable_bitmapscan = off"),
+        ("database your-app", "enable_indexscan = off"),
+        ("role app_your_app", "enable_hashjoin = off"),
+    }
+    assert causes(found) == {"bad-plan"}
+
+
+def test_planning_runs_nothing_and_takes_one_statement_only(sandbox: object) -> None:
+    """Whatever an application made the server record."""
+    with monitor(SYSTEM) as asked, administrator(SYSTEM) as admin:
+        before = admin.execute("select count(*) from feature_flags").fetchone()
+        for text in ("select 1; delete from feature_flags", "select 1; select 2", ") select 1", "nonsense"):
+            with pytest.raises(SourceError):
+                asked.plan(text)
+        assert asked.plan("select * from feature_flags where name = $1")["Node Type"]
+        with pytest.raises(SourceError, match="permission denied"):
+            asked.plan("delete from feature_flags")
+        assert admin.execute("select count(*) from feature_flags").fetchone() == before
+        assert asked.facts["role"] == "opslib_monitor"
+
+
+def test_a_plain_member_of_pg_monitor_is_told_what_to_grant(sandbox: object) -> None:
+    """Plans need the right to read; the counters do not."""
+    control.break_("missing-index", SYSTEM)
+    with administrator(SYSTEM) as admin:
+        admin.execute("revoke select on viewing_log from public")
+    with stranger(SYSTEM, "pg_monitor") as asked:
+        top = asked.table("slow_statements", statements="extensions", min_calls=40, rows=50)
+        query = next(text for text in top["query"] if "viewing_log" in text)
+        with pytest.raises(SourceError, match="permission denied"):
+            asked.plan(query)
+        assert statuses(statements.window(asked.table("statements_window", statements="extensions"))) == {
+            Status.OK
+        }
+    (found,) = judged(None, TABLE, reason="door direct: permission denied for table logs")
+    assert found.status is Status.SKIPPED and "grant opslib_monitor select" in found.why
+
+
+def test_a_role_without_pg_monitor_sees_no_texts_and_is_told_so(sandbox: object) -> None:
+    """Hidden statements are unknown, not quick."""
+    with stranger(SYSTEM) as asked:
+        (found,) = statements.window(asked.table("statements_window", statements="extensions"))
+    assert found.status is Status.UNKNOWN and "grant pg_monitor" in found.why
+
+
+@pytest.mark.parametrize(
+    "plan, table, cause",
+    [
+        ({}, {}, "missing-index"),
+        ({"Plan Rows": 30_000}, {}, ""),
+        ({}, {"rows_estimate": 500}, ""),
+        ({}, {"seq_scans": 2}, ""),
+        ({}, {"led_by": ["id", "person"]}, "bad-plan"),
+        ({"Filter": "(lower(logs.person) = $1)"}, {}, ""),
+        ({"Filter": "((logs.person = $1) OR (logs.id = $2))"}, {}, ""),
+        ({"Filter": "((logs.person)::text = $1)"}, {}, "missing-index"),
+        ({"Filter": "((logs.what ~~ '%x%'::text) AND (logs.person = $1))"}, {}, "missing-index"),
+        ({"Node Type": "Index Scan"}, {}, ""),
+    ],
+)
+def test_a_candidate_needs_a_large_table_few_rows_and_many_scans(
+    plan: dict[str, Any], table: dict[str, Any], cause: str
+) -> None:
+    """What an index would not help is left alone."""
+    found = judged(SCAN | {"Plans": [WHOLE | plan]}, TABLE | table)
+    assert causes(found) == ({cause} if cause else set())
+    assert statuses(found) == {Status.WARNING if cause else Status.OK}
+
+
+@pytest.mark.parametrize(
+    "planner, status",
+    [({}, Status.UNKNOWN), ({"reason": "plans need 16", "absent": True}, Status.SKIPPED)],
+)
+def test_without_any_plan_a_missing_index_is_not_ruled_out(planner: dict[str, Any], status: Status) -> None:
+    """Nothing looked at is not nothing found."""
+    assert statuses(judged(None, TABLE, **planner)) == {status}
+
+
+def test_nothing_is_planned_as_a_superuser() -> None:
+    """Planning may call functions that others wrote, with our rights."""
+    facts = answer("server_facts", {"is_superuser": True})
+    looks = plans.look(Planner(SCAN), answer("slow_statements", QUERY), facts, 5)
+    assert statuses(plans.planned(looks)) == {Status.SKIPPED}
+
+
+@pytest.mark.parametrize(
+    "row, status",
+    [
+        ({"schema": "extensions", "loaded": True, "version": "1.12"}, Status.OK),
+        ({"loaded": True, "available": True}, Status.UNKNOWN),
+        ({"loaded": False, "available": True}, Status.UNKNOWN),
+        ({"schema": "public", "loaded": False, "available": True}, Status.UNKNOWN),
+        ({"loaded": False, "available": False}, Status.UNKNOWN),
+    ],
+)
+def test_statistics_that_are_not_kept_are_unknown_with_what_to_do(
+    row: dict[str, Any], status: Status
+) -> None:
+    """Loaded but not made, and made but not loaded, are different faults."""
+    (found,) = statements.located(answer("statements_located", row))
+    assert found.status is status and (found.why or status is Status.OK)
+
+
+def test_a_statement_that_is_slow_on_average_is_named_with_its_weight() -> None:
+    """By its mean; the others are left out of the list."""
+    rows = [QUERY, QUERY | {"mean_ms": 1500.0, "query": "select  slow\nfrom x", "queryid": "8"}]
+    (found,) = statements.slow(answer("slow_statements", *rows), LIMIT)
+    assert (found.status, found.subject, found.observed) == (Status.WARNING, "select slow from x", "1 500 ms")
+    assert statuses(statements.slow(answer("slow_statements", QUERY), LIMIT)) == {Status.OK}
+
+
+def test_a_loop_over_single_rows_is_named() -> None:
+    """Cheap, very often, and a large share: any two of them are well."""
+    loop = QUERY | {"calls": 900_000, "share_pct": 40.0}
+    assert statuses(statements.often(answer("slow_statements", loop))) == {Status.WARNING}
+    for changed in ({"calls": 900}, {"share_pct": 2.0}, {"rows_per_call": 80.0}):
+        assert statuses(statements.often(answer("slow_statements", loop | changed))) == {Status.OK}
+
+
+@pytest.mark.parametrize(
+    "earlier, status",
+    [
+        ("1: 7 100x 100ms", Status.OK),  # 1 ms before, 3 ms since
+        ("1: 7 150x 10ms", Status.OK),  # slower, but by less than anybody notices
+        ("1: 7 300x 900ms", Status.OK),  # counters began anew
+        ("1: 8 100x 100ms", Status.OK),  # another statement
+        ("", Status.SKIPPED),
+    ],
+)
+def test_what_is_slower_is_judged_by_the_calls_since_the_last_record(earlier: str, status: Status) -> None:
+    """A mean over all time would hide it for weeks."""
+    assert statuses(statements.slower(answer("slow_statements", QUERY), times(earlier))) == {status}
+
+
+def test_a_statement_that_became_twice_as_slow_is_named_with_both_times() -> None:
+    """What one record kept, the next one compares with."""
+    then = statements.remembered(answer("slow_statements", QUERY))
+    now = answer("slow_statements", QUERY | {"calls": 300, "total_ms": 8400.0})
+    (found,) = statements.slower(now, times(then.observed))
+    assert (found.status, found.observed, found.limit) == (Status.WARNING, "80 ms", "2 ms before")
+
+
+def test_an_unreadable_archive_is_no_fault_of_the_database() -> None:
+    """Skipped, with the reason."""
+    (found,) = statements.slower(
+        answer("slow_statements", QUERY), frames.unavailable(["text"], "the archive is locked")
+    )
+    assert (found.status, found.why) == (Status.SKIPPED, "the archive is locked")
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        lambda: statements.located(unanswered("statements_located")),
+        lambda: statements.window(unanswered("statements_window")),
+        lambda: statements.slow(unanswered("slow_statements"), LIMIT),
+        lambda: statements.often(unanswered("slow_statements")),
+        lambda: [statements.remembered(unanswered("slow_statements"))],
+        lambda: statements.slower(unanswered("slow_statements"), times("1: 7 1x 1ms")),
+        lambda: plans.planned(plans.look(Planner(), unanswered("slow_statements"), FACTS, 1)),
+        lambda: plans.missing_indexes(
+            plans.scans(plans.look(Planner(), unanswered("slow_statements"), FACTS, 1)), answer("table_scans")
+        ),
+        lambda: judged_blind(),
+        lambda: plans.switches(unanswered("planner_switches")),
+    ],
+)
+def test_what_could_not_be_asked_is_unknown_with_the_reason(judge: Callable[[], list[Finding]]) -> None:
+    """A shut door is no clean bill."""
+    found = judge()
+    assert statuses(found) == {Status.UNKNOWN}
+    assert {finding.why for finding in found} == {REFUSED}
+
+
+def judged_blind() -> list[Finding]:
+    """Judge a plan over tables whose counters could not be asked."""
+    looks = plans.look(Planner(SCAN), answer("slow_statements", QUERY), FACTS, 1)
+    return plans.missing_indexes(plans.scans(looks), unanswered("table_scans"))
+
+
+def test_statistics_in_another_schema_are_found_there(asked: DatabaseSource) -> None:
+    """An unqualified name would not find them."""
+    located = asked.table("statements_located")
+    assert statements.schema(located) == "extensions"
+    assert statements.schema(unanswered("statements_located")) == "public"
+    assert frames.reason(asked.table("statements_window", statements="public"))
+
+
+def test_our_own_questions_are_not_among_the_slow_ones(asked: DatabaseSource) -> None:
+    """A diagnosis that finds itself finds nothing."""
+    with psycopg.connect(control.status()["databases"][SYSTEM]["app"], autocommit=True) as app:
+        app.execute("select count(*) from feature_flags")
+    top = asked.table("slow_statements", statements="extensions", min_calls=1, rows=500)
+    assert not top["role"].astype(str).str.startswith("opslib_").any()
+    assert top["query"].str.contains("feature_flags").any()
