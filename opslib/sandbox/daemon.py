@@ -66,7 +66,7 @@ class Sandbox:
         with ExitStack() as undo:
             self._databases = Databases(systems, scale=scale, state=state.path(), progress=progress)
             undo.callback(self._databases.close)
-            self._web = Web(_Addresses(self._databases))
+            self._web = Web(_Addresses(self._databases), self._databases.restart)
             undo.callback(self._web.stop)
             self._web.start()
             progress("apps, vendors and names answer")
