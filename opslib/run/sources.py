@@ -96,13 +96,14 @@ class DatabaseSource:
 
     def _database(self) -> Database:
         from opslib.pg import Database
+        from opslib.pg.connect import elsewhere
 
         if not self._env.doors:
             raise NotNamed(f"{self._env.system.name} names no database in its file")
         if self._host == "":
             raise SourceError("no host of it is known")
         if self._open is None:
-            doors = self._env.doors if self._host is None else [_moved(self._env.doors[0], self._host)]
+            doors = self._env.doors if self._host is None else [elsewhere(self._env.doors[0], self._host)]
             self._open = Database(doors, application_name=self._application_name, on_call=self._record)
         return self._open
 
@@ -169,14 +170,6 @@ class VendorSource:
         if self._client is None:
             self._client = self._client_class(access, resolver=self._env.resolver, on_call=self._record)
         return self._client
-
-
-def _moved(door: config.Door, host: str) -> config.Door:
-    """Return a door to the same database at another host."""
-    from psycopg.conninfo import make_conninfo
-
-    dsn = make_conninfo(door.dsn.reveal(), host=host)
-    return config.Door(door.name, config.Secret.literal(f"{door.dsn.name} elsewhere", dsn), door.pooled)
 
 
 def _attempt(columns: Sequence[str], look: Callable[[], pd.DataFrame]) -> pd.DataFrame:
