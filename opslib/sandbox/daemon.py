@@ -22,7 +22,7 @@ from typing import Any
 
 from opslib import config, ids
 from opslib.errors import OpsError
-from opslib.sandbox import data, state
+from opslib.sandbox import data, migrations, state
 from opslib.sandbox.databases import Databases, Progress
 from opslib.sandbox.scenario import World
 from opslib.sandbox.server import Control
@@ -66,6 +66,8 @@ class Sandbox:
         with ExitStack() as undo:
             self._databases = Databases(systems, scale=scale, state=state.path(), progress=progress)
             undo.callback(self._databases.close)
+            migrations.remove()
+            undo.callback(migrations.remove)
             self._web = Web(_Addresses(self._databases), self._databases.restart)
             undo.callback(self._web.stop)
             self._web.start()
@@ -82,6 +84,8 @@ class Sandbox:
     def announce(self) -> None:
         """Write the state file."""
         made, web = self._databases.systems, self._web
+        for system in made:
+            migrations.write(self._databases, system)
         roles = ("admin", "app", "monitor")
         state.write(
             {
