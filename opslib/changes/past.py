@@ -21,7 +21,6 @@ from opslib.vendors import neon_acts, supabase_acts
 if TYPE_CHECKING:
     from opslib.config import Environment
 
-_FAILED = ("RESTORE_FAILED", "INIT_FAILED")
 _LOST = (
     "What was written after the moment is gone, and files in Storage stay as they are now.",
     "The project cannot be reached until Supabase is done: minutes to hours, by its size.",
@@ -85,22 +84,19 @@ def host(plan: Plan | None, branches: pd.DataFrame, endpoints: pd.DataFrame) -> 
     return hosts[0] if hosts else ""
 
 
-class Past(Kind):
-    """The kind of change: looks for the branch, or at the project that is put back."""
+class Branch(Kind):
+    """The kind of change at Neon: looks for the branch."""
 
     LOCK: ClassVar[str] = "file"
     CHAINED: ClassVar[bool] = True
     PATIENCE_S: ClassVar[float] = 900.0
 
     def observe(self, target: Target) -> Observed:
-        """Look at the branch (exists, moment) or at the project (status, started, restarted).
+        """Look at the branch: exists, moment (that it began at).
 
         Raises:
-            SourceError: it cannot be seen; while a project is put back, its database cannot.
+            SourceError: it cannot be seen.
         """
-        return self._branch(target) if target.identity["vendor"] == NEON else self._project(target)
-
-    def _branch(self, target: Target) -> Observed:
         listed = self._means.vendor(NEON).branches()
         found = listed[listed["name"] == target.identity["branch"]].to_dict("records")
         if not found:
@@ -109,19 +105,8 @@ class Past(Kind):
         values = {"exists": True, "moment": _text(row["parent_time"])}
         return Observed(values, row["state"] != READY[NEON], f"branch {row['id']} is {row['state']}")
 
-    def _project(self, target: Target) -> Observed:
-        status = str(self._means.vendor("supabase").project().iloc[0]["status"])
-        if status != READY["supabase"]:
-            return Observed(
-                {"status": status}, status not in _FAILED, f"the project is {status}", status in _FAILED
-            )
-        since = started(self._means.database().table("server_facts"))
-        # Supabase tells nobody what it has put back; that the server started anew, it cannot hide.
-        values = {"status": status, "started": since, "restarted": since != target.identity["started"]}
-        return Observed(values, text=f"the project is {status}, its server runs since {since}")
 
-
-KIND = Past
+KIND = Branch
 
 
 def _against(reach: Reach, moment: datetime, started: str) -> str:
@@ -161,18 +146,19 @@ def _branch(env: Environment, reach: Reach, moment: datetime, keep_hours: int) -
 
 def _in_place(env: Environment, reach: Reach, moment: datetime, started: str) -> Draft:
     text = _text(moment)
-    place = {"vendor": reach.vendor, "project": reach.project, "started": started}
+    seconds = int(moment.timestamp())
+    place = {"vendor": reach.vendor, "project": reach.project, "moment": seconds, "started": started}
     target = Target(
         name=f"database of {env.system.name}",
         identity=place,
         before={"status": reach.status, "restarted": False},
         after={"status": reach.status, "restarted": True},
-        act=supabase_acts.restore_to(reach.project, int(moment.timestamp())),
+        act=supabase_acts.restore_to(reach.project, seconds),
         effect="the project is down while it is put back, and then as it was at the moment",
     )
     lost = int((ids.now() - moment).total_seconds() // 60)
     return Draft(
-        kind="past",
+        kind="past_in_place",
         title=f"Put the database of {env.system.name} back to {text}, in place",
         targets=(target,),
         risk=Risk.BREAK_GLASS,

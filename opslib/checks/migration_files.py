@@ -14,7 +14,7 @@ from opslib import frames, home
 if TYPE_CHECKING:
     from opslib.config import Environment
 
-FILES = ("version", "name", "file", "checksum", "content")
+FILES = ("version", "name", "file", "checksum", "content", "text")
 _NUMBERED = re.compile(r"(\d+)[_-](.+)\.sql")
 _PRISMA = "migration.sql"
 _LARGEST = 5_000_000
@@ -41,8 +41,9 @@ def read(env: Environment, given: str) -> pd.DataFrame:
 
     Returns:
         Columns `FILES`, by version: checksum is the SHA-256 of the bytes; content a digest of the text
-        without white space and semicolons, as `migrations_applied` makes it. Unavailable, with the
-        reason, where there is no folder, no migration in it, or a file cannot be read.
+        without white space and semicolons, as `migrations_applied` makes it; text is all of it.
+        Unavailable, with the reason, where there is no folder, no migration in it, or a file cannot be
+        read.
     """
     place = folder(env, given)
     if place is None:
@@ -68,13 +69,22 @@ def _row(name: str, path: Path) -> dict[str, Any]:
     if path.stat().st_size > _LARGEST:
         raise OSError(None, f"larger than {_LARGEST} bytes", str(path))
     content, numbered = path.read_bytes(), _NUMBERED.fullmatch(name)
+    text = _text(content, path)
     return {
         "version": numbered[1] if numbered else name,
         "name": numbered[2] if numbered else name,
         "file": name,
         "checksum": hashlib.sha256(content).hexdigest(),
-        "content": digest(content.decode("utf-8", errors="replace")),
+        "content": digest(text),
+        "text": text,
     }
+
+
+def _text(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise OSError(None, "is no text in utf-8", str(path)) from None
 
 
 def digest(text: str) -> str:

@@ -25,7 +25,7 @@ GAP = Cause("migration-gap", "a migration is missing between others", 50)
 EDITED = Cause("migration-edited", "a file was changed after it was applied", 55)
 PENDING = Cause("migration-pending", "a migration has not been applied yet", 60)
 
-STATES = ("version", "name", "state", "applied_at", "file")
+STATES = ("version", "name", "state", "applied_at", "file", "noted")
 APPLIED, WAITING, LATE = "applied", "pending", "out of order"
 GONE, CHANGED, HALF = "file is gone", "edited", "not finished"
 PLAIN = "plain"
@@ -65,6 +65,8 @@ def found(ledgers: pd.DataFrame, chosen: dict[str, str]) -> Finding:
 
 def states(files: pd.DataFrame, applied: pd.DataFrame, tool: str) -> pd.DataFrame:
     """Return every migration with its state; columns `STATES`, by version.
+
+    `noted` is the ledger's own name of it, "" where it has none.
 
     Args:
         files: as `migration_files.read`.
@@ -174,7 +176,8 @@ def _state(
     about = file or noted or {}
     at = noted["applied_at"] if noted else pd.NaT
     given = {"version": about["version"], "name": about["name"], "applied_at": at}
-    return {**given, "state": _judged(key, file, noted, newest, tool), "file": file["file"] if file else ""}
+    places = {"file": file["file"] if file else "", "noted": noted["version"] if noted else ""}
+    return {**given, "state": _judged(key, file, noted, newest, tool), **places}
 
 
 def _judged(

@@ -59,7 +59,8 @@ def _target(target: Mapping[str, Any]) -> None:
 
 def _act(act: Mapping[str, Any]) -> None:
     _must(isinstance(act, dict) and isinstance(act["params"], dict), "params of an act", "a mapping")
-    for name in ("statement",) if "statement" in act else _OF_REQUEST:
+    of_statement = ("statement", "script", "script_name", "role") if "script" in act else ("statement",)
+    for name in of_statement if "statement" in act else _OF_REQUEST:
         _must(isinstance(act[name], str), f"{name} of an act", "text")
 
 

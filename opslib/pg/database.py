@@ -20,7 +20,7 @@ from opslib.pg.session import Session
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.acts import Opening
+    from opslib.acts import Act, Opening
 
 DOOR_COLUMNS = ("door", "reachable", "kind", "error", "ms")
 ROUNDS = 3
@@ -118,7 +118,7 @@ class Database:
         session = self._opened()
         acting.fits(session, statement)
         opening.use()
-        return self._on(session, statement, params, backend)
+        return self._on(session, statement, params, backend, opening.act)
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -174,16 +174,18 @@ class Database:
         statement: sql.Statement,
         params: Mapping[str, Any],
         backend: int | None = None,
+        act: Act | None = None,
     ) -> pd.DataFrame:
         """Run a statement of any kind on one session, and record it."""
         acting.fits(session, statement)
         text, params = statement.filled(session.major, params)
         asked = text if statement.kind == sql.READ else f"{text}\n{sorted(params.items())}"
-        read = partial(frame.build, statement)
+        read: acting.Read = partial(frame.build, statement)
         started = time.perf_counter()
         try:
             if statement.kind == sql.WRITE:
-                found = session.act(text, params, read, backend)
+                before, read = acting.around(act, read)
+                found = session.act(text, params, read, backend, before)
             elif statement.kind == sql.COMMAND:
                 found = session.command(text, read, backend)
             else:

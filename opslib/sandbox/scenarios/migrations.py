@@ -25,7 +25,23 @@ def _add(world: World, system: str) -> None:
     path = migrations.write(world.databases, system) / NEW[system]
     path.parent.mkdir(exist_ok=True)
     path.write_text(_SQL)
-    world.hold("migration-pending", system).callback(_take_away, path)
+    stack = world.hold("migration-pending", system)
+    stack.callback(_unapply, world, system)
+    stack.callback(_take_away, path)
+
+
+def _unapply(world: World, system: str) -> None:
+    """Take back what a person has applied while the file was there."""
+    file = NEW[system].partition("/")[0]
+    notes = {
+        "supabase_migrations.schema_migrations": ("version", file.partition("_")[0]),
+        "public.migrations": ("name", file),
+    }
+    with world.databases.admin(system) as admin:
+        admin.execute(b"drop table if exists public.tags")
+        for table, (column, value) in notes.items():
+            if admin.execute("select to_regclass(%s)", [table]).fetchone() != (None,):
+                admin.execute(f"delete from {table} where {column} = %s".encode(), [value])
 
 
 def _lose(world: World, system: str) -> None:
