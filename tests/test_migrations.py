@@ -299,9 +299,9 @@ def test_what_is_run_is_what_was_approved_whatever_the_file_says_by_then(
     assert asked("your-app", "select count(*) > 0 from public.users") == [(True,)]
 
 
-def act(script: str, version: str = "20990101000000", table: str = "schema_migrations") -> Opening:
+def act(script: str, version: str = "20990101000000") -> Opening:
     """Return a leave to run a file in your-app."""
-    params = {"table": ["supabase_migrations", table], "version": version, "name": "x", "content": script}
+    params = {"version": version, "name": "x", "content": script}
     return Opening(Statement("note_migration", params, script, "x.sql", "app_your_app"), "key")
 
 

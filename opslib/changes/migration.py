@@ -129,9 +129,8 @@ def _drafted(
 def _target(row: Row, text: str, ledger: Mapping[str, str], newest: str) -> Target:
     plain, table = ledger["tool"] == PLAIN, [ledger["schema"], ledger["name"]]
     version = row["file"] if plain else str(row["version"])
-    note: dict[str, Any] = {"table": table, "version": version}
-    if not plain:
-        note |= {"name": row["name"], "content": text}
+    named = {"table": table, "key": "name", "time": "applied_at", "version": version}
+    note = named if plain else {"version": version, "name": row["name"], "content": text}
     act = Statement(
         "note_migration_name" if plain else "note_migration", note, text, row["file"], ledger["owner"]
     )
