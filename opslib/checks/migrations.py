@@ -166,7 +166,7 @@ def _none(
     wrong = rows[rows["state"].isin(states)]
     if wrong.empty:
         return Finding(check, Status.OK, "", f"{len(rows)} migrations", "", expected)
-    named = ", ".join(f"{row['version']} {row['name']} ({row['state']})" for row in _rows(wrong))
+    named = ", ".join(f"{row['file'] or row['noted']} ({row['state']})" for row in _rows(wrong))
     return Finding(check, status, "", named, "", expected, why, cause=cause)
 
 
