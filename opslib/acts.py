@@ -54,26 +54,32 @@ class Request:
 
 @dataclass(frozen=True)
 class Statement:
-    """A packaged SQL statement of kind `write`.
+    """A packaged SQL statement of kind `write`; before it, in the same transaction, a file of people's own.
 
     Args:
         name: a file in `opslib/sql`, without its ending.
         params: its parameters; times as RFC 3339 text, so that they can be signed.
+        script: the whole text of the file that goes before; "" for none.
+        script_name: what the file is called.
+        role: who both are done as, where there is a file.
     """
 
     name: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    script: str = ""
+    script_name: str = ""
+    role: str = ""
 
     @property
     def text(self) -> str:
         """The act in one line."""
         given = ", ".join(f"{name}={value}" for name, value in self.params.items())
-        return f"{self.name}({given})"
+        return f"{f'{self.script_name} as {self.role}, then ' if self.script else ''}{self.name}({given})"
 
     @property
     def sent(self) -> str:
-        """Nothing: the line above says it all."""
-        return ""
+        """The text of the file; of a packaged statement, the line above says it all."""
+        return self.script
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ Act = Request | Statement | Work
 def to_dict(act: Act) -> dict[str, Any]:
     """Return an act as JSON has it; `from_dict` reads it back."""
     if isinstance(act, Statement):
-        return {"statement": act.name, "params": dict(act.params)}
+        file = {"script": act.script, "script_name": act.script_name, "role": act.role}
+        return {"statement": act.name, "params": dict(act.params), **(file if act.script else {})}
     if isinstance(act, Work):
         return {"work": act.name, "params": dict(act.params)}
     given = {"source": act.source, "method": act.method, "path": act.path}
@@ -116,7 +123,8 @@ def to_dict(act: Act) -> dict[str, Any]:
 def from_dict(found: Mapping[str, Any]) -> Act:
     """Return the act that `to_dict` wrote."""
     if "statement" in found:
-        return Statement(found["statement"], dict(found["params"]))
+        file = {name: found[name] for name in ("script", "script_name", "role") if "script" in found}
+        return Statement(found["statement"], dict(found["params"]), **file)
     if "work" in found:
         return Work(found["work"], dict(found["params"]))
     return Request(found["source"], found["method"], found["path"], dict(found["params"]), found["body"])

@@ -11,20 +11,25 @@ import pytest
 
 from opslib.acts import Request
 
-SPEC = Path(__file__).parents[1].parent / "shared" / "reference" / "specs" / "vercel.min.json"
+SPECS = Path(__file__).parents[1].parent / "shared" / "reference" / "specs"
 jsonschema: Any = pytest.importorskip("jsonschema")
 
 
-def checked(path: str, document: dict[str, Any], method: str = "get") -> None:
-    """Hold a simulated answer against the schema of Vercel's specification."""
-    spec = vercel()
-    answer = spec["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"]
-    holds({**answer, "components": spec["components"]}, document)
+def checked(
+    path: str, document: Any, method: str = "get", *, vendor: str = "vercel", code: str = "200"
+) -> None:
+    """Hold a simulated answer against the schema of its vendor's specification."""
+    spec = specification(vendor)
+    answer = spec["paths"][path][method]["responses"][code]
+    if "$ref" in answer:
+        answer = spec["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    schema = answer["content"]["application/json"]["schema"]
+    holds({**schema, "components": spec["components"]}, document)
 
 
-def sent(act: Request) -> None:
-    """Hold a request against the operation of Vercel's specification that it is for."""
-    spec = vercel()
+def sent(act: Request, vendor: str = "vercel") -> None:
+    """Hold a request against the operation of its vendor's specification that it is for."""
+    spec = specification(vendor)
     fits = [p for p in spec["paths"] if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", p), act.path)]
     operations = [
         spec["paths"][p][act.method.lower()] for p in fits if act.method.lower() in spec["paths"][p]
@@ -37,11 +42,12 @@ def sent(act: Request) -> None:
         holds({**schema, "components": spec["components"]}, act.body)
 
 
-def vercel() -> dict[str, Any]:
-    """Return Vercel's specification, or skip the test where it is not at hand."""
-    if not SPEC.exists():
+def specification(vendor: str) -> dict[str, Any]:
+    """Return a vendor's specification, or skip the test where it is not at hand."""
+    path = SPECS / f"{vendor}.min.json"
+    if not path.exists():
         pytest.skip("the specification is not beside the project")
-    return dict(json.loads(SPEC.read_text(encoding="utf-8")))
+    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def holds(schema: dict[str, Any], document: Any) -> None:

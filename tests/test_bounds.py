@@ -13,7 +13,15 @@ from opslib.acts import Act, Request, Statement
 from opslib.errors import Refused
 from opslib.gate import authority, bounds
 from opslib.gate.plan import Draft, Plan, Risk, Target
-from opslib.vendors import doppler_acts, posthog_acts, railway_acts, vercel_acts, vercel_variable_acts
+from opslib.vendors import (
+    doppler_acts,
+    neon_acts,
+    posthog_acts,
+    railway_acts,
+    supabase_acts,
+    vercel_acts,
+    vercel_variable_acts,
+)
 from tests.changing import Office
 
 FLAG = {"store": "sql", "flag": "new"}
@@ -24,6 +32,11 @@ VERCEL = {"vendor": "vercel", "project": "prj_1", "target": "production"}
 RAILWAY = {"vendor": "railway", "project": "p"}
 VARIABLE = {"where": "vercel", "project": "prj_1", "name": "KEY", "target": "production"}
 DOPPLER = {"where": "doppler", "project": "p", "config": "c", "name": "KEY"}
+BRANCH = {"vendor": "neon", "project": "shop", "branch": "opslib-1"}
+REF = "abcdefghijklmnopqrst"
+IN_PLACE = {"vendor": "supabase", "project": REF, "moment": 7, "started": "x"}
+FILE = {"table": ["public", "m"], "version": "014", "file": "014_a.sql", "role": "app"}
+NOTED = Statement("note_migration", {"version": "014"}, "select 1", "014_a.sql", "app")
 HOOK = Request(
     "railway", "POST", "", {}, {**railway_acts.rollback("x").body, "query": "mutation { projectDelete }"}
 )
@@ -45,12 +58,20 @@ def set_flag(name: str) -> Statement:
     return Statement("set_feature_flag", {"name": name})
 
 
+def begin(name: str, project: str = "shop") -> Request:
+    """Return an act that begins a branch."""
+    return neon_acts.create_branch(project, "br-1", name, "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+
+
 _GOOD: dict[str, tuple[dict[str, Any], Act]] = {
     "flag": (FLAG, set_flag("new")),
     "session": (SESSION, Statement("terminate_session", SESSION)),
     "flag_posthog": (HOG, posthog_acts.update("7", 3, {"active": True}, {"active": False}, 1)),
     "deployment": (VERCEL, vercel_acts.rollback("prj_1", "dpl_1")),
     "variable": (VARIABLE, vercel_variable_acts.delete("prj_1", "id", team="")),
+    "past": (BRANCH, begin("opslib-1")),
+    "past_in_place": (IN_PLACE, supabase_acts.restore_to(REF, 7)),
+    "migration": (FILE, NOTED),
 }
 
 
@@ -72,6 +93,9 @@ def test_every_kind_of_change_has_its_bounds() -> None:
         ("variable", VARIABLE, vercel_variable_acts.delete_created("prj_1", team="")),
         ("variable", VARIABLE, vercel_acts.redeploy("kulti", "dpl_1", meta={"opslib": "x"})),
         ("variable", DOPPLER, doppler_acts.create("p", "c", "KEY")),
+        ("past", BRANCH, begin("opslib-1")),
+        ("past_in_place", IN_PLACE, supabase_acts.restore_to(REF, 7)),
+        ("migration", FILE, NOTED),
     ],
     ids=lambda part: part.text if isinstance(part, Request | Statement) else "",
 )  # fmt: skip
@@ -104,6 +128,15 @@ def test_what_the_planners_plan_is_within_the_bounds(
         ("variable", VARIABLE, Request("vercel", "PATCH", "/v9/projects/prj_1/env/x", {}, {"key": "OTHER"})),
         ("variable", DOPPLER, doppler_acts.create("p", "c", "OTHER")),
         ("variable", DOPPLER, doppler_acts.create("p", "other", "KEY")),
+        ("past", BRANCH, begin("opslib-2")),
+        ("past", BRANCH, begin("opslib-1", "other")),
+        ("past", BRANCH, supabase_acts.restore_to(REF, 7)),
+        ("past_in_place", IN_PLACE, supabase_acts.restore_to(REF, 8)),
+        ("past_in_place", IN_PLACE, supabase_acts.restore_to("other", 7)),
+        ("migration", FILE, replace(NOTED, role="postgres")),
+        ("migration", FILE, replace(NOTED, script="")),
+        ("migration", FILE, replace(NOTED, params={"version": "015"})),
+        ("flag", FLAG, replace(set_flag("new"), script="drop table users", role="app")),
     ],
     ids=lambda part: part.text if isinstance(part, Request | Statement) else "",
 )  # fmt: skip
@@ -121,7 +154,7 @@ def test_an_act_that_its_kind_does_not_know_is_refused_also_as_a_way_back(
         bounds.check(replace(made, draft=replace(made.draft, targets=(one,))))
 
 
-@pytest.mark.parametrize("kind", ["deployment", "variable", "flag", "session"])
+@pytest.mark.parametrize("kind", ["deployment", "variable", "flag", "session", "past_in_place", "migration"])
 def test_a_plan_cannot_say_of_itself_that_it_is_harmless(office: Office, kind: str) -> None:
     """Its risk decides who must approve."""
     identity, act = _GOOD[kind]

@@ -46,8 +46,8 @@ VALUES: dict[str, Any] = {
 # Followed by a bracket in SQL, and no function.
 KEYWORDS = {
     "all", "and", "any", "array", "as", "by", "case", "coalesce", "else", "exists", "filter", "from",
-    "greatest", "in", "join", "lateral", "least", "materialized", "not", "nullif", "on", "operator", "or", "over",
-    "select", "then", "union", "using", "values", "when", "where", "with", "within",
+    "greatest", "in", "join", "lateral", "least", "materialized", "not", "nullif", "on", "operator", "or",
+    "over", "select", "then", "union", "using", "values", "when", "where", "with", "within",
 }  # fmt: skip
 # Functions that the server does not promise to be free of side effects, and that have none.
 HARMLESS = {

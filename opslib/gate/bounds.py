@@ -50,7 +50,8 @@ def _statement(statement: str, kind: type[Statement] | type[Work] = Statement, *
     """Return what a statement, or a work, must be: parameter -> part of the identity that it must be."""
 
     def fits(act: Any, identity: Mapping[str, Any]) -> bool:
-        if not isinstance(act, kind) or act.name != statement:
+        scripted = isinstance(act, Statement) and bool(act.script)
+        if not isinstance(act, kind) or act.name != statement or scripted:
             return False
         return all(_equal(act.params.get(given), identity.get(part)) for given, part in tied.items())
 
@@ -139,6 +140,21 @@ def _doppler(act: Any, identity: Mapping[str, Any]) -> bool:
     return _equal(changes[0].get("name"), identity.get("name"))
 
 
+def _branch(act: Any, identity: Mapping[str, Any]) -> bool:
+    """Tell whether an act begins the one branch that the target names."""
+    begun = _request("neon", "POST", "/projects/{project}/branches", "branch", "endpoints")
+    branch = act.body.get("branch") if begun(act, identity) else None
+    return isinstance(branch, Mapping) and _equal(branch.get("name"), identity.get("branch"))
+
+
+def _migration(act: Any, identity: Mapping[str, Any]) -> bool:
+    """Tell whether an act notes the one migration that the target names, after the file that says it."""
+    if not isinstance(act, Statement) or act.name not in ("note_migration", "note_migration_name"):
+        return False
+    said = {"version": act.params.get("version"), "role": act.role, "file": act.script_name}
+    return bool(act.script) and all(_equal(value, identity.get(name)) for name, value in said.items())
+
+
 _ENV = "/v9/projects/{project}/env/*"
 _BACK = _request("vercel", "POST", "/v1/projects/{project}/rollback/*", params=_TEAM | {"description"})
 BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
@@ -185,6 +201,20 @@ BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
         Risk.HIGH,
         (_BACK, _request("vercel", "POST", "/v10/projects/{project}/promote/*", params=_TEAM), _railway),
     ),
+    "past": (Risk.LOW, (_branch,)),
+    "past_in_place": (
+        Risk.BREAK_GLASS,
+        (
+            _request(
+                "supabase",
+                "POST",
+                "/v1/projects/{project}/database/backups/restore-pitr",
+                "recovery_time_target_unix",
+                recovery_time_target_unix="moment",
+            ),
+        ),
+    ),
+    "migration": (Risk.HIGH, (_migration,)),
     "variable": (
         Risk.HIGH,
         (

@@ -60,7 +60,8 @@ def _target(target: Mapping[str, Any]) -> None:
 def _act(act: Mapping[str, Any]) -> None:
     _must(isinstance(act, dict) and isinstance(act["params"], dict), "params of an act", "a mapping")
     plain = next((name for name in ("statement", "work") if name in act), "")
-    for name in (plain,) if plain else _OF_REQUEST:
+    script = ("script", "script_name", "role") if "script" in act else ()
+    for name in (plain, *script) if plain else _OF_REQUEST:
         _must(isinstance(act[name], str), f"{name} of an act", "text")
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opslib import acts
-from opslib.errors import Malformed, ParameterError, Refused
-from opslib.pg import sql
+from opslib.errors import Malformed, ParameterError, Refused, SourceError
+from opslib.pg import script, sql
 from opslib.pg.session import SEARCHED_BY_REQUESTS
 
 if TYPE_CHECKING:
     import pandas as pd
+    import psycopg
+
+    Read = Callable[[list[str], list[tuple[Any, ...]]], pd.DataFrame]
 
     from opslib.pg.session import Session
 
@@ -44,6 +48,24 @@ def demanded(act: acts.Act) -> tuple[sql.Statement, dict[str, Any]]:
         raise Refused(f"{act.name} is of kind {statement.kind}: no plan can ask for it")
     named(statement, act.params)
     return statement, {name: _bound(statement, name, value) for name, value in act.params.items()}
+
+
+def around(act: acts.Act | None, read: Read) -> tuple[Callable[[psycopg.Connection], None] | None, Read]:
+    """Return what goes before an act's statement, and how its answer is read then.
+
+    A file of people's own must be noted by exactly one row: where it is not, both are undone.
+    """
+    if not isinstance(act, acts.Statement) or not act.script:
+        return None, read
+
+    def noted(names: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+        if len(rows) != 1:
+            raise SourceError(
+                f"{act.script_name} was noted by somebody else: nothing was done", kind="conflict"
+            )
+        return read(names, rows)
+
+    return partial(script.run, text=act.script, role=act.role), noted
 
 
 def named(statement: sql.Statement, params: Mapping[str, Any]) -> None:

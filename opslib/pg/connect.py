@@ -10,7 +10,7 @@ from opslib.pg.failures import classify
 if TYPE_CHECKING:
     import psycopg
 
-    from opslib.config import Secret
+    from opslib.config import Door, Secret
 
 CONNECT_TIMEOUT_S = 5
 _NAME_BYTES = 63
@@ -32,6 +32,21 @@ class DoorLike(Protocol):
     @property
     def pooled(self) -> bool:
         """It is declared to be a transaction pooler."""
+
+
+def elsewhere(door: DoorLike, host: str) -> Door:
+    """Return a door to the same database, as the same role, at another host.
+
+    Raises:
+        SecretError: its own address cannot be had.
+        SourceError: that is no address.
+    """
+    from psycopg.conninfo import make_conninfo
+
+    from opslib.config import Door, Secret
+
+    dsn = make_conninfo("", **{**parameters(door), "host": host})
+    return Door(door.name, Secret.literal(f"{door.dsn.name} elsewhere", dsn), door.pooled)
 
 
 def open_door(door: DoorLike, application_name: str) -> tuple[psycopg.Connection, bool]:

@@ -20,7 +20,7 @@ from opslib.pg.session import Session
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.acts import Opening
+    from opslib.acts import Act, Opening
 
 DOOR_COLUMNS = ("door", "reachable", "kind", "error", "ms")
 ROUNDS = 3
@@ -122,7 +122,7 @@ class Database:
         session = self._opened()
         acting.fits(session, statement)
         opening.use()
-        return self._on(session, statement, params, backend)
+        return self._on(session, statement, params, backend, act=opening.act)
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -190,16 +190,18 @@ class Database:
         params: Mapping[str, Any],
         backend: int | None = None,
         local: Mapping[str, str] | None = None,
+        act: Act | None = None,
     ) -> pd.DataFrame:
         """Run a statement of any kind on one session, and record it."""
         acting.fits(session, statement)
         text, params = statement.filled(session.major, params)
         plain = statement.kind == sql.READ and not local
         asked = text if plain else f"{text}\n{sorted({**params, **(local or {})}.items())}"
-        read = partial(frame.build, statement)
+        read: acting.Read = partial(frame.build, statement)
         with self._recorded(session.door, statement.name, asked) as answer:
             if statement.kind == sql.WRITE:
-                found = session.act(text, params, read, backend)
+                before, read = acting.around(act, read)
+                found = session.act(text, params, read, backend, before)
             elif statement.kind == sql.COMMAND:
                 found = session.command(text, read, backend)
             else:

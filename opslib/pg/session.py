@@ -30,6 +30,7 @@ LOCK_TIMEOUT_S = 2
 ANSWER_TIMEOUT_S = 20.0
 LEND_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 3600
+SCRIPT_TIMEOUT_S = 600
 _SLACK_S = 5
 # What requests of an application find without naming a schema.
 SEARCHED_BY_REQUESTS = "public, extensions"
@@ -139,6 +140,7 @@ class Session:
         params: Mapping[str, Any],
         read: Callable[[Names, Rows], Answer],
         backend: int | None = None,
+        before: Callable[[psycopg.Connection], None] | None = None,
     ) -> Answer:
         """Run one statement that changes something, in a transaction of its own, once.
 
@@ -147,16 +149,20 @@ class Session:
             params: values for its parameters.
             read: makes the answer of names and rows; what it raises undoes the change.
             backend: the server's process that holds the locks, where there are any.
+            before: what goes before it in the same transaction; it may take longer.
 
         Raises:
             Refused: another process would do it: a transaction pooler that nobody declared.
             SourceError: it was not done; of kind `lost`, nobody knows whether it was.
         """
+        seconds = SCRIPT_TIMEOUT_S + _SLACK_S if before else ANSWER_TIMEOUT_S
         try:
-            with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
+            with self._bounded(seconds), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
                 self._connection.execute("set transaction read write")
                 self._must_be(backend)
+                if before:
+                    before(self._connection)
                 return read(*self._ask(text, params))
         except SourceError as error:
             raise self._unknown_if_lost(error) from None

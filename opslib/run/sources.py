@@ -27,10 +27,13 @@ Record = Callable[[Call], None]
 class DatabaseSource:
     """`ops.pg`: packaged diagnostics, one connection a run."""
 
-    def __init__(self, env: config.Environment, application_name: str, record: Record) -> None:
+    def __init__(
+        self, env: config.Environment, application_name: str, record: Record, host: str | None = None
+    ) -> None:
         self._env = env
         self._application_name = application_name
         self._record = record
+        self._host = host
         self._open: Database | None = None
         self._told: set[str] = set()
 
@@ -83,6 +86,22 @@ class DatabaseSource:
 
         return _attempt(DOOR_COLUMNS, lambda: self._database().doors())
 
+    def counts(self, tables: Sequence[str]) -> pd.DataFrame:
+        """Count the rows of tables; columns table, rows (None where not counted), reason."""
+        from opslib.pg import counting
+
+        return _attempt(counting.COUNTS, lambda: counting.counts(self._database(), tables))
+
+    def at(self, host: str | None) -> DatabaseSource:
+        """Return the same database and role at another host, such as that of a branch.
+
+        Args:
+            host: the other host; "" where none is known, so that looking says so; None for this one.
+        """
+        if host is None:
+            return self
+        return DatabaseSource(self._env, self._application_name, self._record, host)
+
     def close(self) -> None:
         """Close the connection, if one was opened."""
         if self._open is not None:
@@ -90,13 +109,15 @@ class DatabaseSource:
 
     def _database(self) -> Database:
         from opslib.pg import Database
+        from opslib.pg.connect import elsewhere
 
         if not self._env.doors:
             raise NotNamed(f"{self._env.system.name} names no database in its file")
+        if self._host == "":
+            raise SourceError("no host of it is known")
         if self._open is None:
-            self._open = Database(
-                self._env.doors, application_name=self._application_name, on_call=self._record
-            )
+            doors = self._env.doors if self._host is None else [elsewhere(self._env.doors[0], self._host)]
+            self._open = Database(doors, application_name=self._application_name, on_call=self._record)
         return self._open
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from opslib import config, ids
 from opslib.errors import OpsError
-from opslib.sandbox import data, nightly, state
+from opslib.sandbox import data, migrations, nightly, state
 from opslib.sandbox.databases import Databases, Progress
 from opslib.sandbox.scenario import World
 from opslib.sandbox.server import Control
@@ -68,7 +68,9 @@ class Sandbox:
         with ExitStack() as undo:
             self._databases = Databases(systems, scale=scale, state=state.path(), progress=progress)
             undo.callback(self._databases.close)
-            self._web = Web(_Addresses(self._databases))
+            migrations.remove()
+            undo.callback(migrations.remove)
+            self._web = Web(_Addresses(self._databases), self._databases.restart)
             undo.callback(self._web.stop)
             self._web.start()
             progress("apps, vendors and names answer")
@@ -84,6 +86,8 @@ class Sandbox:
     def announce(self) -> None:
         """Write the state file."""
         made, web = self._databases.systems, self._web
+        for system in made:
+            migrations.write(self._databases, system)
         roles = ("admin", "app", "monitor")
         state.write(
             {

@@ -29,6 +29,7 @@ _PAGE_PATHS = {
     "betterstack": "index.json",
 }
 _KEY = "idempotency-key"
+_MANAGEMENT = "v1/projects/"  # where health is an answer of its own, for those who may ask
 
 
 class VendorApi:
@@ -56,7 +57,7 @@ class VendorApi:
             return _page(vendor, path.removeprefix(STATUS_PAGE).strip("/"))
         if not vendor.up:
             return error(503, "service_unavailable", "Service Unavailable")
-        if path.endswith("health"):
+        if path.endswith("health") and not path.startswith(_MANAGEMENT):
             return JSONResponse({"name": name, "version": "v2"})
         if not _authorised(request, vendor.token):
             return error(403, "forbidden", "Not authorized")

@@ -54,6 +54,7 @@ class Web:
 
     Args:
         databases: the systems and where their databases are.
+        restart: starts the database server of a system anew.
 
     Attributes:
         apps: system -> direct address of its app.
@@ -65,8 +66,8 @@ class Web:
         dns: what the name server knows; scenarios break names there.
     """
 
-    def __init__(self, databases: Addresses) -> None:
-        self._databases = databases
+    def __init__(self, databases: Addresses, restart: Callable[[str], None] = lambda system: None) -> None:
+        self._databases, self._restart = databases, restart
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-web", daemon=True)
         self._listeners: dict[str, Listener] = {}
@@ -215,7 +216,10 @@ class Web:
 
     def _estate(self) -> simulators.Estate:
         systems = {system.name: system for system in self._systems}
-        return simulators.Estate(systems, self._projects, self._vendors, self._services)
+        addresses = {name: self._databases.dsn(name, "monitor") for name in systems}
+        return simulators.Estate(
+            systems, self._projects, self._vendors, self._services, addresses, self._restart
+        )
 
     def _responder(self, name: str) -> Any:
         async def respond(request: Request) -> Response:

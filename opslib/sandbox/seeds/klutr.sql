@@ -48,6 +48,6 @@ select u.id, good, case when good then null else 'wrong password' end, pg_temp.a
 from (select *, random() < 0.97 as good from users) u;
 
 insert into _prisma_migrations (id, checksum, migration_name, started_at, finished_at)
-select md5(name)::uuid, md5('sum' || name), name, now() - age, now() - age + interval '2 seconds'
+select md5(name)::uuid, encode(sha256(convert_to('-- ' || name || chr(10), 'UTF8')), 'hex'), name, now() - age, now() - age + interval '2 seconds'
 from (values ('20250110090000_init', interval '300 days'), ('20250302140000_stacks', interval '250 days'),
     ('20250518101500_embeddings', interval '170 days'), ('20250901080000_ai_usage', interval '70 days')) m (name, age);

@@ -52,5 +52,5 @@ insert into reporting_refreshes values
     ('reporting_daily_attempts', now() - interval '25 minutes', 140), ('reporting_leaderboard', now() - interval '25 minutes', 90);
 
 insert into supabase_migrations.schema_migrations (version, name, statements) values
-    ('20250115080000', 'init', '{}'), ('20250228110000', 'attempts', '{}'), ('20250605093000', 'reporting_views', '{}'),
-    ('20250820140000', 'archive', '{}'), ('20250929070000', 'voice_calls', '{}');
+    ('20250115080000', 'init', array['-- init', 'select 1']), ('20250228110000', 'attempts', array['-- attempts', 'select 1']), ('20250605093000', 'reporting_views', array['-- reporting_views', 'select 1']),
+    ('20250820140000', 'archive', array['-- archive', 'select 1']), ('20250929070000', 'voice_calls', array['-- voice_calls', 'select 1']);

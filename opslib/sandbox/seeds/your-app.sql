@@ -41,5 +41,5 @@ insert into retention_policies values
     ('error_logs', 'created_at', 30, false, now() - interval '9 hours', 12);
 
 insert into supabase_migrations.schema_migrations (version, name, statements) values
-    ('20250105090000', 'init', '{}'), ('20250220120000', 'feature_flags', '{}'), ('20250611083000', 'security_audit', '{}'),
-    ('20250914150000', 'retention', '{}'), ('20251002101500', 'rls', '{}');
+    ('20250105090000', 'init', array['-- init', 'select 1']), ('20250220120000', 'feature_flags', array['-- feature_flags', 'select 1']), ('20250611083000', 'security_audit', array['-- security_audit', 'select 1']),
+    ('20250914150000', 'retention', array['-- retention', 'select 1']), ('20251002101500', 'rls', array['-- rls', 'select 1']);

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -30,12 +30,16 @@ class Estate:
         projects: the hosting vendor's projects, by system.
         vendors: outages, tokens and pages of all vendors, by name.
         services: the container services, by system, of those that have one.
+        addresses: the database's address for opslib, by system.
+        restart: starts a system's database server anew.
     """
 
     systems: Mapping[str, System]
     projects: Mapping[str, Project]
     vendors: Mapping[str, VendorState]
     services: Mapping[str, Service] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    restart: Callable[[str], None] = lambda system: None
 
 
 class Simulator(Protocol):

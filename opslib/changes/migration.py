@@ -1,0 +1,144 @@
+"""Applying migrations: each file whole or not at all, noted in the tool's own ledger with it.
+
+A file and its note are one transaction, so there is no half way. The text of the file is in the plan, so
+what was approved is what is run, whatever the folder holds by then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from opslib import frames
+from opslib.acts import Statement
+from opslib.changes import Kind
+from opslib.changes.migration_text import against
+from opslib.checks.migrations import APPLIED, PLAIN, WAITING
+from opslib.gate.plan import Draft, Observed, Risk, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+SUPABASE = "supabase"
+_FORWARD = "a migration is not undone: what it did wrong is mended by a new one"
+_BY_ITSELF = {
+    "prisma": "Prisma applies its own: prisma migrate deploy, with a lock_timeout in PGOPTIONS",
+    "alembic": "Alembic applies its own: alembic upgrade head",
+}
+Row = dict[str, Any]
+
+
+def draft(
+    rows: pd.DataFrame, files: pd.DataFrame, ledger: Mapping[str, str], *, wanted: bool
+) -> Draft | None:
+    """Propose to apply what is pending, in order.
+
+    Args:
+        rows: as `checks.migrations.states`.
+        files: as `checks.migration_files.read`.
+        ledger: as `checks.migrations.ledger`.
+        wanted: whether a person asks for it.
+
+    Returns:
+        The proposal; without targets where something stands against it, which it says; None where
+        nothing is pending, nobody asks, or nothing could be seen.
+    """
+    if not wanted or frames.reason(rows) or frames.reason(files):
+        return None
+    listed = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    texts = dict(zip(files["file"], files["text"], strict=True))
+    pending = [row for row in listed if row["state"] == WAITING]
+    if not pending:
+        return None
+    reason = _against(listed, ledger)
+    fine = [] if reason else _fine(pending, texts)
+    left_out = {row["file"]: reason or _why(row, texts) for row in pending[len(fine) :]}
+    newest = max((str(row["noted"]) for row in listed if row["state"] == APPLIED), default="")
+    return _drafted(fine, texts, ledger, newest, left_out)
+
+
+class Migrations(Kind):
+    """The kind of change: looks in the ledger."""
+
+    LOCK: ClassVar[str] = "database"
+    CHAINED: ClassVar[bool] = True
+    PATIENCE_S: ClassVar[float] = 10.0
+
+    def observe(self, target: Target) -> Observed:
+        """Look for the migration in the ledger.
+
+        Returns:
+            applied; after: the newest of the others that are applied.
+        """
+        place = target.identity
+        found = self._means.database().table("migrations_applied", table=place["table"])
+        versions = [str(version) for version in found["version"]]
+        others = [version for version in versions if version != place["version"]]
+        there = place["version"] in versions
+        text = "applied" if there else f"not applied; the newest is {max(others, default='none')}"
+        return Observed({"applied": there, "after": max(others, default="")}, text=text)
+
+
+KIND = Migrations
+
+
+def _against(rows: Sequence[Row], ledger: Mapping[str, str]) -> str:
+    """Return why nothing at all may be applied; "" where it may."""
+    if said := _BY_ITSELF.get(ledger["tool"]):
+        return said
+    if not ledger["tool"]:
+        return "there is no ledger to note it in"
+    wrong = [f"{row['version']} ({row['state']})" for row in rows if row["state"] not in (APPLIED, WAITING)]
+    return f"mend this first: {', '.join(wrong)}" if wrong else ""
+
+
+def _fine(pending: Sequence[Row], texts: Mapping[str, str]) -> list[Row]:
+    """Return those before the first that cannot be run in a transaction."""
+    bad = next((n for n, row in enumerate(pending) if against(texts[row["file"]])), len(pending))
+    return list(pending[:bad])
+
+
+def _why(row: Row, texts: Mapping[str, str]) -> str:
+    return against(texts[row["file"]]) or "it comes after one that is left out"
+
+
+def _drafted(
+    rows: Sequence[Row],
+    texts: Mapping[str, str],
+    ledger: Mapping[str, str],
+    newest: str,
+    left_out: dict[str, str],
+) -> Draft:
+    targets = []
+    for row in rows:
+        targets.append(_target(row, texts[row["file"]], ledger, newest))
+        newest = str(targets[-1].identity["version"])
+    return Draft(
+        kind="migration",
+        title=f"Apply {len(targets)} migration{'' if len(targets) == 1 else 's'}",
+        targets=tuple(targets),
+        risk=Risk.HIGH,
+        blast="what a file changes is locked until the file is done; after 2 s of waiting it fails",
+        numbers={"files": len(targets)},
+        not_undoable=(_FORWARD,),
+        left_out=left_out,
+    )
+
+
+def _target(row: Row, text: str, ledger: Mapping[str, str], newest: str) -> Target:
+    plain, table = ledger["tool"] == PLAIN, [ledger["schema"], ledger["name"]]
+    version = row["file"] if plain else str(row["version"])
+    named = {"table": table, "key": "name", "time": "applied_at", "version": version}
+    note = named if plain else {"version": version, "name": row["name"], "content": text}
+    act = Statement(
+        "note_migration_name" if plain else "note_migration", note, text, row["file"], ledger["owner"]
+    )
+    return Target(
+        name=row["file"],
+        identity={"table": table, "version": version, "file": row["file"], "role": ledger["owner"]},
+        before={"applied": False, "after": newest},
+        after={"applied": True, "after": newest},
+        act=act,
+        effect="what its statements say; it is whole, or nothing of it is there",
+    )

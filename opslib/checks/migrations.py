@@ -1,0 +1,201 @@
+"""Do the files of migrations and the database's own ledger of them agree?
+
+A tool applies what its ledger does not hold. So what was edited after it was applied, or came in between
+later, or has lost its file, is never applied again: production and the next new environment differ.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from opslib import frames
+from opslib.checks import compare
+from opslib.verdict import Cause, Finding, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from opslib.config import Environment
+
+FAILED = Cause("migration-fails-midway", "a migration was begun and not finished", 35)
+GAP = Cause("migration-gap", "a migration is missing between others", 50)
+EDITED = Cause("migration-edited", "a file was changed after it was applied", 55)
+PENDING = Cause("migration-pending", "a migration has not been applied yet", 60)
+
+STATES = ("version", "name", "state", "applied_at", "file", "noted")
+APPLIED, WAITING, LATE = "applied", "pending", "out of order"
+GONE, CHANGED, HALF = "file is gone", "edited", "not finished"
+PLAIN = "plain"
+_SEQUENCE = re.compile(r"0*(\d{1,4})")  # a time has more digits, and no next one
+
+
+def ledger(env: Environment, ledgers: pd.DataFrame) -> dict[str, str]:
+    """Return the ledger to go by: tool, schema, name, owner.
+
+    Args:
+        env: its system's file may name the table.
+        ledgers: the statement `migration_ledgers`.
+
+    Returns:
+        The one that the file names, else the first; where none was seen, only what the file names.
+    """
+    named = env.system.migrations.table if env.system.migrations else ""
+    rows = [{str(k): v for k, v in row.items()} for row in ledgers.to_dict("records")]
+    fits = [row for row in rows if named in ("", row["name"], f"{row['schema']}.{row['name']}")]
+    if fits:
+        return {name: str(fits[0][name]) for name in ("tool", "schema", "name", "owner")}
+    schema, _, name = named.rpartition(".")
+    return {"tool": "", "schema": schema or "public", "name": name or "schema_migrations", "owner": ""}
+
+
+def found(ledgers: pd.DataFrame, chosen: dict[str, str]) -> Finding:
+    """Find whether there is a ledger, and which."""
+    expected = "one table says what was applied"
+    if blind := compare.blind("ledger", ledgers, expected=expected):
+        return blind
+    place = f"{chosen['schema']}.{chosen['name']}"
+    if not chosen["tool"]:
+        why = "without it nobody can tell what was applied: which tool is used, in which schema?"
+        return compare.unknown("ledger", f"{place} is not there; {why}", expected=expected)
+    return Finding("ledger", Status.OK, place, chosen["tool"], "", expected)
+
+
+def states(files: pd.DataFrame, applied: pd.DataFrame, tool: str) -> pd.DataFrame:
+    """Return every migration with its state; columns `STATES`, by version.
+
+    `noted` is the ledger's own name of it, "" where it has none.
+
+    Args:
+        files: as `migration_files.read`.
+        applied: the statement `migrations_applied`.
+        tool: of the ledger.
+    """
+    for frame in (files, applied):
+        if reason := frames.reason(frame):
+            return frames.unavailable(STATES, reason)
+    key = {"supabase": "version", "alembic": "version"}.get(tool, "file")
+    there = {_key(row[key]): row for row in _rows(files)}
+    noted = {_key(row["version"]): row for row in _rows(applied)}
+    newest = max(noted, default="")
+    named = sorted({*there, *noted})
+    rows = [_state(name, there.get(name), noted.get(name), newest, tool) for name in named]
+    return pd.DataFrame(rows, columns=list(STATES))
+
+
+def judged(env: Environment, rows: pd.DataFrame, tool: str) -> list[Finding]:
+    """Find what is unfinished, missing between others, edited, or not applied.
+
+    Args:
+        env: its system's file names known gaps, and files that are critical.
+        rows: as `states`.
+        tool: of the ledger.
+    """
+    return [unfinished(rows), complete(env, rows), unedited(rows, tool), applied(env, rows)]
+
+
+def unfinished(rows: pd.DataFrame) -> Finding:
+    """Find migrations that were begun and neither finished nor marked as rolled back."""
+    expected = "every migration that was begun was finished"
+    why = "some of its statements may stand, and the tool applies nothing more: see what is there first"
+    return _none(rows, (HALF,), "finished", expected, Status.CRITICAL, why, FAILED)
+
+
+def complete(env: Environment, rows: pd.DataFrame) -> Finding:
+    """Find what is missing: a number, a file, or an older one that was never applied."""
+    expected = "no number, no file and no older migration is missing"
+    why = "it is in one place and not in the other: a new environment will not be like this one"
+    known = env.system.migrations.gaps if env.system.migrations else ()
+    finding = _none(rows, (GONE, LATE), "complete", expected, Status.WARNING, why, GAP)
+    lost = [] if frames.reason(rows) else missing(map(str, rows["version"]), known)
+    if finding.status is not Status.OK or not lost:
+        return finding
+    seen = f"no {', '.join(lost)}"
+    return Finding("complete", Status.WARNING, "", seen, "", expected, why, cause=GAP)
+
+
+def unedited(rows: pd.DataFrame, tool: str) -> Finding:
+    """Find files that are not what was applied; a plain ledger keeps nothing to tell it by."""
+    if tool == PLAIN and not frames.reason(rows):
+        return compare.skipped("unedited", "this ledger keeps names only: an edited file cannot be told")
+    expected = "every file is what was applied"
+    why = "the change is not in this database, and never will be: undo the edit, write a new migration"
+    return _none(rows, (CHANGED,), "unedited", expected, Status.WARNING, why, EDITED)
+
+
+def applied(env: Environment, rows: pd.DataFrame) -> Finding:
+    """Find what has not been applied; a file that the system's file calls critical is."""
+    expected = "every migration is applied"
+    why = "code that counts on it fails: apply it before that code is deployed"
+    finding = _none(rows, (WAITING,), "applied", expected, Status.WARNING, why, PENDING)
+    grave = set(env.system.migrations.critical if env.system.migrations else ())
+    if finding.status is Status.WARNING and grave & set(rows[rows["state"] == WAITING]["file"]):
+        return _none(rows, (WAITING,), "applied", expected, Status.CRITICAL, why, PENDING)
+    return finding
+
+
+def missing(versions: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Return the numbers that a sequence leaves out; versions that are times have none.
+
+    Args:
+        versions: as files have them.
+        known: gaps that are no fault.
+    """
+    numbers = [found for version in versions if (found := _SEQUENCE.match(version + " ")) is not None]
+    there = {int(found[1]) for found in numbers if not found.string[found.end()].isdigit()}
+    if not there:
+        return []
+    width = max(len(found[0]) for found in numbers)
+    fine = {int(gap) for gap in known}
+    return [str(n).zfill(width) for n in range(min(there), max(there)) if n not in there | fine]
+
+
+def _none(
+    rows: pd.DataFrame,
+    states: Sequence[str],
+    check: str,
+    expected: str,
+    status: Status,
+    why: str,
+    cause: Cause,
+) -> Finding:
+    if blind := compare.blind(check, rows, expected=expected):
+        return blind
+    wrong = rows[rows["state"].isin(states)]
+    if wrong.empty:
+        return Finding(check, Status.OK, "", f"{len(rows)} migrations", "", expected)
+    named = ", ".join(f"{row['file'] or row['noted']} ({row['state']})" for row in _rows(wrong))
+    return Finding(check, status, "", named, "", expected, why, cause=cause)
+
+
+def _state(
+    key: str, file: dict[str, Any] | None, noted: dict[str, Any] | None, newest: str, tool: str
+) -> dict[str, Any]:
+    about = file or noted or {}
+    at = noted["applied_at"] if noted else pd.NaT
+    given = {"version": about["version"], "name": about["name"], "applied_at": at}
+    places = {"file": file["file"] if file else "", "noted": noted["version"] if noted else ""}
+    return {**given, "state": _judged(key, file, noted, newest, tool), **places}
+
+
+def _judged(
+    key: str, file: dict[str, Any] | None, noted: dict[str, Any] | None, newest: str, tool: str
+) -> str:
+    if noted is None:
+        return LATE if key < newest else WAITING
+    if noted["unfinished"]:
+        return HALF
+    if file is None:
+        return GONE
+    same = "checksum" if tool == "prisma" else "content"
+    return CHANGED if noted[same] and noted[same] != file[same] else APPLIED
+
+
+def _key(name: Any) -> str:
+    return str(name).removesuffix(".sql")
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
