@@ -102,6 +102,8 @@ def planned(plans: pd.DataFrame) -> list[Finding]:
     expected = "the statements that take most can be planned"
     if (blind := compare.blind("plans", plans, expected=expected)) is not None:
         return [blind]
+    if plans.empty:
+        return [compare.skipped("plans", "no statement was planned")]
     without = plans[plans["reason"].astype(bool)]
     if without.empty:
         seen = f"{len(plans)} statements"
