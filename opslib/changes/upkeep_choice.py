@@ -62,7 +62,7 @@ class Picks:
         count = len(self.targets)
         title = f"{done}: {count} target{'' if count == 1 else 's'}" if count else f"{done}: nothing"
         return Draft(
-            "upkeep", title, tuple(self.targets.values()), Risk.MEDIUM, blast, {"relations": count},
+            "upkeep", title, tuple(self.targets.values()), Risk.MEDIUM, blast, {},
             tuple(self.final), undo, dict(self.left_out), {"sizes": self.sizes} if self.sizes else {},
         )  # fmt: skip
 
