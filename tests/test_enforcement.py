@@ -31,12 +31,15 @@ PACKAGE = Path(opslib.__file__).parent
 SYSTEM = "your-app"
 STATEMENTS = {name: sql.load(name) for name in sql.names()}
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
-NAMES: dict[str, Any] = {"table": ["public", "feature_flags"], "time": "updated_at"}
+NAMES: dict[str, Any] = {
+    **dict.fromkeys(("table", "archive", "child", "child_archive"), ["public", "feature_flags"]),
+    "time": "updated_at",
+}
 READS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.READ)
 COMMANDS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.COMMAND)
 VALUES: dict[str, Any] = {
     "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
-    "list": [], "json": {}, "name": "name",
+    "list": [], "json": {}, "name": "name", "names": ["name"],
 }  # fmt: skip
 # Followed by a bracket in SQL, and no function.
 KEYWORDS = {

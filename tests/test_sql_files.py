@@ -28,7 +28,10 @@ OIDS = {
     "seconds": {1186}, "list": {1005, 1007, 1009, 1016}, "json": {114, 3802},
 }  # fmt: skip
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
-NAMES: dict[str, Any] = {"table": ["public", "feature_flags"], "time": "updated_at"}
+NAMES: dict[str, Any] = {
+    **dict.fromkeys(("table", "archive", "child", "child_archive"), ["public", "feature_flags"]),
+    "time": "updated_at",
+}
 READS = tuple(name for name in sql.names() if sql.load(name).kind == sql.READ)
 CHANGES = re.compile(r"(insert|update|delete|with|select)\s", re.IGNORECASE)
 COMMANDS = re.compile(
@@ -36,7 +39,7 @@ COMMANDS = re.compile(
 )
 VALUES: dict[str, Any] = {
     "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
-    "list": [], "json": {}, "name": "name",
+    "list": [], "json": {}, "name": "name", "names": ["name"],
 }  # fmt: skip
 WRITES = re.compile(
     r"\b(insert|update|delete|merge|truncate|alter|create|drop|grant|copy|vacuum|analyze|call|do|lock"

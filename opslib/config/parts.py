@@ -102,12 +102,25 @@ class Variable(Part):
 
 
 class Table(Part):
-    """A table that the runbook queries."""
+    """A table that the runbook queries.
+
+    Args:
+        what: what it holds.
+        columns: what a procedure must know of -> the column's name.
+        age_column: the time from which the age of a row counts.
+        archive_after_days: rows older than this belong into the archive.
+        archive_table: where they go, and rows that hang on those of another table with them.
+        keep_days: rows older than this are deleted.
+        legal_hold: nothing may be deleted, whatever its age.
+    """
 
     what: Text
     columns: dict[str, Text] = Field(default_factory=dict)
+    age_column: str = ""
     archive_after_days: Number | None = None
     archive_table: str = ""
+    keep_days: Number | None = None
+    legal_hold: bool = Field(default=False, strict=True)
     source: str = ""
 
 

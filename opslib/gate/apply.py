@@ -13,7 +13,7 @@ from opslib import ids
 from opslib.acts import Opening, Statement, secret_labels
 from opslib.changes import Kind, Means
 from opslib.errors import ArchiveError, OpsError, RateLimited, SourceError, Unreachable
-from opslib.gate import faults, vault
+from opslib.gate import faults, steps, vault
 from opslib.gate.ledger import DO, DONE, FAILED, UNDO, Ledger
 from opslib.gate.plan import Observed, Plan, Target
 from opslib.gate.results import Result, State
@@ -172,6 +172,8 @@ class Applying:
         if seen.pending or seen.fits(way.after):
             text = "it had been done when the run before this one was cut off"
             return self._awaited(target, way, act, text)
+        if seen.partly:
+            return self._act(target, way, act)
         if seen.failed or not seen.fits(way.before):
             said = _said(seen) if seen.failed else f"different now: {_moved(way, seen)}"
             return self._ended(target, way, act, FAILED, f"cut off, and {said}")
@@ -191,7 +193,7 @@ class Applying:
         faults.reach("after-intent")
         self._sent = True
         try:
-            self._send(way, Opening(way.act, self._ledger.key(target, act), secrets))
+            self._send(target, way, act, secrets)
         except Unreachable as error:
             if error.kind in _NEVER_SENT:
                 return self._ended(target, way, act, FAILED, error.message)
@@ -217,12 +219,20 @@ class Applying:
         left = [label for label in labels if kept_by and label not in found]
         return {**found, **{label: vault.get(kept_by, target.place, label) for label in left}}
 
-    def _send(self, way: Target, opening: Opening) -> None:
-        act = opening.act
-        if not isinstance(act, Statement):
-            self._means.vendor(act.source).act(opening)
+    def _send(self, target: Target, way: Target, act: str, secrets: Mapping[str, str]) -> None:
+        def opening() -> Opening:
+            return Opening(way.act, self._ledger.key(target, act), secrets)
+
+        if not isinstance(way.act, Statement):
+            self._means.vendor(way.act.source).act(opening())
             return
-        if self._means.database().act(opening).empty:
+        database = self._means.database()
+        if self._kind.STEPS:
+            for text in steps.taken(lambda: database.act(opening()), self._kind, way):
+                self._ledger.step(target, act, text)
+                self._progress(f"{target.name}: {text}")
+                faults.reach(faults.STEP)
+        elif database.act(opening()).empty:
             raise Moved("it moved at the last moment: the database found nothing to do")
 
     def _awaited(self, target: Target, way: Target, act: str, text: str, *, why: str = "") -> Result:
@@ -236,6 +246,8 @@ class Applying:
                 return self._ended(target, way, act, DONE, text or _said(seen))
             if seen.failed and not seen.pending:
                 return self._ended(target, way, act, FAILED, _said(seen))
+            if seen.partly:
+                raise Unclear(f"{_said(seen)}; run apply again, it goes on from there")
             nothing = bool(why) and not seen.pending and seen.fits(way.before)
             if nothing and waited >= min(_LATE_S, self._kind.PATIENCE_S):
                 # It may still come: the intent stays open, so that nobody takes it for another's.

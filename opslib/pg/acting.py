@@ -21,7 +21,7 @@ AGAIN = "run apply again: what was done is not repeated"
 _LOCKS = "opslib:"
 _FITTING: Mapping[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "seconds": (int, float), "bool": (bool,), "text": (str,),
-    "time": (str,), "list": (list, tuple), "name": (list, tuple, str),
+    "time": (str,), "list": (list, tuple), "name": (list, tuple, str), "names": (list, tuple),
     "json": (dict, list, tuple, str, int, bool),
 }  # fmt: skip
 

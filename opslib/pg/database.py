@@ -182,8 +182,9 @@ class Database:
         read = partial(frame.build, statement)
         started = time.perf_counter()
         try:
-            if statement.kind == sql.WRITE:
-                found = session.act(text, params, read, backend)
+            if statement.kind in (sql.WRITE, sql.BATCH):
+                repeatable = statement.kind == sql.BATCH
+                found = session.act(text, params, read, backend, repeatable=repeatable)
             elif statement.kind == sql.COMMAND:
                 found = session.command(text, read, backend)
             else:

@@ -47,6 +47,8 @@ _FOR_COMMAND = {
     "statement_timeout": f"{COMMAND_TIMEOUT_S}s",
     "lock_timeout": "0",
 }
+_WRITING = b"set transaction read write"
+_REPEATABLE = b"set transaction isolation level repeatable read, read write"
 _FOR_TRANSACTION = {**_SETTINGS, "transaction_read_only": "on"}
 _IDLE_SESSION_TIMEOUT_SINCE = 14
 
@@ -108,6 +110,8 @@ class Session:
         params: Mapping[str, Any],
         read: Callable[[Names, Rows], Answer],
         backend: int | None = None,
+        *,
+        repeatable: bool = False,
     ) -> Answer:
         """Run one statement that changes something, in a transaction of its own, once.
 
@@ -116,6 +120,7 @@ class Session:
             params: values for its parameters.
             read: makes the answer of names and rows; what it raises undoes the change.
             backend: the server's process that holds the locks, where there are any.
+            repeatable: fail where a foreign key would delete a row that came after the statement began.
 
         Raises:
             Refused: another process would do it: a transaction pooler that nobody declared.
@@ -124,7 +129,7 @@ class Session:
         try:
             with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
-                self._connection.execute("set transaction read write")
+                self._connection.execute(_REPEATABLE if repeatable else _WRITING)
                 self._must_be(backend)
                 return read(*self._ask(text, params))
         except SourceError as error:

@@ -5,7 +5,8 @@ at least three spaces. A line of the statement that ends in `-- pg>=17` (or `-- 
 those versions, so that one file serves every supported version and can still be read from top to bottom.
 
 A parameter of type `name` is the name of a relation, a column, an index: it stands as `{parameter}` in
-the text and is put in as a quoted identifier. In such a file a brace that is none is written twice.
+the text and is put in as a quoted identifier; one of type `names` is a list of columns. In such a file a
+brace that is none is written twice.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from typing import Any
 from opslib.errors import ParameterError, ProcedureError, UnknownName
 
 KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
-TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json", "name")
-READ, WRITE, COMMAND, LOCK = KINDS = ("read", "write", "command", "lock")
-ACTING = (WRITE, COMMAND)  # only the gate may run these
-NAME = "name"
+TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json", "name", "names")
+READ, WRITE, BATCH, COMMAND, LOCK = KINDS = ("read", "write", "batch", "command", "lock")
+ACTING = (WRITE, BATCH, COMMAND)  # only the gate may run these
+NAME, NAMES = "name", "names"
 _LONGEST_NAME = 63  # bytes, as PostgreSQL is built
 _HEADER = re.compile(r"-- ([a-z]+): (.*)")
 _CONTINUED = re.compile(r"--   +(.*)")
@@ -52,8 +53,9 @@ class Statement:
         name: name of its file, without the ending.
         title: what it answers, in a sentence.
         kind: `read` changes nothing; `write` is run only for an opening of the gate, in a transaction;
-            `command` likewise, but outside of any, as VACUUM and all that is CONCURRENTLY demand; `lock`
-            takes or gives back an advisory lock and changes no data.
+            `batch` likewise, one of many, in a transaction that fails rather than drag along a row which
+            it did not see; `command` likewise, but outside of any, as VACUUM and all that is CONCURRENTLY
+            demand; `lock` takes or gives back an advisory lock and changes no data.
         returns: its columns, in order.
         params: its parameters, by name, with their types.
         needs: the role membership that it needs to see everything, or `nothing`.
@@ -79,7 +81,7 @@ class Statement:
     @property
     def names(self) -> tuple[str, ...]:
         """Its parameters that are names of relations, columns or indexes."""
-        return tuple(name for name, kind in self.params.items() if kind == NAME)
+        return tuple(name for name, kind in self.params.items() if kind in (NAME, NAMES))
 
     def text_for(self, major: int) -> str:
         """Return the statement as one major version understands it, names not yet put in."""
@@ -101,9 +103,14 @@ class Statement:
             return text, dict(params)
         from psycopg import sql
 
-        names = {name: sql.SQL(quoted(name, params[name])) for name in self.names}
+        names = {name: sql.SQL(self._quoted(name, params[name])) for name in self.names}
         rest = {name: value for name, value in params.items() if name not in names}
         return sql.SQL(text).format(**names).as_string(None), rest
+
+    def _quoted(self, name: str, value: Any) -> str:
+        if self.params[name] == NAME:
+            return quoted(name, value)
+        return ", ".join(quoted(name, part) for part in value or [""])
 
 
 def names() -> tuple[str, ...]:

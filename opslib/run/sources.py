@@ -34,7 +34,7 @@ class DatabaseSource:
         self._open: Database | None = None
         self._told: set[str] = set()
 
-    def table(self, name: str, **parameters: Any) -> pd.DataFrame:
+    def table(self, name: str, /, **parameters: Any) -> pd.DataFrame:
         """Run one packaged statement.
 
         Args:
