@@ -29,7 +29,7 @@ OIDS = {
 }  # fmt: skip
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
 NAMES: dict[str, Any] = {
-    **dict.fromkeys(("table", "archive", "child", "child_archive"), ["public", "feature_flags"]),
+    **{name: ["public", "feature_flags"] for name in ("table", "archive", "child", "child_archive")},
     "time": "updated_at",
 }
 READS = tuple(name for name in sql.names() if sql.load(name).kind == sql.READ)

@@ -122,7 +122,7 @@ def _seen(database: Asked, rule: Rule) -> Seen:
     against = list(_against_index(source))
     if rule.archive:
         return _with_archive(database, seen, source, identity, against)
-    against += _against_effects(database, source, {})
+    against += [*_against_effects(database, source, {}), *_against_triggers(database, source)]
     return _judged(database, seen, identity, against, {}, _emptied(database, table))
 
 
@@ -179,9 +179,13 @@ def _against_pair(database: Asked, source: _Table, archive: _Table) -> Iterator[
     if not source.facts["key"] or archive.facts["key"] != source.facts["key"]:
         yield f"{archive.text} must have the primary key of {source.text}, or a row could be there twice"
     for table in (source, archive):
-        found = _effects(database, table.relation.parts)
-        for row in found[found["kind"] == "trigger"].to_dict("records"):
-            yield f"the trigger {row['name']} of {table.text} runs {row['effect']}: nobody knows what it does"
+        yield from _against_triggers(database, table)
+
+
+def _against_triggers(database: Asked, table: _Table) -> Iterator[str]:
+    found = _effects(database, table.relation.parts)
+    for row in found[found["kind"] == "trigger"].to_dict("records"):
+        yield f"the trigger {row['name']} of {table.text} runs {row['effect']}: nobody knows what it does"
 
 
 def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) -> Iterator[str]:
@@ -197,10 +201,6 @@ def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) 
             yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
     if sum(row["effect"] == "cascade" for row in children) > 1:
         yield "rows of several tables would be deleted with them; one at most can go along"
-    if not along:
-        found = _effects(database, source.relation.parts)
-        for row in found[found["kind"] == "trigger"].to_dict("records"):
-            yield f"the trigger {row['name']} of {source.text} runs {row['effect']}: nobody knows what it does"
 
 
 def _emptied(database: Asked, table: Sequence[str]) -> tuple[str, ...]:
@@ -217,7 +217,9 @@ def _table(database: Asked, key: str, text: str, time: str) -> _Table:
     found = relations.find(database, key, text, ("table",))  # type: ignore[arg-type]
     facts = _one(database, "table_facts", schema=found.schema, name=found.name, time=time)
     if not facts["readable"]:
-        raise SourceError(f"our role may not read {found.text}: grant select on it, see `opslib doctor --sql`")
+        raise SourceError(
+            f"our role may not read {found.text}: grant select on it, see `opslib doctor --sql`"
+        )
     if facts["hidden"]:
         raise SourceError(f"row level security hides rows of {found.text} from our role: give it bypassrls")
     return _Table(found, facts)

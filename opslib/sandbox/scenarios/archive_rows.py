@@ -9,7 +9,8 @@ _SYSTEM = "voiceaitraining"
 # Older than the rule's year, and newer than anything that an earlier quarter has archived.
 _OLD = """
 insert into scenario_attempts (org_id, scenario_id, user_id, status, score, transcript, started_at, ended_at)
-select org_id, scenario_id, user_id, 'completed', 70, 'forgotten-by-the-quarter', ended_at - interval '9 minutes', ended_at
+select org_id, scenario_id, user_id, 'completed', 70, 'forgotten-by-the-quarter',
+       ended_at - interval '9 minutes', ended_at
 from (select a.org_id, a.scenario_id, a.user_id,
              now() - interval '367 days' - (n % 80) * interval '1 day' - n * interval '1 second' as ended_at
       from generate_series(1, 600) n
