@@ -110,9 +110,9 @@ def _measured(databases: Databases, plan: Plan, table: str, way: Any) -> Moved:
             where not exists (select from {table} t where t.id = k.id)
             and not exists (select from {table}_archive a where a.id = k.id)"""
         twice = f"select count(*) from {table} t join {table}_archive a using (id)"
-        counts = [int(_number(admin, query)) for query in (lost, twice)]
+        missing, doubled = (_number(admin, query) for query in (lost, twice))
     say(f"{table}: {seconds:.1f} s, the app waited {max(waits):.2f} s at most")
-    return Moved(seconds, max(waits), len(waits), *counts, killed=killed)
+    return Moved(seconds, max(waits), len(waits), missing, doubled, killed)
 
 
 def _made(table: str, rows: int) -> Iterator[str]:

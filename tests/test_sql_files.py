@@ -21,7 +21,7 @@ FOLDER = Path(sql.__file__).parents[1] / "sql"
 OLDER = Path("/usr/lib/postgresql/15/bin")
 PLAIN = "plain_monitor"
 # Some statements read tables of the app itself, which its owner must have opened to opslib's role.
-SYSTEM, OWN_TABLES = "your-app", ("public.feature_flags",)
+SYSTEM, OWN_TABLES = "your-app", ("public.feature_flags", "public.retention_policies")
 # Types of the wire protocol, by the name that headers use.
 OIDS = {
     "int": {20, 21, 23}, "float": {700, 701, 1700}, "bool": {16}, "text": {19, 25, 1043}, "time": {1184},

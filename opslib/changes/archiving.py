@@ -15,6 +15,7 @@ from opslib.acts import Statement
 from opslib.changes import Kind, Means
 from opslib.checks import compare, old_rows_look
 from opslib.gate.plan import Draft, Observed, Risk, Target
+from opslib.pg import sql
 
 if TYPE_CHECKING:
     from opslib.checks.old_rows import Seen
@@ -88,8 +89,9 @@ class Archiving(Kind):
         return now - self._idle_since < self.PATIENCE_S
 
     def _left(self, target: Target) -> int:
-        names = ("table", "key", "time", "since", "cutoff")
+        names = ("table", "time", "since", "cutoff")
         box = {name: target.act.params[name] for name in names}
+        box["key"] = target.identity["key"]
         return int(self._means.database().table("rows_between", **box).iloc[0]["rows"])
 
     def _has_room(self) -> bool:
@@ -140,7 +142,8 @@ def _statement(identity: Mapping[str, Any]) -> str:
 def _params(one: Seen, batch: int, *, back: bool = False) -> dict[str, Any]:
     """Return the values of the statement: all literal, and for the way back the two sides exchanged."""
     found = {**one.identity, **{name: list(names) for name, names in one.columns.items()}, "rows": batch}
-    found.pop("child_key", None)
+    wanted = sql.load(_statement(one.identity)).params
+    found = {name: value for name, value in found.items() if name in wanted}
     for there, here in (("table", "archive"), ("child", "child_archive")):
         if back and there in found:
             found[there], found[here] = found[here], found[there]

@@ -110,6 +110,8 @@ def archive_rules(
 def retention_rules(system: System, *, table: str = "", now: datetime | None = None) -> list[Rule]:
     """Return the rules by which rows are deleted.
 
+    A row is overdue a day after its time: whatever clears away runs once a day.
+
     Args:
         system: its file has the rules.
         table: only this one.
@@ -128,7 +130,7 @@ def retention_rules(system: System, *, table: str = "", now: datetime | None = N
         Rule(
             name,
             part.age_column,
-            _cutoff(now, int(part.keep_days or 0), ""),
+            _cutoff(now, int(part.keep_days or 0) + 1, ""),
             int(part.keep_days or 0),
             hold=part.legal_hold,
         )

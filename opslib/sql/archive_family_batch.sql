@@ -11,13 +11,18 @@
 -- One statement, so that no row is ever in neither table or in both. A row of the child that came after it
 -- began would be deleted with its parent: then the whole batch fails instead, as its transaction does not
 -- let a foreign key touch what it did not see.
+-- By the places of the rows: a join by key would read the whole table, batch after batch.
 with batch as materialized (
-  select t.{key} as id from {table} t
+  select t.ctid as place, t.{key} as id from {table} t
   where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
   order by t.{time} limit %(rows)s for update skip locked
 ),
-hanging as (delete from {child} c using batch b where c.{parent} = b.id returning c.*),
-moved as (delete from {table} t using batch b where t.{key} = b.id returning t.*),
+hanging as (
+  delete from {child} c where c.{parent} = any (array(select b.id from batch b)) returning c.*
+),
+moved as (
+  delete from {table} t where t.ctid = any (array(select b.place from batch b)) returning t.*
+),
 kept as (
   insert into {archive} ({columns}) overriding system value select {columns} from moved returning 1
 ),
