@@ -120,7 +120,7 @@ def _made(table: str, rows: int) -> Iterator[str]:
     yield f"create table {table} ({columns}); create table {table}_archive ({columns})"
     yield (
         f"insert into {table} select n, md5((n % 30)::text)::uuid, n % 100, {PAYLOAD},"
-        f" now() - interval '366 days' - n * interval '1 second' from generate_series(1, {rows}) n"
+        f" now() - interval '366 days' - ({rows} - n) * interval '1 second' from generate_series(1, {rows}) n"
     )
     yield (
         f"insert into {table} select {rows} + n, md5('x')::uuid, 1, {PAYLOAD}, now()"

@@ -33,8 +33,15 @@ STATEMENTS = {name: sql.load(name) for name in sql.names()}
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
 NAMES: dict[str, Any] = {
     **{name: ["public", "feature_flags"] for name in ("table", "archive", "child", "child_archive")},
+    **{name: name for name in ("amount", "type", "reason", "status", "request")},
+    "ledger": ["public", "entries"],
+    "balance": "rollout_percentage",
     "time": "updated_at",
+    "changed": "updated_at",
 }
+# A ledger, which the app of this system does not have.
+ENTRIES = b"""create table public.entries (name text, amount int, type text, reason text, status text,
+    request text unique, updated_at timestamptz)"""
 READS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.READ)
 COMMANDS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.COMMAND)
 VALUES: dict[str, Any] = {
@@ -186,6 +193,9 @@ def test_an_opening_opens_once() -> None:
 def server() -> Iterator[Databases]:
     """A database with the tables that statements name."""
     with closing(Databases([SYSTEM], scale=0.1)) as databases:
+        with databases.admin(SYSTEM) as admin:
+            admin.execute(ENTRIES)
+            admin.execute(b"grant insert on public.entries to opslib_operator")
         yield databases
 
 

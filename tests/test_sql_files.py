@@ -21,7 +21,7 @@ FOLDER = Path(sql.__file__).parents[1] / "sql"
 OLDER = Path("/usr/lib/postgresql/15/bin")
 PLAIN = "plain_monitor"
 # Some statements read tables of the app itself, which its owner must have opened to opslib's role.
-SYSTEM, OWN_TABLES = "your-app", ("public.feature_flags", "public.retention_policies")
+SYSTEM, OWN_TABLES = "your-app", ("public.feature_flags", "public.retention_policies", "public.entries")
 # Types of the wire protocol, by the name that headers use.
 OIDS = {
     "int": {20, 21, 23}, "float": {700, 701, 1700}, "bool": {16}, "text": {19, 25, 1043}, "time": {1184},
@@ -30,8 +30,15 @@ OIDS = {
 # What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
 NAMES: dict[str, Any] = {
     **{name: ["public", "feature_flags"] for name in ("table", "archive", "child", "child_archive")},
+    **{name: name for name in ("amount", "type", "reason", "status", "request")},
+    "ledger": ["public", "entries"],
+    "balance": "rollout_percentage",
     "time": "updated_at",
+    "changed": "updated_at",
 }
+# A ledger, which the app of this system does not have.
+ENTRIES = b"""create table public.entries (name text, amount int, type text, reason text, status text,
+    request text unique, updated_at timestamptz)"""
 READS = tuple(name for name in sql.names() if sql.load(name).kind == sql.READ)
 CHANGES = re.compile(r"(insert|update|delete|with|select)\s", re.IGNORECASE)
 COMMANDS = re.compile(
@@ -60,6 +67,7 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Databases]:
             patch.delenv("OPSLIB_PG_BIN", raising=False)
         with closing(Databases([SYSTEM], scale=0.1)) as databases:
             with databases.admin(SYSTEM) as admin:
+                admin.execute(ENTRIES)
                 admin.execute(f"create role {PLAIN} login password 'plain' in role pg_monitor".encode())
                 admin.execute(f"grant select on {', '.join(OWN_TABLES)} to {PLAIN}".encode())
             yield databases
