@@ -228,9 +228,12 @@ class Applying:
             return
         database = self._means.database()
         if self._kind.STEPS:
+            noted = 0.0
             for text in steps.taken(lambda: database.act(opening()), self._kind, way):
-                self._ledger.step(target, act, text)
-                self._progress(f"{target.name}: {text}")
+                if time.monotonic() - noted >= steps.NOTED_S:
+                    self._ledger.step(target, act, text)
+                    self._progress(f"{target.name}: {text}")
+                    noted = time.monotonic()
                 faults.reach(faults.STEP)
         elif database.act(opening()).empty:
             raise Moved("it moved at the last moment: the database found nothing to do")

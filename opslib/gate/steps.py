@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from opslib.changes import Kind
     from opslib.gate.plan import Target
 
+# A disk that syncs slowly must not hold up each step; what is done is told by looking, not by these notes.
+NOTED_S = 1.0
 # Others were at the same rows, or held a lock too long: nothing was done, and the next step may get through.
 _PASSING = ("moved", "lock-timeout", "statement-timeout")
 
 
 def taken(act: Callable[[], pd.DataFrame], kind: Kind, way: Target) -> Iterator[str]:
-    """Take one step after the other, and say after each what it has done.
+    """Take one step after the other, and say after each how many there were and what it has done.
 
     Args:
         act: carries the act out once, with an opening of its own.
@@ -28,10 +30,12 @@ def taken(act: Callable[[], pd.DataFrame], kind: Kind, way: Target) -> Iterator[
     Raises:
         SourceError: a step failed in a way that does not pass.
     """
+    number = 0
     while True:
         found = _once(act)
         if found:
-            yield found
+            number += 1
+            yield f"step {number}: {found}"
         if not kind.more(way, bool(found)):
             return
 
