@@ -18,21 +18,27 @@ from bench.process import Failed
 WIDTH = 120  # where no terminal says how wide it is
 RESULTS = Path(__file__).parent / "RESULTS.md"
 EVIDENCE = Path(__file__).parent / "EVIDENCE.md"
+DATABASE = Path(__file__).parent / "DATABASE.md"
+PARTS = ("runs", "evidence", "database")
 
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of the suite (default: 3).")
 @click.option("--quick", is_flag=True, help="One round of four runbooks; nothing is written without --out.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: bench/RESULTS.md.")
-@click.option("--only", type=click.Choice(["runs", "evidence"]), help="One part (default: runs, evidence).")
+@click.option("--only", type=click.Choice(PARTS), help="One part (default: runs, evidence).")
 def main(rounds: int | None, quick: bool, out: Path | None, only: str | None) -> None:
-    """Measure opslib against stock papermill in the same run, then what evidence costs.
+    """Measure opslib against stock papermill in the same run, then what evidence costs, or moving rows.
 
     Ends with 1, and writes nothing, when a way shows anything else than stock papermill does. What evidence
-    costs is kept in bench/EVIDENCE.md, or with --only evidence where --out says.
+    costs is kept in bench/EVIDENCE.md, or with --only evidence where --out says; what moving a million rows
+    costs, in bench/DATABASE.md.
     """
     command = " ".join(["python -m bench", *sys.argv[1:]])
     facts = machine.facts(command)
+    if only == "database":
+        _database(facts, quick, out)
+        return
     if only != "evidence":
         _runs(facts, rounds, quick, out)
     if only != "runs":
@@ -45,6 +51,14 @@ def _evidence(facts: Mapping[str, str], quick: bool, out: Path | None) -> None:
     shown = evidence.tables(evidence.everything(evidence.QUICK if quick else evidence.Plan()))
     report.show(_console(), shown)
     _keep(out or (None if quick else EVIDENCE), report.document(facts, shown, title="What evidence costs"))
+
+
+def _database(facts: Mapping[str, str], quick: bool, out: Path | None) -> None:
+    from bench import database
+
+    shown = database.tables(database.QUICK if quick else database.Plan())
+    report.show(_console(), shown)
+    _keep(out or (None if quick else DATABASE), report.document(facts, shown, title="What moving rows costs"))
 
 
 def _runs(facts: Mapping[str, str], rounds: int | None, quick: bool, out: Path | None) -> None:

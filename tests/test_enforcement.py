@@ -26,23 +26,11 @@ from opslib.http import ONCE, Client, safe
 from opslib.pg import Database, sql
 from opslib.sandbox.databases import Databases
 from tests.servers import Arrived, noting, raw, reply, serving
+from tests.statements import COMMANDS, ENTRIES, EXTENDED, READS, STATEMENTS, SYSTEM, values
 
 PACKAGE = Path(opslib.__file__).parent
-SYSTEM = "your-app"
-STATEMENTS = {name: sql.load(name) for name in sql.names()}
-# What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
-NAMES: dict[str, Any] = {
-    **{key: ["public", "feature_flags"] for key in ("table", "child", "parent")},
-    "time": "updated_at", "amcheck": "extensions", "statements": "extensions",
-}  # fmt: skip
-READS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.READ)
 # What asks for an extension that the system here does not have cannot be run here.
-HERE = tuple(name for name in READS if not STATEMENTS[name].needs.startswith("the extension"))
-COMMANDS = tuple(name for name, statement in STATEMENTS.items() if statement.kind == sql.COMMAND)
-VALUES: dict[str, Any] = {
-    "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
-    "list": [], "json": {}, "name": "name", "names": ["name"],
-}  # fmt: skip
+HERE = tuple(name for name in READS if name not in EXTENDED)
 # Followed by a bracket in SQL, and no function.
 KEYWORDS = {
     "all", "and", "any", "array", "as", "by", "case", "coalesce", "else", "exists", "filter", "from",
@@ -188,6 +176,9 @@ def test_an_opening_opens_once() -> None:
 def server() -> Iterator[Databases]:
     """A database with the tables that statements name."""
     with closing(Databases([SYSTEM], scale=0.1)) as databases:
+        with databases.admin(SYSTEM) as admin:
+            admin.execute(ENTRIES)
+            admin.execute(b"grant insert on public.entries to opslib_operator")
         yield databases
 
 
@@ -196,14 +187,6 @@ def admin(server: Databases) -> Iterator[psycopg.Connection]:
     """A session that could change anything."""
     with closing(psycopg.connect(server.dsn(SYSTEM, "admin"))) as connection:
         yield connection
-
-
-def values(name: str) -> dict[str, Any]:
-    """Return a value for each parameter of a statement; it fits no session, lock or row."""
-    return {
-        param: 50 if param == "rows" else NAMES.get(param, "name") if kind == sql.NAME else VALUES[kind]
-        for param, kind in STATEMENTS[name].params.items()
-    }
 
 
 def bare(name: str) -> str:
@@ -217,14 +200,14 @@ def test_a_look_refuses_each_statement_that_changes_something(server: Databases,
     door = Door("operator", Secret.literal("test", server.dsn(SYSTEM, "operator")), False)
     with closing(Database([door], application_name="opslib/test/1")) as database:
         with pytest.raises(Refused, match="only the gate"):
-            database.table(name, **values(name))
+            database.table(name, **values(STATEMENTS[name]))
         assert database.door == ""
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_a_statement_that_reads_leaves_no_trace(admin: psycopg.Connection, name: str) -> None:
     """In a session that may write: no transaction number, no lock but the one that reading takes."""
-    text, bound = STATEMENTS[name].filled(admin.info.server_version // 10000, values(name))
+    text, bound = STATEMENTS[name].filled(admin.info.server_version // 10000, values(STATEMENTS[name]))
     admin.execute(text.encode(), bound).fetchall()
     written = "select pg_current_xact_id_if_assigned()"
     locks = (
@@ -261,7 +244,7 @@ def test_a_statement_that_changes_something_keeps_its_headers_word(server: Datab
     """As the operator, with values that fit nothing: no row is touched, and names and types are right."""
     statement = STATEMENTS[name]
     with closing(psycopg.connect(server.dsn(SYSTEM, "operator"))) as connection:
-        text, bound = statement.filled(connection.info.server_version // 10000, values(name))
+        text, bound = statement.filled(connection.info.server_version // 10000, values(STATEMENTS[name]))
         cursor = connection.execute(text.encode(), bound)
         assert [column.name for column in cursor.description or ()] == [c.name for c in statement.returns]
         assert statement.kind == sql.LOCK or cursor.fetchall() == []

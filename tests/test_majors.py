@@ -15,7 +15,8 @@ from opslib.runner.execute import Request, run
 from opslib.sandbox import control
 from opslib.sandbox.state import path as place
 from tests import majors
-from tests.test_pg_pooler import PROGRAM, SYSTEM, pooler
+from tests.statements import SYSTEM
+from tests.test_pg_pooler import PROGRAM, pooler
 
 __all__ = ["pooler"]
 

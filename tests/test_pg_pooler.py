@@ -21,21 +21,15 @@ from opslib.acts import Opening
 from opslib.checks import connections
 from opslib.config import Door, Secret
 from opslib.errors import Refused
-from opslib.pg import Database, sql
+from opslib.pg import Database
 from opslib.sandbox import control
 from opslib.verdict import Status
 
 from .servers import closed_port
+from .statements import EXTENDED, READS, STATEMENTS, SYSTEM, WITHOUT_LEDGER, values
 
-SYSTEM = "your-app"
 NOBODY = 65534
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/opt/homebrew/bin")
-VALUES = {"int": 5, "float": 0.0, "text": "", "time": "2020-01-01T00:00:00Z", "list": []}
-NAMED = {
-    **{key: ["pg_catalog", "pg_class"] for key in ("table", "child", "parent")},
-    **dict.fromkeys(("statements", "amcheck"), "extensions"),
-}
-
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no pgbouncer on this machine")
 
 
@@ -110,14 +104,10 @@ def through(*doors: Door) -> Database:
 
 def test_every_statement_that_reads_runs_through_a_pooler(pooler: str) -> None:
     """A managed database may offer no other way in."""
-    reads = [statement for statement in map(sql.load, sql.names()) if statement.kind == sql.READ]
+    reads = [STATEMENTS[name] for name in READS if name not in EXTENDED]
     with closing(through(door("pooler", pooler))) as database:
         for statement in reads:
-            values = {
-                key: VALUES[kind] if kind in VALUES else NAMED.get(key, "oid")
-                for key, kind in statement.params.items()
-            }
-            found = database.table(statement.name, **values)
+            found = database.table(statement.name, **values(statement, **WITHOUT_LEDGER))
             assert list(found) == [column.name for column in statement.returns]
         assert database.door == "pooler"
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -16,33 +15,23 @@ from opslib.config.environment import Door
 from opslib.errors import ProcedureError, UnknownName
 from opslib.pg import Database, sql
 from opslib.sandbox.databases import Databases
-from tests import majors
+from tests import majors, statements
+from tests.statements import ENTRIES, EXTENDED, SYSTEM, values
 
 FOLDER = Path(sql.__file__).parents[1] / "sql"
 PLAIN = "plain_monitor"
 # Some statements read tables of the app itself, which its owner must have opened to opslib's role.
-SYSTEM, OWN_TABLES = "your-app", ("public.feature_flags",)
+OWN_TABLES = ("public.feature_flags", "public.retention_policies", "public.entries")
 # Types of the wire protocol, by the name that headers use.
 OIDS = {
     "int": {20, 21, 23}, "float": {700, 701, 1700}, "bool": {16}, "text": {19, 25, 1043}, "time": {1184},
     "seconds": {1186}, "list": {1005, 1007, 1009, 1016}, "json": {114, 3802},
 }  # fmt: skip
-# What a parameter of type `name` stands for, by the parameter's name; of others it is the key of that table.
-NAMES: dict[str, Any] = {
-    **{key: ["public", "feature_flags"] for key in ("table", "child", "parent")},
-    "time": "updated_at", "amcheck": "extensions", "statements": "extensions",
-}  # fmt: skip
-# What asks for an extension that the system here does not have is asked by tests of its own.
-EXTENDED = tuple(name for name in sql.names() if sql.load(name).needs.startswith("the extension"))
-READS = tuple(name for name in sql.names() if sql.load(name).kind == sql.READ and name not in EXTENDED)
+READS = tuple(name for name in statements.READS if name not in EXTENDED)
 CHANGES = re.compile(r"(insert|update|delete|with|select)\s", re.IGNORECASE)
 COMMANDS = re.compile(
     r"(vacuum|analyze|reindex|refresh|(create|drop) (unique )?index concurrently)\b", re.IGNORECASE
 )
-VALUES: dict[str, Any] = {
-    "int": 0, "float": 0.0, "seconds": 0, "bool": False, "text": "", "time": "2020-01-01T00:00:00Z",
-    "list": [], "json": {}, "name": "name", "names": ["name"],
-}  # fmt: skip
 WRITES = re.compile(
     r"\b(insert|update|delete|merge|truncate|alter|create|drop|grant|copy|vacuum|analyze|call|do|lock"
     r"|nextval|setval|set_config|pg_terminate_backend|pg_cancel_backend|pg_advisory\w*|dblink\w*)\s*[(\s]",
@@ -57,6 +46,7 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Databases]:
         patch.setenv("OPSLIB_PG_BIN", majors.folders()[request.param])
         with closing(Databases([SYSTEM], scale=0.1)) as databases:
             with databases.admin(SYSTEM) as admin:
+                admin.execute(ENTRIES)
                 admin.execute(f"create role {PLAIN} login password 'plain' in role pg_monitor".encode())
                 admin.execute(f"grant select on {', '.join(OWN_TABLES)} to {PLAIN}".encode())
                 checks = "grant execute on function extensions.bt_index_check(regclass) to"
@@ -73,14 +63,6 @@ def database(servers: Databases, request: pytest.FixtureRequest) -> Iterator[Dat
     door = Door("direct", Secret.literal("test", dsn), request.param == "pooled")
     with closing(Database([door], application_name="opslib/test/1")) as found:
         yield found
-
-
-def parameters(statement: sql.Statement) -> dict[str, Any]:
-    """Return a value for each parameter."""
-    return {
-        name: 50 if name == "rows" else NAMES.get(name, "name") if kind == sql.NAME else VALUES[kind]
-        for name, kind in statement.params.items()
-    }
 
 
 def bare(name: str) -> str:
@@ -130,7 +112,7 @@ def test_a_statement_that_changes_something_never_goes_through_a_pooler(name: st
 def test_each_statement_returns_what_its_header_promises(database: Database, name: str) -> None:
     """`table` compares the names of the columns itself and converts each value."""
     statement = sql.load(name)
-    frame = database.table(name, **parameters(statement))
+    frame = database.table(name, **values(statement))
     assert list(frame.columns) == [column.name for column in statement.returns]
 
 
@@ -139,7 +121,7 @@ def test_the_types_that_the_server_gives_are_those_of_the_header(servers: Databa
     """Also for an answer without rows, where no conversion would notice."""
     statement = sql.load(name)
     with psycopg.connect(servers.dsn(SYSTEM, "monitor"), autocommit=True) as connection:
-        text, bound = statement.filled(connection.info.server_version // 10000, parameters(statement))
+        text, bound = statement.filled(connection.info.server_version // 10000, values(statement))
         cursor = connection.execute(text.encode(), bound)
         given = {column.name: column.type_code for column in cursor.description or ()}
     for column in statement.returns:

@@ -50,11 +50,13 @@ class Kind(ABC):
         LOCK: `database` (an advisory lock in the system's database) or `file`.
         CHAINED: a target that is left out or fails ends the rest, as each builds on the one before.
         PATIENCE_S: how long a change may take to show, in seconds.
+        STEPS: an act is carried out again and again, until `more` says that nothing is left to do.
     """
 
     LOCK: ClassVar[str]
     CHAINED: ClassVar[bool]
     PATIENCE_S: ClassVar[float]
+    STEPS: ClassVar[bool] = False
 
     def __init__(self, means: Means) -> None:
         self._means = means
@@ -73,6 +75,18 @@ class Kind(ABC):
         Without one, the procedure's own probe after the change tells.
         """
         return ""
+
+    def more(self, target: Target, found: bool) -> bool:
+        """Return whether an act in steps goes on after one of them; wait first while others need room.
+
+        Args:
+            target: what is changed.
+            found: the last step found something to do.
+
+        Raises:
+            SourceError: it cannot be looked at.
+        """
+        return False
 
     def secrets(self, target: Target) -> Mapping[str, str]:
         """Return label -> value for the secret parts of the target's act that can be had now.

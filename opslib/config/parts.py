@@ -106,20 +106,29 @@ class Variable(Part):
 
 
 class Table(Part):
-    """A table that the runbook queries, or that an audit must know more of than the catalog tells.
+    """A table that the runbook queries, or that a procedure must know more of than the catalog tells.
 
     Args:
+        what: what it holds.
         columns: what each column is for -> its name.
         shared_with: roles of the web API that are meant to see rows of others.
         business_key: columns whose values occur together in one row only, though no constraint says so.
+        age_column: the time from which the age of a row counts.
+        archive_after_days: rows older than this belong into the archive.
+        archive_table: where they go, and rows that hang on those of another table with them.
+        keep_days: rows older than this are deleted.
+        legal_hold: nothing may be deleted, whatever its age.
     """
 
     what: Text
     columns: dict[str, Text] = Field(default_factory=dict)
     shared_with: tuple[Text, ...] = ()
     business_key: tuple[Text, ...] = Field(default=(), max_length=3)
+    age_column: str = ""
     archive_after_days: Number | None = None
     archive_table: str = ""
+    keep_days: Number | None = None
+    legal_hold: bool = Field(default=False, strict=True)
     source: str = ""
 
 

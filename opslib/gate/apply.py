@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from opslib import ids
-from opslib.acts import Opening, Statement, Work, secret_labels
-from opslib.backup import restoring
+from opslib.acts import Opening, secret_labels
 from opslib.changes import Kind, Means
 from opslib.errors import ArchiveError, OpsError, RateLimited, SourceError, Unreachable
 from opslib.gate import faults, vault
 from opslib.gate.ledger import DO, DONE, FAILED, UNDO, Ledger
 from opslib.gate.plan import Observed, Plan, Target
 from opslib.gate.results import Result, State
+from opslib.gate.sending import Moved, send
 from opslib.gate.wording import words
 
 _LOOK_AGAIN_S = 0.2
@@ -28,10 +28,6 @@ Progress = Callable[[str], None]
 
 class Unclear(Exception):
     """Nobody can tell yet whether an act took place."""
-
-
-class Moved(Exception):
-    """A target changed between the last look and the act, which therefore found nothing to do."""
 
 
 class Applying:
@@ -173,6 +169,8 @@ class Applying:
         if seen.pending or seen.fits(way.after):
             text = "it had been done when the run before this one was cut off"
             return self._awaited(target, way, act, text)
+        if seen.partly:
+            return self._act(target, way, act)
         if seen.failed or not seen.fits(way.before):
             said = _said(seen) if seen.failed else f"different now: {_moved(way, seen)}"
             return self._ended(target, way, act, FAILED, f"cut off, and {said}")
@@ -192,7 +190,14 @@ class Applying:
         faults.reach("after-intent")
         self._sent = True
         try:
-            self._send(way, Opening(way.act, self._ledger.key(target, act), secrets))
+            key = self._ledger.key(target, act)
+            send(
+                way,
+                lambda: Opening(way.act, key, secrets),
+                self._kind,
+                self._means,
+                self._noting(target, act),
+            )
         except Unreachable as error:
             if error.kind in _NEVER_SENT:
                 return self._ended(target, way, act, FAILED, error.message)
@@ -208,6 +213,15 @@ class Applying:
         faults.reach("after-act")
         return self._awaited(target, way, act, "")
 
+    def _noting(self, target: Target, act: str) -> Progress:
+        """Return what is told of the steps of an act."""
+
+        def noted(text: str) -> None:
+            self._ledger.step(target, act, text)
+            self._progress(f"{target.name}: {text}")
+
+        return noted
+
     def _secrets(self, target: Target, way: Target, act: str) -> Mapping[str, str]:
         """Return the secret parts of an act: those that can be looked up now, and for a way back the kept."""
         labels = secret_labels(way.act)
@@ -217,19 +231,6 @@ class Applying:
         kept_by = self._plan.digest if act == UNDO else self._plan.undoes
         left = [label for label in labels if kept_by and label not in found]
         return {**found, **{label: vault.get(kept_by, target.place, label) for label in left}}
-
-    def _send(self, way: Target, opening: Opening) -> None:
-        act = opening.act
-        if isinstance(act, Work):
-            restoring.carry_out(opening, self._means.env)
-            return
-        if not isinstance(act, Statement):
-            self._means.vendor(act.source).act(opening)
-            return
-        found = self._means.database().act(opening)
-        # A command answers without columns, whatever it has done: only looking tells.
-        if found.empty and len(found.columns):
-            raise Moved("it moved at the last moment: the database found nothing to do")
 
     def _awaited(self, target: Target, way: Target, act: str, text: str, *, why: str = "") -> Result:
         """Wait until a change shows; `why` says that nobody knows whether it arrived."""
@@ -242,6 +243,8 @@ class Applying:
                 return self._ended(target, way, act, DONE, text or _said(seen))
             if seen.failed and not seen.pending:
                 return self._ended(target, way, act, FAILED, _said(seen))
+            if seen.partly:
+                raise Unclear(f"{_said(seen)}; run apply again, it goes on from there")
             nothing = bool(why) and not seen.pending and seen.fits(way.before)
             if nothing and waited >= min(_LATE_S, self._kind.PATIENCE_S):
                 # It may still come: the intent stays open, so that nobody takes it for another's.

@@ -11,6 +11,7 @@ from collections import Counter
 
 VARIABLE = "OPSLIB_FAULT"
 POINTS = ("before-intent", "after-intent", "after-act", "before-outcome")
+STEP = "after-step"  # where an act has several
 _seen: Counter[str] = Counter()
 
 

@@ -26,6 +26,7 @@ Line = Mapping[str, Any]
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "intent": ("target", "name", "act", "key"),
     "outcome": ("target", "name", "act", "status", "text"),
+    "step": ("target", "name", "act", "text"),
     "left-out": ("target", "name", "why"),
     "taking-back": ("reason",),
 }
@@ -143,6 +144,10 @@ class Ledger:
     def outcome(self, target: Target, act: str, status: str, text: str) -> None:
         """Write what came of an act."""
         self._write("outcome", target=target.digest, name=target.name, act=act, status=status, text=text)
+
+    def step(self, target: Target, act: str, text: str) -> None:
+        """Write what one step of an act has done; the act itself stays open."""
+        self._write("step", target=target.digest, name=target.name, act=act, text=text)
 
     def left_out(self, target: Target, why: str) -> None:
         """Write that a target was not touched."""

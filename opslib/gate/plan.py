@@ -127,12 +127,14 @@ class Observed:
         pending: the change is under way and not finished.
         text: what was seen, for a person.
         failed: the change was begun there, and did not work; waiting longer would not help.
+        partly: of a change in steps some are done, and nothing else is different: it can go on from here.
     """
 
     values: Values
     pending: bool = False
     text: str = ""
     failed: bool = False
+    partly: bool = False
 
     def fits(self, expected: Values) -> bool:
         """Tell whether everything expected holds now."""

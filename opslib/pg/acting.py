@@ -27,8 +27,7 @@ AGAIN = "run apply again: what was done is not repeated"
 _LOCKS = "opslib:"
 _FITTING: Mapping[str, tuple[type, ...]] = {
     "int": (int,), "float": (int, float), "seconds": (int, float), "bool": (bool,), "text": (str,),
-    "time": (str,), "list": (list, tuple), "name": (list, tuple, str),
-    "names": (list, tuple),
+    "time": (str,), "list": (list, tuple), "name": (list, tuple, str), "names": (list, tuple),
     "json": (dict, list, tuple, str, int, bool),
 }  # fmt: skip
 
@@ -66,6 +65,17 @@ def around(act: acts.Act | None, read: Read) -> tuple[Callable[[psycopg.Connecti
         return read(names, rows)
 
     return partial(script.run, text=act.script, role=act.role), noted
+
+
+def carried_out(
+    session: Session, statement: sql.Statement, text: str, params: Mapping[str, Any], read: Read,
+    backend: int | None, act: acts.Act | None,
+) -> pd.DataFrame:  # fmt: skip
+    """Have a session carry out a statement that changes something, as its kind demands."""
+    if statement.kind == sql.COMMAND:
+        return session.command(text, read, backend)
+    before, read = around(act, read)
+    return session.act(text, params, read, backend, before, repeatable=statement.kind == sql.BATCH)
 
 
 def named(statement: sql.Statement, params: Mapping[str, Any]) -> None:

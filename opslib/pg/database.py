@@ -199,11 +199,8 @@ class Database:
         asked = text if plain else f"{text}\n{sorted({**params, **(local or {})}.items())}"
         read: acting.Read = partial(frame.build, statement)
         with self._recorded(session.door, statement.name, asked) as answer:
-            if statement.kind == sql.WRITE:
-                before, read = acting.around(act, read)
-                found = session.act(text, params, read, backend, before)
-            elif statement.kind == sql.COMMAND:
-                found = session.command(text, read, backend)
+            if statement.kind in sql.ACTING:
+                found = acting.carried_out(session, statement, text, params, read, backend, act)
             else:
                 found = read(*session.run(text, params, local=local))
             answer += range(len(found))

@@ -187,6 +187,8 @@ def failed_statement(error: psycopg.Error, where: str) -> SourceError:
         return Unreachable(f"{where}: a lock was not given in time ({said})", kind="lock-timeout")
     if state == "57014":
         return Unreachable(f"{where}: the statement took too long ({said})", kind="statement-timeout")
+    if state in ("40001", "40P01"):
+        return Unreachable(f"{where}: others changed the same rows at the same moment ({said})", kind="moved")
     if state == "42501":
         return Forbidden(
             f"{where}: {said}", kind="permission", hint="`opslib doctor --sql` prints the grants"

@@ -52,6 +52,8 @@ _FOR_COMMAND = {
     "statement_timeout": f"{COMMAND_TIMEOUT_S}s",
     "lock_timeout": "0",
 }
+_WRITING = b"set transaction read write"
+_REPEATABLE = b"set transaction isolation level repeatable read, read write"
 _FOR_TRANSACTION = {**_SETTINGS, "transaction_read_only": "on"}
 _IDLE_SESSION_TIMEOUT_SINCE = 14
 
@@ -141,6 +143,8 @@ class Session:
         read: Callable[[Names, Rows], Answer],
         backend: int | None = None,
         before: Callable[[psycopg.Connection], None] | None = None,
+        *,
+        repeatable: bool = False,
     ) -> Answer:
         """Run one statement that changes something, in a transaction of its own, once.
 
@@ -150,6 +154,7 @@ class Session:
             read: makes the answer of names and rows; what it raises undoes the change.
             backend: the server's process that holds the locks, where there are any.
             before: what goes before it in the same transaction; it may take longer.
+            repeatable: fail where a foreign key would delete a row that came after the statement began.
 
         Raises:
             Refused: another process would do it: a transaction pooler that nobody declared.
@@ -159,7 +164,7 @@ class Session:
         try:
             with self._bounded(seconds), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
-                self._connection.execute("set transaction read write")
+                self._connection.execute(_REPEATABLE if repeatable else _WRITING)
                 self._must_be(backend)
                 if before:
                     before(self._connection)

@@ -23,8 +23,8 @@ from opslib.errors import ParameterError, ProcedureError, UnknownName
 
 KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
 TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json", "name", "names")
-READ, WRITE, COMMAND, LOCK = KINDS = ("read", "write", "command", "lock")
-ACTING = (WRITE, COMMAND)  # only the gate may run these
+READ, WRITE, BATCH, COMMAND, LOCK = KINDS = ("read", "write", "batch", "command", "lock")
+ACTING = (WRITE, BATCH, COMMAND)  # only the gate may run these
 NAME, NAMES = "name", "names"
 _LONGEST_NAME = 63  # bytes, as PostgreSQL is built
 _HEADER = re.compile(r"-- ([a-z]+): (.*)")
@@ -53,8 +53,9 @@ class Statement:
         name: name of its file, without the ending.
         title: what it answers, in a sentence.
         kind: `read` changes nothing; `write` is run only for an opening of the gate, in a transaction;
-            `command` likewise, but outside of any, as VACUUM and all that is CONCURRENTLY demand; `lock`
-            takes or gives back an advisory lock and changes no data.
+            `batch` likewise, one of many, in a transaction that fails rather than drag along a row which
+            it did not see; `command` likewise, but outside of any, as VACUUM and all that is CONCURRENTLY
+            demand; `lock` takes or gives back an advisory lock and changes no data.
         returns: its columns, in order.
         params: its parameters, by name, with their types.
         needs: the role membership that it needs to see everything, or `nothing`.

@@ -66,6 +66,15 @@ create table scenario_attempts_archive (
     archived_at timestamptz not null default now()
 );
 
+create table attempt_answers_archive (
+    id bigint primary key,
+    attempt_id bigint not null,
+    question integer not null,
+    answer text not null,
+    points integer not null
+);
+create index attempt_answers_archive_attempt_id_idx on attempt_answers_archive (attempt_id);
+
 create table voice_calls (
     id bigint generated always as identity primary key,
     attempt_id bigint references scenario_attempts (id) on delete set null,
@@ -137,6 +146,7 @@ alter table scenarios enable row level security;
 alter table scenario_attempts enable row level security;
 alter table scenario_attempts_archive enable row level security;
 alter table attempt_answers enable row level security;
+alter table attempt_answers_archive enable row level security;
 alter table voice_calls enable row level security;
 alter table webhook_logs enable row level security;
 alter table email_queue enable row level security;

@@ -26,7 +26,10 @@ select a.id, q, pg_temp.words(5), pg_temp.number(0, 10) from scenario_attempts a
 insert into scenario_attempts_archive
 select 1000000000 + n, pg_temp.any_of('org', 30), pg_temp.any_of('scenario', 120), pg_temp.any_of('user', 900), 'completed',
     pg_temp.number(35, 100), pg_temp.words(10), null, ended - interval '8 minutes', ended, ended + interval '366 days'
-from (select n, now() - interval '370 days' - random() * interval '200 days' as ended from generate_series(1, pg_temp.many(500)) n) t;
+from (select n, now() - interval '460 days' - random() * interval '200 days' as ended from generate_series(1, pg_temp.many(500)) n) t;
+
+insert into attempt_answers_archive
+select 1000000000 + 3 * (a.id - 1000000000) + q, a.id, q, 'an answer of long ago', 5 from scenario_attempts_archive a, generate_series(1, 3) q;
 
 insert into voice_calls (attempt_id, vapi_call_id, status, ended_reason, browser, duration_s, cost_usd, created_at)
 select a.id, 'call-' || a.id, case when good then 'ended' else 'failed' end,

@@ -1,0 +1,208 @@
+"""Moving a million old rows with an app at work: in batches and killed twice, against the runbook's way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bench import moving
+from bench.measure import say
+from bench.report import Table
+from opslib import config, ids
+from opslib.archive.changes import Changes
+from opslib.changes import archiving
+from opslib.checks import old_rows_look
+from opslib.checks.old_rows import Rule
+from opslib.config import Secret
+from opslib.config.environment import Door
+from opslib.gate import faults
+from opslib.gate.plan import Plan as Proposal
+from opslib.pg import Database
+from opslib.sandbox.databases import Databases
+
+SYSTEM, BATCH, PAYLOAD = "voiceaitraining", 5000, "repeat('word ', 20)"
+_WRITERS = 2
+# The runbook's own three statements, each by itself, as psql runs them.
+_RUNBOOK = (
+    "insert into {0}_archive select * from {0} where ended_at < now() - interval '1 year'",
+    "delete from {0} where ended_at < now() - interval '1 year'",
+    "vacuum full {0}",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is moved.
+
+    Args:
+        rows: old rows in each of the two tables; a tenth as many are new.
+        kills: how often the mover is killed on the way.
+    """
+
+    rows: int = 1_000_000
+    kills: int = 2
+
+
+QUICK = Plan(rows=20_000)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What one way came to.
+
+    Args:
+        seconds: until all was done.
+        longest_s: how long the app's slowest statement took meanwhile.
+        writes: how many statements the app got through.
+        lost, doubled: rows, by key.
+        killed: how often.
+    """
+
+    seconds: float
+    longest_s: float
+    writes: int
+    lost: int
+    doubled: int
+    killed: int = 0
+
+
+def tables(plan: Plan) -> list[Table]:
+    """Measure both ways in one server, one after the other, and return the table."""
+    with closing(Databases([SYSTEM], scale=0.02)) as databases:
+        ours = _measured(databases, plan, "moved_rows", _ours)
+        theirs = _measured(databases, plan, "runbook_rows", _theirs)
+    columns = ("way", "seconds", "longest wait of the app, s", "app's writes", "killed", "lost", "doubled")
+    rows = [("opslib, in batches", ours), ("runbook: insert, delete, vacuum full", theirs)]
+    note = (
+        f"{plan.rows:,} old rows; {_WRITERS} writers insert new rows and correct old ones all the time;"
+        f" batches of {BATCH:,}. Lost and doubled are counted key by key. The time of opslib holds each start"
+        " of its process anew. The server keeps its files in memory's reach (fsync off), so the ratio counts."
+    )
+    cells = tuple(
+        (name, f"{way.seconds:.1f}", f"{way.longest_s:.2f}", f"{way.writes:,}", str(way.killed),
+         str(way.lost), str(way.doubled))
+        for name, way in rows
+    )  # fmt: skip
+    return [Table("Old rows into an archive table", columns, cells, note)]
+
+
+def _measured(databases: Databases, plan: Plan, table: str, way: Any) -> Moved:
+    with databases.admin(SYSTEM) as admin:
+        for statement in _made(table, plan.rows):
+            admin.execute(statement.encode())
+        say(f"{table}: {plan.rows} old rows are there")
+        with _app(databases, table) as (waits, stop):
+            began = time.perf_counter()
+            killed = way(databases, plan, table)
+            seconds = time.perf_counter() - began
+            stop.set()
+        lost = f"""select count(*) from {table}_keys k
+            where not exists (select from {table} t where t.id = k.id)
+            and not exists (select from {table}_archive a where a.id = k.id)"""
+        twice = f"select count(*) from {table} t join {table}_archive a using (id)"
+        missing, doubled = (_number(admin, query) for query in (lost, twice))
+    say(f"{table}: {seconds:.1f} s, the app waited {max(waits):.2f} s at most")
+    return Moved(seconds, max(waits), len(waits), missing, doubled, killed)
+
+
+def _made(table: str, rows: int) -> Iterator[str]:
+    columns = "id bigint primary key, org uuid not null, score int, transcript text, ended_at timestamptz"
+    yield f"create table {table} ({columns}); create table {table}_archive ({columns})"
+    yield (
+        f"insert into {table} select n, md5((n % 30)::text)::uuid, n % 100, {PAYLOAD},"
+        f" now() - interval '366 days' - ({rows} - n) * interval '1 second' from generate_series(1, {rows}) n"
+    )
+    yield (
+        f"insert into {table} select {rows} + n, md5('x')::uuid, 1, {PAYLOAD}, now()"
+        f" from generate_series(1, {rows // 10}) n"
+    )
+    yield f"create index on {table} (ended_at); create table {table}_keys as select id from {table}"
+    yield f"alter table {table} owner to app_{SYSTEM}; alter table {table}_archive owner to app_{SYSTEM}"
+    yield f"vacuum (analyze) {table}"
+
+
+@contextmanager
+def _app(databases: Databases, table: str) -> Iterator[tuple[list[float], threading.Event]]:
+    """Let an app work until it is told to stop; keep how long each of its statements took."""
+    waits, stop = [0.0], threading.Event()
+    threads = [
+        threading.Thread(target=_write, args=(databases, table, number, waits, stop))
+        for number in range(_WRITERS)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield waits, stop
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _write(databases: Databases, table: str, number: int, waits: list[float], stop: threading.Event) -> None:
+    at = 1_000_000_000 * (number + 1)
+    with databases.admin(SYSTEM) as connection:
+        connection.execute(b"set lock_timeout = 0")
+        while not stop.is_set():
+            at += 1
+            new = f"insert into {table} values ({at}, md5('w')::uuid, 1, {PAYLOAD}, now())"
+            old = f"update {table} set score = score + 1 where id = {at * 7919 % 1_000_000}"
+            for statement in (new, old):
+                began = time.perf_counter()
+                connection.execute(statement.encode())
+                waits.append(time.perf_counter() - began)
+            stop.wait(0.002)
+
+
+def _ours(databases: Databases, plan: Plan, table: str) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        changes = Changes(Path(folder))
+        digest = _planned(databases, table, changes)
+        command = [sys.executable, "-m", "bench.moving", folder, digest]
+        known = {**os.environ, moving.ADDRESS: databases.dsn(SYSTEM, "operator"), "OPSLIB_HOME": folder}
+        steps = plan.rows // BATCH
+        for _ in range(plan.kills):
+            fault = f"{faults.STEP}:{max(1, steps // (plan.kills + 2))}"
+            killed = subprocess.run(command, env={**known, faults.VARIABLE: fault}, check=False)
+            assert killed.returncode < 0, "it was not killed"
+        said = subprocess.run(command, env=known, check=True, capture_output=True, text=True).stdout
+        assert said.startswith("done"), said
+    return plan.kills
+
+
+def _planned(databases: Databases, table: str, changes: Changes) -> str:
+    """Look, draft, and keep the plan, as the notebook does; return its digest."""
+    env = config.load_system(SYSTEM).environment("sandbox")
+    door = Door("direct", Secret.literal("bench", databases.dsn(SYSTEM, "monitor")), False)
+    now = ids.now()
+    rule = Rule(table, "ended_at", (now - timedelta(days=365)).isoformat(), 365, f"{table}_archive")
+    with closing(Database([door], application_name="opslib/bench/1")) as database:
+        draft = archiving.draft(old_rows_look.look(database, [rule]), env, batch=BATCH)
+    assert draft and draft.targets, draft
+    made = Proposal(
+        "archive-rows", "", {}, SYSTEM, "sandbox", False, draft, ids.stamp(now),
+        ids.stamp(now + timedelta(hours=1)), {}, "bench",
+    )  # fmt: skip
+    changes.keep(made.document)
+    return made.digest
+
+
+def _theirs(databases: Databases, plan: Plan, table: str) -> int:
+    with databases.admin(SYSTEM) as admin:
+        for statement in _RUNBOOK:
+            admin.execute(statement.format(table).encode())
+    return 0
+
+
+def _number(admin: Any, query: str) -> int:
+    return int(admin.execute(query.encode()).fetchone()[0])

@@ -1,0 +1,215 @@
+"""Moving old rows into an archive table, or deleting them, batch by batch.
+
+A target is one table and the literal times between which its rows go. Each batch is one statement and
+one transaction, so that wherever it is cut off every row is in exactly one place; the next application
+goes on from there. Counts and a checksum over the keys of both sides say that none was lost or doubled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from opslib.acts import Statement
+from opslib.changes import Kind, Means
+from opslib.checks import compare, old_rows_look
+from opslib.gate.plan import Draft, Observed, Risk, Target
+from opslib.pg import sql
+
+if TYPE_CHECKING:
+    from opslib.checks.old_rows import Seen
+    from opslib.config import Environment
+
+_AGAIN_S = 0.2
+# Up to here a batch's row locks are held for a fraction of a second, and fewer make it slower.
+BATCH = 2000
+_BACK = "`opslib undo` moves them back, batch by batch; the archive's own columns are lost with that"
+_MIXED = "the archive holds other rows of the same time, so nobody could tell which to move back"
+_DELETED = "deleted rows are gone: only a backup has them"
+
+
+def draft(looks: Sequence[Seen], env: Environment, *, batch: int = BATCH) -> Draft | None:
+    """Propose to take out the old rows that were seen.
+
+    Args:
+        looks: from `old_rows_look.look`.
+        env: where; its limits say when to make room for others.
+        batch: rows in one transaction.
+
+    Returns:
+        The proposal; without targets where something stands in the way of all; None where nothing is old.
+    """
+    old = [one for one in looks if one.rows]
+    if not old:
+        return None
+    free = [one for one in old if one.identity and not one.rule.hold]
+    moving = any(one.rule.archive for one in old)
+    return Draft(
+        kind="archiving",
+        title=_title(free, moving),
+        targets=tuple(_target(one, batch) for one in free),
+        risk=Risk.HIGH,
+        blast=_blast(moving),
+        numbers=_numbers(free, batch),
+        not_undoable=tuple(_not_undoable(free)),
+        undo=(_BACK,) if any(_undoable(one) for one in free) else (),
+        left_out={one.rule.table: _why_not(one) for one in old if one not in free},
+        settings={"replica_behind_s": int(env.limit("replication_lag_seconds").warning or 30)},
+    )
+
+
+class Archiving(Kind):
+    """The kind of change: looks at both sides, and makes room for others between two batches."""
+
+    LOCK: ClassVar[str] = "database"
+    CHAINED: ClassVar[bool] = False
+    PATIENCE_S: ClassVar[float] = 30.0
+    STEPS: ClassVar[bool] = True
+
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._idle_since = 0.0
+
+    def observe(self, target: Target) -> Observed:
+        """Look at both tables, and whether what is missing on the one side is on the other."""
+        found = old_rows_look.values(self._means.database(), target.identity)
+        return Observed(found, text=_said(found), partly=_partly(target, found))
+
+    def more(self, target: Target, found: bool) -> bool:
+        """Tell whether rows are left; wait for those that somebody works at, and for replicas and queues."""
+        if found:
+            self._idle_since = 0.0
+            return self._has_room()
+        if not self._left(target):
+            return False
+        now = time.monotonic()
+        self._idle_since = self._idle_since or now
+        time.sleep(_AGAIN_S)
+        return now - self._idle_since < self.PATIENCE_S
+
+    def _left(self, target: Target) -> int:
+        names = ("table", "time", "since", "cutoff")
+        box = {name: target.act.params[name] for name in names}
+        box["key"] = target.identity["key"]
+        return int(self._means.database().table("rows_between", **box).iloc[0]["rows"])
+
+    def _has_room(self) -> bool:
+        """Wait while a replica falls behind or others queue for a lock; not for ever."""
+        until = time.monotonic() + self.PATIENCE_S
+        while self._strained():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_AGAIN_S)
+        return True
+
+    def _strained(self) -> bool:
+        row = self._means.database().table("server_strain").fillna(0).iloc[0]
+        behind = float(row["replica_behind"]) >= self._means.settings["replica_behind_s"]
+        return behind or int(row["waiting"]) > 0
+
+
+KIND = Archiving
+
+
+def _target(one: Seen, batch: int) -> Target:
+    act = Statement(_statement(one.identity), _params(one, batch))
+    before = dict(one.values)
+    after = {**before, "rows": 0}
+    if "archived" in before:
+        after["archived"] = before["archived"] + before["rows"]
+    if "hanging" in before:
+        after |= {"hanging": 0, "hanging_archived": before["hanging_archived"] + before["hanging"]}
+    if not one.rule.archive:
+        del after["checksum"]
+    return Target(
+        name=f"old rows of {one.rule.table}",
+        identity=one.identity,
+        before=before,
+        after=after,
+        act=act,
+        undo=Statement(act.name, _params(one, batch, back=True)) if _undoable(one) else None,
+        effect=_effect(one),
+    )
+
+
+def _statement(identity: Mapping[str, Any]) -> str:
+    if "archive" not in identity:
+        return "delete_batch"
+    return "archive_family_batch" if "child" in identity else "archive_batch"
+
+
+def _params(one: Seen, batch: int, *, back: bool = False) -> dict[str, Any]:
+    """Return the values of the statement: all literal, and for the way back the two sides exchanged."""
+    found = {**one.identity, **{name: list(names) for name, names in one.columns.items()}, "rows": batch}
+    wanted = sql.load(_statement(one.identity)).params
+    found = {name: value for name, value in found.items() if name in wanted}
+    for there, here in (("table", "archive"), ("child", "child_archive")):
+        if back and there in found:
+            found[there], found[here] = found[here], found[there]
+    return found
+
+
+def _undoable(one: Seen) -> bool:
+    return one.values.get("archived") == 0
+
+
+def _partly(target: Target, found: Mapping[str, Any]) -> bool:
+    """Tell whether a part of the rows has gone and everything else is as it was."""
+    rows = max(target.before["rows"], target.after["rows"])
+    if not 0 < found["rows"] < rows or found["structure"] != target.before["structure"]:
+        return False
+    if "archived" not in found:
+        return True
+    pairs = (("rows", "archived"), ("hanging", "hanging_archived"))
+    sums = [(found[a] + found[b], target.before[a] + target.before[b]) for a, b in pairs if a in found]
+    sums += [(found[n], target.before[n]) for n in ("checksum", "hanging_checksum") if n in found]
+    return all(now == then for now, then in sums)
+
+
+def _said(found: Mapping[str, Any]) -> str:
+    text = f"{compare.number(found['rows'])} old rows left"
+    return f"{text}, {compare.number(found['archived'])} in the archive" if "archived" in found else text
+
+
+def _title(free: Sequence[Seen], moving: bool) -> str:
+    if not free:
+        return "take out no old row: something stands in the way"
+    names = ", ".join(f"{one.rule.table} before {one.rule.before[:10]}" for one in free)
+    return f"move old rows into their archive: {names}" if moving else f"delete old rows: {names}"
+
+
+def _blast(moving: bool) -> str:
+    where = "find them in the archive table only" if moving else "do not find them any more"
+    return (
+        f"users and reports {where}; nobody is locked out: each batch holds its own rows for a moment, and"
+        " rows that somebody works at wait for a later one"
+    )
+
+
+def _numbers(free: Sequence[Seen], batch: int) -> dict[str, int]:
+    rows = sum(one.rows for one in free)
+    hanging = sum(int(one.values.get("hanging", 0)) for one in free)
+    batches = sum(-(-one.rows // batch) for one in free)
+    counts = {"rows": rows, "rows that hang on them": hanging, "batches": batches}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _not_undoable(free: Iterable[Seen]) -> Iterable[str]:
+    for one in free:
+        if not one.rule.archive:
+            yield f"{one.rule.table}: {_DELETED}"
+        elif not _undoable(one):
+            yield f"{one.rule.table}: {_MIXED}"
+        yield from one.stays
+
+
+def _why_not(one: Seen) -> str:
+    return "legal hold" if one.rule.hold else "; ".join(one.against) or one.reason
+
+
+def _effect(one: Seen) -> str:
+    hanging = int(one.values.get("hanging", 0))
+    along = f", with {compare.number(hanging)} rows that hang on them" if hanging else ""
+    where = f"go to {one.rule.archive}" if one.rule.archive else "are deleted"
+    return f"{compare.number(one.rows)} rows{along} {where}"

@@ -1,0 +1,272 @@
+"""Looking at a table whose old rows shall go: the rows, and all that hangs on them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import pandas as pd
+
+from opslib import frames
+from opslib.checks.old_rows import FOREVER, Rule, Seen
+from opslib.errors import ParameterError, SourceError
+from opslib.pg import relations
+
+# Up to here a table is read through in a moment; a larger one needs an index for each batch.
+_SMALL = 100_000
+_TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
+Identity = Mapping[str, Any]
+
+
+class Asked(Protocol):
+    """Whoever answers packaged statements: `ops.pg`, or the gate's own connection."""
+
+    def table(self, name: str, /, **params: Any) -> pd.DataFrame:
+        """Run one packaged statement that reads."""
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table with what has to be known of it."""
+
+    relation: relations.Relation
+    facts: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        return self.relation.text
+
+
+def look(database: Asked, rules: Sequence[Rule]) -> list[Seen]:
+    """Look at the tables of some rules.
+
+    Args:
+        database: where.
+        rules: from `old_rows.archive_rules` or `.retention_rules`.
+
+    Raises:
+        ParameterError: a table or column that a rule names is not there.
+    """
+    return [_look(database, rule) for rule in rules]
+
+
+def values(database: Asked, identity: Identity) -> dict[str, Any]:
+    """Return how many rows are old and how many are in the archive already, and a checksum over all keys.
+
+    Args:
+        database: where.
+        identity: of the target.
+
+    Returns:
+        rows, checksum, structure; archived where there is an archive; hanging, hanging_archived and
+        hanging_checksum where rows of another table go along. The checksums cover both sides, so they stay
+        the same while rows move.
+
+    Raises:
+        SourceError: it cannot be looked at.
+    """
+    box = {name: identity[name] for name in ("key", "time", "since", "cutoff")}
+    sides = [identity[name] for name in ("table", "archive") if name in identity]
+    counted = [_one(database, "rows_between", table=side, **box) for side in sides]
+    found = {"rows": int(counted[0]["rows"]), "checksum": _sum(counted)}
+    if len(sides) == 2:
+        found["archived"] = int(counted[1]["rows"])
+    if "child" in identity:
+        hang = {name: identity[name] for name in ("child_key", "parent")}
+        pairs = zip(sides, (identity["child"], identity["child_archive"]), strict=True)
+        hung = [_one(database, "rows_hanging", table=t, child=c, **hang, **box) for t, c in pairs]
+        found |= {"hanging": int(hung[0]["rows"]), "hanging_archived": int(hung[1]["rows"])}
+        found["hanging_checksum"] = _sum(hung)
+    return {**found, "structure": structure(database, identity)}
+
+
+def structure(database: Asked, identity: Identity) -> str:
+    """Return a digest of columns, foreign keys and triggers: when it is another, nothing is moved."""
+    pairs = [
+        (identity[one], identity[other]) for one, other in _PAIRS if one in identity and other in identity
+    ]
+    parts = [_columns(database, source, archive) for source, archive in pairs]
+    tables = [identity[name] for name in ("table", "archive", "child", "child_archive") if name in identity]
+    parts += [_effects(database, table) for table in tables]
+    text = "\n".join(part.to_json(orient="values") for part in parts)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_PAIRS = (("table", "archive"), ("child", "child_archive"))
+
+
+def _look(database: Asked, rule: Rule) -> Seen:
+    try:
+        return _seen(database, rule)
+    except SourceError as error:
+        return Seen(rule, error.message)
+
+
+def _seen(database: Asked, rule: Rule) -> Seen:
+    source = _table(database, "table", rule.table, rule.column)
+    time = source.facts["time_type"]
+    if time not in _TIMES:
+        what = f"is no time but {time}" if time else "is not there"
+        raise ParameterError(f"column: {rule.column!r} of {source.text} {what}")
+    if not source.facts["key"]:
+        return Seen(rule, against=(f"{source.text} has no primary key of one column",))
+    box = {"key": source.facts["key"], "time": rule.column, "cutoff": rule.before}
+    table = source.relation.parts
+    counted = _one(database, "rows_between", table=table, **{**box, "since": FOREVER})
+    oldest = str(counted["oldest"] or "")
+    seen = Seen(rule, oldest=oldest, rows=int(counted["rows"]))
+    # Up to the oldest that was seen: what comes from before it later was never shown to anybody.
+    identity = {"table": table, **box, "since": oldest or rule.before}
+    against = list(_against_index(source))
+    if rule.archive:
+        return _with_archive(database, seen, source, identity, against)
+    against += [*_against_effects(database, source, {}), *_against_triggers(database, source)]
+    return _judged(database, seen, identity, against, {}, _emptied(database, table))
+
+
+def _with_archive(
+    database: Asked, seen: Seen, source: _Table, identity: dict[str, Any], against: list[str]
+) -> Seen:
+    rule = seen.rule
+    archive = _table(database, "archive", rule.archive, rule.column)
+    identity["archive"] = archive.relation.parts
+    against += _against_pair(database, source, archive)
+    against += _against_effects(database, source, rule.along)
+    columns = {"columns": _named(database, source.relation.parts, archive.relation.parts)}
+    hanging = [row for row in _children(database, source.relation.parts) if row["effect"] == "cascade"]
+    if len(hanging) == 1 and hanging[0]["name"] in rule.along:
+        child = _table(database, "child", _dotted(hanging[0]), hanging[0]["column_name"])
+        kept = _table(database, "archive of the child", rule.along[hanging[0]["name"]], "")
+        identity |= {
+            "child": child.relation.parts, "child_archive": kept.relation.parts,
+            "child_key": child.facts["key"], "parent": hanging[0]["column_name"],
+        }  # fmt: skip
+        against += _against_pair(database, child, kept)
+        columns["child_columns"] = _named(database, child.relation.parts, kept.relation.parts)
+        if _children(database, child.relation.parts):
+            against.append(f"on {child.text}, which goes along, rows of others hang in turn")
+    if not against:
+        both = {name: identity[name] for name in ("table", "archive", "key", "time", "cutoff")}
+        if twice := int(_one(database, "rows_in_both", **both)["rows"]):
+            against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
+    stays = _emptied(database, source.relation.parts)
+    return _judged(database, seen, identity, against, columns, stays)
+
+
+def _judged(
+    database: Asked, seen: Seen, identity: Identity, against: Sequence[str],
+    columns: Mapping[str, Sequence[str]], stays: tuple[str, ...],
+) -> Seen:  # fmt: skip
+    if against:
+        return replace(seen, against=tuple(against))
+    found = values(database, identity)
+    return replace(seen, identity=identity, values=found, columns=columns, stays=stays)
+
+
+def _against_index(source: _Table) -> Iterator[str]:
+    if not source.facts["time_indexed"] and int(source.facts["rows_estimate"]) > _SMALL:
+        yield f"no index of {source.text} begins with its time, so each batch would read all of it"
+
+
+def _against_pair(database: Asked, source: _Table, archive: _Table) -> Iterator[str]:
+    """Say why rows could not go from one table into the other, and back."""
+    differ = _columns(database, source.relation.parts, archive.relation.parts)
+    for row in differ[differ["problem"] != ""].to_dict("records"):
+        types = " and ".join(filter(None, (row["source_type"], row["archive_type"])))
+        yield f"column {row['column_name']} of {source.text} and {archive.text}: {row['problem']} ({types})"
+    if not source.facts["key"] or archive.facts["key"] != source.facts["key"]:
+        yield f"{archive.text} must have the primary key of {source.text}, or a row could be there twice"
+    for table in (source, archive):
+        yield from _against_triggers(database, table)
+
+
+def _against_triggers(database: Asked, table: _Table) -> Iterator[str]:
+    found = _effects(database, table.relation.parts)
+    for row in found[found["kind"] == "trigger"].to_dict("records"):
+        yield f"the trigger {row['name']} of {table.text} runs {row['effect']}: nobody knows what it does"
+
+
+def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) -> Iterator[str]:
+    """Say which foreign keys forbid that rows are deleted here."""
+    children = _children(database, source.relation.parts)
+    for row in children:
+        name = f"{row['name']}.{row['column_name']}"
+        if row["effect"] == "refuse":
+            yield f"{name} refers to the rows and would refuse"
+        elif not row["indexed"]:
+            yield f"no index begins with {name}: each row that goes would cost a pass over {row['name']}"
+        elif row["effect"] == "cascade" and row["name"] not in along:
+            yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
+    if sum(row["effect"] == "cascade" for row in children) > 1:
+        yield "rows of several tables would be deleted with them; one at most can go along"
+
+
+def _emptied(database: Asked, table: Sequence[str]) -> tuple[str, ...]:
+    rows = _children(database, table)
+    kept = [row for row in rows if row["effect"].startswith("set")]
+    return tuple(f"{row['name']}.{row['column_name']} loses its link to the rows that go" for row in kept)
+
+
+def _table(database: Asked, key: str, text: str, time: str) -> _Table:
+    """Return the one table that is meant; a role that cannot see its rows has seen nothing."""
+    schema, name = relations.taken_apart(text)
+    if unseen := frames.reason(database.table("relation", schema=schema, name=name)):
+        raise SourceError(unseen)
+    found = relations.find(database, key, text, ("table",))  # type: ignore[arg-type]
+    facts = _one(database, "table_facts", schema=found.schema, name=found.name, time=time)
+    if not facts["readable"]:
+        raise SourceError(
+            f"our role may not read {found.text}: grant select on it, see `opslib doctor --sql`"
+        )
+    if facts["hidden"]:
+        raise SourceError(f"row level security hides rows of {found.text} from our role: give it bypassrls")
+    return _Table(found, facts)
+
+
+def _one(database: Asked, name: str, /, **params: Any) -> dict[str, Any]:
+    """Return the one row of an answer; what is missing there is None."""
+    found = database.table(name, **params)
+    if reason := frames.reason(found):
+        raise SourceError(reason)
+    if len(found) != 1:
+        raise SourceError(f"{name} answered with {len(found)} rows where one was promised")
+    row = {str(column): value for column, value in found.iloc[0].items()}
+    return {column: None if pd.isna(value) else value for column, value in row.items()}
+
+
+def _frame(database: Asked, name: str, /, **params: Any) -> pd.DataFrame:
+    found = database.table(name, **params)
+    if reason := frames.reason(found):
+        raise SourceError(reason)
+    return found
+
+
+def _columns(database: Asked, source: Sequence[str], archive: Sequence[str]) -> pd.DataFrame:
+    sides = {"schema": source[0], "name": source[1], "archive_schema": archive[0], "archive_name": archive[1]}
+    return _frame(database, "archive_columns", **sides)
+
+
+def _effects(database: Asked, table: Sequence[str]) -> pd.DataFrame:
+    return _frame(database, "delete_effects", schema=table[0], name=table[1])
+
+
+def _children(database: Asked, table: Sequence[str]) -> list[dict[str, Any]]:
+    found = _effects(database, table)
+    rows = found[found["kind"] == "child"].to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _named(database: Asked, source: Sequence[str], archive: Sequence[str]) -> list[str]:
+    """Return the columns that go over: all of the table but those that are computed."""
+    found = _columns(database, source, archive)
+    return [str(name) for name in found[found["source_type"].notna() & ~found["computed"]]["column_name"]]
+
+
+def _dotted(row: Mapping[str, Any]) -> str:
+    return ".".join('"' + str(row[part]).replace('"', '""') + '"' for part in ("schema", "name"))
+
+
+def _sum(counted: Sequence[Mapping[str, Any]]) -> str:
+    return str(sum(int(one["checksum"]) for one in counted))

@@ -1,0 +1,33 @@
+-- title: Move one batch of old rows, and the rows of another table that hang on them, into two others
+-- kind: batch
+-- returns: moved int, with_them int
+-- params: table name, archive name, key name, time name, columns names, child name, child_archive name,
+--   parent name, child_columns names, since time, cutoff time, rows int
+-- needs: delete on two tables and insert on two others, and to be let past their row level security
+-- cost: as many rows as asked for, by an index that begins with the time, and those that hang on them
+-- lock: row exclusive; the rows themselves while the statement runs
+-- since: 14
+-- pooler: no
+-- One statement, so that no row is ever in neither table or in both. A row of the child that came after it
+-- began would be deleted with its parent: then the whole batch fails instead, as its transaction does not
+-- let a foreign key touch what it did not see.
+-- By the places of the rows: a join by key would read the whole table, batch after batch.
+with batch as materialized (
+  select t.ctid as place, t.{key} as id from {table} t
+  where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
+  order by t.{time} limit %(rows)s for update skip locked
+),
+hanging as (
+  delete from {child} c where c.{parent} = any (array(select b.id from batch b)) returning c.*
+),
+moved as (
+  delete from {table} t where t.ctid = any (array(select b.place from batch b)) returning t.*
+),
+kept as (
+  insert into {archive} ({columns}) overriding system value select {columns} from moved returning 1
+),
+kept_too as (
+  insert into {child_archive} ({child_columns}) overriding system value
+  select {child_columns} from hanging returning 1
+)
+select count(*) as moved, (select count(*) from kept_too) as with_them from kept having count(*) > 0

@@ -1,0 +1,18 @@
+-- title: How many balances there are, and how many of them are wrong
+-- kind: read
+-- returns: accounts int, negative int, absurd int, drifting int
+-- params: table name, ledger name, user name, balance name, amount name, type name, status name, high int
+-- needs: select on both tables, and to be let past their row level security
+-- cost: both tables are read through once
+-- lock: access share
+-- since: 14
+-- pooler: yes
+with sums as (
+  select t.{user} as owner, sum(case when t.{type} = 'credit' then t.{amount} else -t.{amount} end) as ledger
+  from {ledger} t where coalesce(t.{status}, 'completed') = 'completed' group by t.{user}
+)
+select count(*) as accounts,
+       count(*) filter (where c.{balance} < 0) as negative,
+       count(*) filter (where c.{balance} > %(high)s) as absurd,
+       count(*) filter (where c.{balance} <> coalesce(s.ledger, 0)) as drifting
+from {table} c left join sums s on s.owner = c.{user}

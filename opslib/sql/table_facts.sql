@@ -1,0 +1,26 @@
+-- title: What has to be known of a table before old rows are taken out of it
+-- kind: read
+-- returns: key text, time_type text, time_indexed bool, readable bool, hidden bool, rows_estimate int
+-- params: schema text, name text, time text
+-- needs: nothing
+-- cost: catalog only
+-- lock: none
+-- since: 14
+-- pooler: yes
+-- The key is the primary one, where it is one column. Row level security may hide rows from our role.
+select (select min(a.attname::text)
+        from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+        where i.indrelid = c.oid and i.indisprimary
+        having count(*) = 1) as key,
+       format_type(t.atttypid, null) as time_type,
+       exists (select from pg_index i
+               where i.indrelid = c.oid and i.indisvalid and i.indpred is null
+                 and i.indkey[0] = t.attnum) as time_indexed,
+       has_table_privilege(c.oid, 'select') as readable,
+       row_security_active(c.oid) as hidden,
+       greatest(c.reltuples, 0)::bigint as rows_estimate
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+left join pg_attribute t on t.attrelid = c.oid and t.attnum > 0 and not t.attisdropped
+  and t.attname = %(time)s
+where n.nspname = %(schema)s and c.relname = %(name)s

@@ -1,0 +1,380 @@
+"""Old rows are taken out batch by batch: none lost, none doubled, whoever works and whatever is killed."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib import catalog, config, frames
+from opslib.checks import old_rows, old_rows_look
+from opslib.checks.old_rows import Rule, Seen
+from opslib.cli.app import cli
+from opslib.config import Secret
+from opslib.config.environment import Door
+from opslib.errors import ParameterError
+from opslib.gate import faults
+from opslib.pg import Database
+from opslib.sandbox import control
+from opslib.sandbox.databases import Databases
+from opslib.verdict import Status, combine
+from tests.acting import ROOT, Case, applied, planned, ready, states
+
+SYSTEM = "voiceaitraining"
+OLD = Case("archive-rows", "old-rows", SYSTEM, {"batch": 1000})
+NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
+LIMIT = (NOW - timedelta(days=365)).isoformat()
+MARK = "forgotten-by-the-quarter"
+MANY = 20_000
+# As many again as the scenario makes, so that there are batches enough to be killed between them.
+_MORE = f"""insert into scenario_attempts
+  (org_id, scenario_id, user_id, status, score, transcript, started_at, ended_at)
+select a.org_id, a.scenario_id, a.user_id, 'completed', 70, '{MARK}',
+       at - interval '9 minutes', at
+from (select now() - interval '368 days' - n * interval '1 minute' as at from generate_series(1, {MANY}) n) n,
+     (select * from scenario_attempts order by id limit 1) a"""
+_ATTEMPTS = f"select id from {{}} where transcript = '{MARK}'"
+
+
+@pytest.fixture
+def archive(signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An archive in the running sandbox, and a key to approve with."""
+    ready(monkeypatch, tmp_path)
+    yield tmp_path
+
+
+@contextmanager
+def admin() -> Iterator[psycopg.Connection[Any]]:
+    """A session of the administrator in the running sandbox."""
+    with psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True) as connection:
+        yield connection
+
+
+def keys(connection: psycopg.Connection[Any], table: str) -> set[int]:
+    """Return the keys of the scenario's rows in a table."""
+    return {row[0] for row in connection.execute(_ATTEMPTS.format(table).encode()).fetchall()}
+
+
+def answers(connection: psycopg.Connection[Any], table: str) -> set[int]:
+    """Return the keys of all answers in a table."""
+    return {row[0] for row in connection.execute(f"select id from {table}".encode()).fetchall()}
+
+
+class Writers:
+    """An app at work: new attempts all the time, and corrections to old ones."""
+
+    def __init__(self) -> None:
+        self.written, self._stop = 0, threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(2)]
+
+    def __enter__(self) -> Writers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, number: int) -> None:
+        new = """insert into scenario_attempts (org_id, scenario_id, user_id, status, transcript)
+            select org_id, scenario_id, user_id, 'running', 'written-meanwhile'
+            from scenario_attempts limit 1"""
+        old = f"""update scenario_attempts set score = 71 where id in
+            (select id from scenario_attempts where transcript = '{MARK}' offset {number * 50} limit 5)"""
+        with admin() as connection:
+            while not self._stop.wait(0.01):
+                connection.execute(new.encode())
+                self.written += 1
+                connection.execute(old.encode())
+
+
+def test_killed_between_batches_while_others_write_no_row_is_lost_or_doubled(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9 after some batches, twice; the keys are compared one by one, not only counted."""
+    control.break_(OLD.scenario, SYSTEM)
+    with admin() as connection:
+        connection.execute(_MORE.encode())
+        before, answered = keys(connection, "scenario_attempts"), answers(connection, "attempt_answers")
+        there = answers(connection, "attempt_answers_archive")
+        document = planned(OLD, archive)
+        with Writers() as writers:
+            for number in (3, 5):
+                monkeypatch.setenv(faults.VARIABLE, f"{faults.STEP}:{number}")
+                assert applied(OLD, document, archive)["cause"]["id"] == "kernel-died"
+            monkeypatch.delenv(faults.VARIABLE)
+            half = keys(connection, "scenario_attempts")
+            after = applied(OLD, document, archive)
+        try:
+            assert 0 < len(half) < len(before) == MANY + 600, "it was not killed in the middle"
+            assert states(after) == ["done"], after["changed"]
+            assert keys(connection, "scenario_attempts") == set()
+            assert keys(connection, "scenario_attempts_archive") == before
+            left = answers(connection, "attempt_answers")
+            gone = answers(connection, "attempt_answers_archive") - there
+            assert left | gone == answered and not left & gone and len(gone) == 1200
+            new = "select count(*) from scenario_attempts where transcript = 'written-meanwhile'"
+            assert connection.execute(new.encode()).fetchone() == (writers.written,)
+        finally:
+            connection.execute(b"delete from scenario_attempts where transcript = 'written-meanwhile'")
+
+
+def test_a_plan_writes_nothing_applied_twice_moves_once_and_undo_brings_all_home(archive: Path) -> None:
+    """The same probe says before and after; the answers go along both ways."""
+    with admin() as connection:
+        untouched = answers(connection, "attempt_answers")
+        control.break_(OLD.scenario, SYSTEM)
+        before, answered = keys(connection, "scenario_attempts"), answers(connection, "attempt_answers")
+        document = planned(OLD, archive)
+        assert (document["verdict"], document["cause"]["id"]) == ("warning", "old-rows")
+        assert keys(connection, "scenario_attempts") == before
+        after = applied(OLD, document, archive)
+        assert (after["verdict"], states(after)) == ("ok", ["done"])
+        assert keys(connection, "scenario_attempts_archive") == before
+        assert answers(connection, "attempt_answers") == untouched
+        again = applied(OLD, document, archive)
+        assert (again["verdict"], states(again)) == ("ok", ["already done"])
+        assert cli.main(["undo", after["run_id"], "--json"], standalone_mode=False) == 1, "they are old again"
+        assert keys(connection, "scenario_attempts") == before
+        assert keys(connection, "scenario_attempts_archive") == set()
+        assert answers(connection, "attempt_answers") == answered
+
+
+def test_rows_that_somebody_works_at_are_left_and_the_next_application_takes_them(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for us, and we do not say done; what is left is said and can be gone on with."""
+    control.break_(OLD.scenario, SYSTEM)
+    document = planned(OLD, archive)
+    with admin() as connection, admin() as working:
+        with working.transaction():
+            working.execute(f"{_ATTEMPTS.format('scenario_attempts')} limit 3 for update".encode())
+            monkeypatch.setenv(faults.VARIABLE, f"{faults.STEP}:1")
+            applied(OLD, document, archive)
+            assert len(keys(connection, "scenario_attempts")) == 3
+        monkeypatch.delenv(faults.VARIABLE)
+        assert states(applied(OLD, document, archive)) == ["done"]
+        assert keys(connection, "scenario_attempts") == set()
+
+
+def test_rows_that_came_since_leave_the_target_out(archive: Path) -> None:
+    """Nobody has approved them, so nobody moves them."""
+    control.break_(OLD.scenario, SYSTEM)
+    document = planned(OLD, archive)
+    with admin() as connection:
+        connection.execute(_MORE.replace(str(MANY), "1").encode())
+        before = keys(connection, "scenario_attempts")
+        after = applied(OLD, document, archive)
+        assert states(after) == ["left out"] and "it has changed since" in after["changed"][0]["text"]
+        assert keys(connection, "scenario_attempts") == before
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"older_than_days": "-1"}, "older_than_days: '-1'"),
+        ({"batch": "1000000"}, "batch: '1000000'"),
+    ],
+)
+def test_an_age_or_a_batch_that_makes_no_sense_starts_no_kernel(given: dict[str, str], said: str) -> None:
+    """The bounds stand beside the parameter."""
+    with pytest.raises(ParameterError, match=said):
+        catalog.load(ROOT / "notebooks").get("archive-rows").parse(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"before": "2099-01-01T00:00:00Z"}, "before: .* in the future"),
+        ({"before": "yesterday"}, "before: 'yesterday' is no time"),
+        ({"before": "2026-01-01"}, "has no zone"),
+        ({"table": "users"}, "users has no rule in the system's file, so it needs: archive, column, days"),
+    ],
+)
+def test_a_rule_that_is_not_whole_is_refused_by_the_name_of_what_is_wrong(
+    given: dict[str, str], said: str
+) -> None:
+    """A limit in the future would move the rows of today."""
+    with pytest.raises(ParameterError, match=said):
+        old_rows.archive_rules(config.load_system(SYSTEM, ROOT), now=NOW, **given)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Databases]:
+    """A server of this module's own, whose tables tests may change."""
+    with closing(Databases([SYSTEM], scale=0.02)) as databases:
+        yield databases
+
+
+@pytest.fixture
+def shop(server: Databases) -> Iterator[psycopg.Connection[Any]]:
+    """Two small tables that fit each other, gone again after the test."""
+    with server.admin(SYSTEM) as connection:
+        connection.execute(
+            b"create table orders (id bigint primary key, note text, at timestamptz);"
+            b"create index on orders (at);"
+            b"create table orders_old (at timestamptz, id bigint primary key, note text);"
+            b"insert into orders select n, 'n', '2020-01-01'::timestamptz + n * interval '1 day'"
+            b" from generate_series(1, 10) n;"
+            b'create table "Weird ""Name"" %s {x}" (like orders including all)'
+        )
+        try:
+            yield connection
+        finally:
+            connection.execute(
+                b'drop table if exists orders, orders_old, lines, "Weird ""Name"" %s {x}" cascade'
+            )
+
+
+@contextmanager
+def entered(server: Databases, role: str = "monitor") -> Iterator[Database]:
+    """The database as one of opslib's roles."""
+    door = Door("direct", Secret.literal("test", server.dsn(SYSTEM, role)), False)
+    with closing(Database([door], application_name="opslib/test/1")) as database:
+        yield database
+
+
+def seen(server: Databases, **rule: Any) -> Seen:
+    """Look at the two small tables."""
+    given = {"table": "orders", "column": "at", "before": LIMIT, "archive": "orders_old", **rule}
+    with entered(server) as database:
+        return old_rows_look.look(database, [Rule(**given)])[0]
+
+
+def test_tables_with_another_order_of_columns_fit(server: Databases, shop: Any) -> None:
+    """`select *` would put the note into the time."""
+    found = seen(server)
+    assert (found.against, found.rows, found.columns["columns"]) == ((), 10, ["at", "id", "note"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("alter table orders_old drop note", "column note .* missing in the archive"),
+        ("alter table orders_old alter note type int using 1", "column note .* of another type"),
+        ("alter table orders_old add boss text not null", "column boss .* may not be empty"),
+        ("alter table orders_old drop constraint orders_old_pkey", "must have the primary key"),
+        ("insert into orders_old select at, id, note from orders limit 2", "2 of the rows are in"),
+        ("create table lines (o bigint references orders on delete cascade)", "no index begins with lines.o"),
+        ("create table lines (o bigint primary key references orders)", "lines.o refers .* would refuse"),
+        (
+            "create table lines (o bigint primary key references orders on delete cascade)",
+            "rows of lines would be deleted with them",
+        ),
+        (
+            "create trigger ring before delete on orders for each row execute function"
+            " tsvector_update_trigger(note, 'pg_catalog.english', note)",
+            "the trigger ring of public.orders runs on delete",
+        ),
+    ],
+)
+def test_whatever_stands_in_the_way_is_named_and_nothing_is_planned(
+    server: Databases, shop: psycopg.Connection[Any], change: str, said: str
+) -> None:
+    """The runbook's two statements would lose rows, or put them in the wrong column, without a word."""
+    shop.execute(change.encode())
+    found = seen(server)
+    assert sum(bool(re.search(said, text)) for text in found.against) == 1, found.against
+    assert not found.identity
+    ways = old_rows.ways([found])
+    assert (ways[0].status, ways[0].cause) == (Status.WARNING, old_rows.BLOCKED)
+
+
+def test_a_name_with_quotes_and_signs_is_one_name(server: Databases, shop: psycopg.Connection[Any]) -> None:
+    """Names are put in as identifiers, so what looks like SQL is a table that is not there."""
+    weird = '"Weird ""Name"" %s {x}"'
+    shop.execute(f"insert into {weird} select * from orders".encode())
+    assert seen(server, table=weird).rows == 10
+
+
+@pytest.mark.parametrize("key", ["table", "archive", "column"])
+@pytest.mark.parametrize(
+    "text", ['orders"; drop table orders; --', "orders; drop table orders", "' or 1=1 --"]
+)
+def test_sql_in_a_parameter_is_a_name_that_is_not_there(
+    server: Databases, shop: psycopg.Connection[Any], key: str, text: str
+) -> None:
+    """Nothing is ever built from text."""
+    with pytest.raises(ParameterError, match=key):
+        seen(server, **{key: text})
+    assert shop.execute(b"select count(*) from orders").fetchone() == (10,)
+
+
+def test_a_column_that_is_no_time_is_refused(server: Databases, shop: Any) -> None:
+    """An age can be told of times only."""
+    with pytest.raises(ParameterError, match=r"column: 'note' of public.orders is no time but text"):
+        seen(server, column="note")
+
+
+def test_rows_that_our_role_may_not_see_are_unknown_not_clean(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """Row level security shows an empty table, which looks like one without old rows."""
+    shop.execute(b"alter table orders enable row level security; alter role opslib_monitor nobypassrls")
+    try:
+        found = seen(server)
+    finally:
+        shop.execute(b"alter role opslib_monitor bypassrls")
+    assert "row level security hides rows" in found.reason
+    assert combine(f.status for f in old_rows.waiting([found])) is Status.UNKNOWN
+
+
+def test_a_table_that_our_role_may_not_read_is_unknown(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """The grant that is missing is named."""
+    shop.execute(b"revoke pg_read_all_data from opslib_monitor")
+    try:
+        found = seen(server)
+    finally:
+        shop.execute(b"grant pg_read_all_data to opslib_monitor")
+    assert "may not read public.orders: grant select" in found.reason
+
+
+def test_a_locked_table_is_unknown(server: Databases, shop: psycopg.Connection[Any]) -> None:
+    """Slow, and given up: nobody knows how many rows are old."""
+    with shop.transaction():
+        shop.execute(b"lock table orders in access exclusive mode")
+        found = seen(server)
+    assert "lock" in found.reason
+
+
+class Answers:
+    """A source that answers everything with one frame."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+
+    def table(self, name: str, /, **params: Any) -> pd.DataFrame:
+        """Return the frame."""
+        return self._frame
+
+
+def test_a_source_that_refuses_is_unknown() -> None:
+    """The reason is the source's own."""
+    refused = Answers(frames.unavailable(["rows"], "door direct: nothing listens there"))
+    found = old_rows_look.look(refused, [Rule("orders", "at", LIMIT)])
+    assert found[0].reason == "door direct: nothing listens there"
+    assert [f.status for f in old_rows.ways(found)] == [Status.UNKNOWN]
+
+
+def test_a_rule_whose_rows_are_held_is_skipped_with_their_number() -> None:
+    """A legal hold is no fault, and no clean bill either."""
+    held = Seen(Rule("audit", "at", LIMIT, 30, hold=True), rows=5, oldest="2020-01-01T00:00:00Z")
+    (found,) = old_rows.waiting([held])
+    assert found.status is Status.SKIPPED and "5 rows" in found.why
+
+
+def test_a_system_without_a_rule_has_nothing_to_archive() -> None:
+    """That is an answer, not a look that failed."""
+    assert [f.status for f in old_rows.waiting([])] == [Status.OK]

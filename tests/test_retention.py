@@ -1,0 +1,168 @@
+"""Nothing is kept for longer than the policy allows, and nothing is deleted that somebody has not stated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib import config, frames
+from opslib.archive.changes import Changes
+from opslib.changes import archiving
+from opslib.checks import old_rows, retention
+from opslib.checks.old_rows import Rule, Seen
+from opslib.config import Limit
+from opslib.errors import ParameterError
+from opslib.gate import faults
+from opslib.pg import sql
+from opslib.sandbox import control
+from opslib.verdict import Status
+from tests.acting import ROOT, Case, applied, planned, ready, states
+
+SYSTEM = "your-app"
+OVERDUE = Case("retention", "retention-overdue", SYSTEM, {"batch": 100})
+NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
+HOURS = Limit(warning=26, critical=74, unit="h")
+POLICY = {"table_name": "events", "column_name": "timestamp", "keep_days": 90, "legal_hold": False}
+RULE = Rule("events", "timestamp", "2026-08-23T00:00:00+00:00", 90)
+
+
+def own(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Return the app's own policies."""
+    columns = [column.name for column in sql.load("retention_policies").returns]
+    frame = pd.DataFrame([{**dict.fromkeys(columns), **row} for row in rows], columns=columns)
+    return frame.astype({"last_cleanup_at": "datetime64[us, UTC]"})
+
+
+def overdue(**rule: Any) -> Seen:
+    """Return a look at a table with old rows, that could be deleted."""
+    made = Rule(**{**RULE.__dict__, **rule})
+    values = {"rows": 5, "checksum": "1", "structure": "x"}
+    identity = {"table": ["public", "events"], "key": "id", "time": "timestamp", "since": "a", "cutoff": "b"}
+    return Seen(made, rows=5, oldest="2026-01-01T00:00:00Z", identity=identity, values=values)
+
+
+@pytest.fixture
+def archive(signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An archive in the running sandbox, and a key to approve with."""
+    ready(monkeypatch, tmp_path)
+    yield tmp_path
+
+
+def events(condition: str) -> int:
+    """Return how many events there are of a kind."""
+    with psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True) as connection:
+        row = connection.execute(f"select count(*) from events where {condition}".encode()).fetchone()
+    assert row
+    return int(row[0])
+
+
+def test_overdue_rows_are_deleted_in_batches_and_none_besides_also_when_killed_between(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is gone is gone: so the plan says, and so it counts."""
+    others = events("true")
+    control.break_(OVERDUE.scenario, SYSTEM)
+    document = planned(OVERDUE, archive)
+    assert (document["verdict"], document["cause"]["id"]) == ("warning", "retention-overdue")
+    plan = Changes(archive).plan(document["plan"]["digest"])
+    assert "only a backup has them" in str(plan["not_undoable"])
+    assert [target["undo"] for target in plan["targets"]] == [None]
+    monkeypatch.setenv(faults.VARIABLE, f"{faults.STEP}:2")
+    assert applied(OVERDUE, document, archive)["cause"]["id"] == "kernel-died"
+    assert events("name = 'kept-for-too-long'") == 200
+    monkeypatch.delenv(faults.VARIABLE)
+    after = applied(OVERDUE, document, archive)
+    assert (after["verdict"], states(after)) == ("ok", ["done"])
+    assert (events("name = 'kept-for-too-long'"), events("true")) == (0, others)
+
+
+def test_a_table_without_a_policy_is_refused_and_nobody_makes_one_up() -> None:
+    """An age typed at night is no policy."""
+    with pytest.raises(ParameterError, match="'users' has no policy; there are: security_audit, events"):
+        old_rows.retention_rules(config.load_system(SYSTEM, ROOT), table="users")
+
+
+def test_a_row_is_overdue_a_day_after_its_time() -> None:
+    """The clean-up runs once a day; in between nothing is wrong."""
+    rules = old_rows.retention_rules(config.load_system(SYSTEM, ROOT), table="events", now=NOW)
+    assert [(rule.days, rule.before) for rule in rules] == [(90, "2026-08-23T00:00:00+00:00")]
+
+
+@pytest.mark.parametrize("other", [{"keep_days": 30}, {"column_name": "created_at"}])
+def test_where_file_and_app_differ_nothing_is_planned(other: dict[str, Any]) -> None:
+    """One of the two is wrong, and a guess would delete what nobody can bring back."""
+    policies = own({**POLICY, **other})
+    seen = retention.agreed([overdue()], policies)
+    (found,) = retention.agreement(seen, policies)
+    assert (found.status, found.cause) == (Status.WARNING, retention.DIFFERS)
+    draft = archiving.draft(seen, config.load_system(SYSTEM, ROOT).environment("production"))
+    assert draft and not draft.targets and "in the system's file" in draft.left_out["events"]
+
+
+@pytest.mark.parametrize("where", ["file", "app"])
+def test_a_legal_hold_of_either_keeps_the_rows(where: str) -> None:
+    """The hold outlives the policy."""
+    policies = own({**POLICY, "legal_hold": where == "app"})
+    seen = retention.agreed([overdue(hold=where == "file")], policies)
+    draft = archiving.draft(seen, config.load_system(SYSTEM, ROOT).environment("production"))
+    assert draft and not draft.targets and draft.left_out == {"events": "legal hold"}
+    assert [one.status for one in old_rows.waiting(seen)] == [Status.SKIPPED]
+
+
+def test_a_policy_of_the_app_that_cannot_be_read_plans_nothing() -> None:
+    """It may hold what the file does not know."""
+    hidden = frames.unavailable(["table_name"], "our role may not see the rows")
+    seen = retention.agreed([overdue()], hidden)
+    assert seen[0].reason == "our role may not see the rows" and not seen[0].identity
+    assert retention.agreement(seen, hidden)[0].status is Status.UNKNOWN
+    assert retention.cleanup(hidden, HOURS)[0].status is Status.UNKNOWN
+
+
+def test_an_app_without_such_a_table_goes_by_the_file() -> None:
+    """Not to have it is no fault."""
+    none = frames.unavailable(["table_name"], "the app has no table retention_policies", absent=True)
+    assert retention.agreed([overdue()], none)[0].identity
+    assert retention.cleanup(none, HOURS)[0].status is Status.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("hours", "status"),
+    [(9, Status.OK), (30, Status.WARNING), (100, Status.CRITICAL), (None, Status.WARNING)],
+)
+def test_a_clean_up_that_stopped_is_found_before_rows_pile_up(hours: int | None, status: Status) -> None:
+    """The job fails in silence; its last run does not."""
+    last = None if hours is None else NOW - timedelta(hours=hours)
+    (found,) = retention.cleanup(own({**POLICY, "last_cleanup_at": last}), HOURS, NOW)
+    assert found.status is status
+    assert found.cause is (None if status is Status.OK else retention.STOPPED)
+
+
+def test_a_table_of_policies_without_rows_is_unknown() -> None:
+    """Row level security shows it so, or somebody emptied it."""
+    assert retention.cleanup(own(), HOURS, NOW)[0].status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"readable": True, "hidden": True}, "may not see"),
+        ({"readable": False, "hidden": False}, "may not see"),
+    ],
+)
+def test_policies_that_our_role_may_not_see_are_not_taken_for_none(facts: dict[str, bool], said: str) -> None:
+    """What the role may not see is unknown."""
+
+    class Database:
+        """A database in which the table is there, and closed to us."""
+
+        def table(self, name: str, /, **params: Any) -> pd.DataFrame:
+            """Return the facts."""
+            return pd.DataFrame([facts])
+
+    assert said in str(frames.reason(retention.policies(Database())))
