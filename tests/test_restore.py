@@ -18,7 +18,7 @@ from opslib.changes import restore
 from opslib.checks import restores
 from opslib.config import Limit
 from opslib.config.environment import Environment
-from opslib.errors import ParameterError, Refused
+from opslib.errors import ParameterError, Refused, SourceError
 from opslib.gate import faults
 from opslib.pg import whole
 from opslib.run.recovery import Picked, RecoverySource
@@ -115,6 +115,18 @@ def test_a_backup_that_was_damaged_since_the_plan_is_not_restored(archive: Path)
     after = applied(CASE, document, archive)
     assert (after["verdict"], tables()) == ("critical", 0)
     assert "damaged" in after["changed"][0]["text"]
+
+
+def test_the_first_error_takes_everything_back(archive: Path) -> None:
+    """Half of the tables would look like a database; here there are none of them."""
+    env = environment()
+    backup = restoring.chosen(store.of(env))
+    last = max(backup.holds.tables)
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        session.execute(f"create table {last} (id bigint)".encode())
+    with pytest.raises(SourceError, match="already exists"):
+        restoring.restore(store.of(env), backup, restoring.door_of(env, nightly.TARGET))
+    assert tables() == 1
 
 
 def work(env: Environment, **changed: str) -> Work:
