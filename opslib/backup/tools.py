@@ -221,7 +221,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _told(said: bytes) -> str:
-    """Return what a program said was wrong; the statement that it prints after that is of no use to anybody."""
+    """Return what a program said was wrong; the statement that it prints after that helps nobody."""
     lines = said.decode(errors="replace").strip().splitlines()
     wrong = [line for line in lines if "error:" in line.lower()]
     return "; ".join(wrong[:2] or lines[-2:])[:_MOST] or "it said nothing"
