@@ -14,17 +14,19 @@ from opslib import acts, config
 from opslib.acts import Opening, Work
 from opslib.backup import comparing, drilling, manifest, restoring, store
 from opslib.backup.store import DUMP, Folder
-from opslib.changes import restore
+from opslib.changes import Means, restore
 from opslib.checks import restores
 from opslib.config import Limit
 from opslib.config.environment import Environment
-from opslib.errors import ParameterError, Refused
+from opslib.errors import ParameterError, Refused, SourceError
 from opslib.gate import faults
+from opslib.gate.plan import Target
 from opslib.pg import whole
 from opslib.run.recovery import Picked, RecoverySource
 from opslib.sandbox import control, nightly
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
+from tests.waiting import wait
 
 SYSTEM = "kulti"
 CASE = Case("restore", "", SYSTEM, {"target": nightly.TARGET})
@@ -115,6 +117,38 @@ def test_a_backup_that_was_damaged_since_the_plan_is_not_restored(archive: Path)
     after = applied(CASE, document, archive)
     assert (after["verdict"], tables()) == ("critical", 0)
     assert "damaged" in after["changed"][0]["text"]
+
+
+def test_the_first_error_takes_everything_back(archive: Path) -> None:
+    """Half of the tables would look like a database; here there are none of them."""
+    env = environment()
+    backup = restoring.chosen(store.of(env))
+    last = max(backup.holds.tables)
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        session.execute(f"create table {last} (id bigint)".encode())
+    with pytest.raises(SourceError, match="already exists"):
+        restoring.restore(store.of(env), backup, restoring.door_of(env, nightly.TARGET))
+    assert tables() == 1
+
+
+def test_a_restore_that_is_still_at_work_is_waited_for_and_not_begun_twice(archive: Path) -> None:
+    """kill -9 ends the kernel, not the program that it started: its transaction may still come."""
+    env = environment()
+    backup = restoring.chosen(store.of(env))
+    dsn = psycopg.conninfo.make_conninfo(
+        env.targets[nightly.TARGET].dsn.reveal(), application_name=restoring.WRITER
+    )
+    kind = restore.Restores(Means(env, None, None, {"backup": backup.id}))  # type: ignore[arg-type]
+    identity = {"target": nightly.TARGET}
+    target = Target("it", identity, {"objects": 0}, {"objects": 1}, Work(restoring.WORK))
+    with closing(psycopg.connect(dsn)) as writer:
+        writer.execute("select 1")
+        place = restoring.look(env, nightly.TARGET, backup)
+        assert "under way" in restoring.reason(place, backup)
+        assert kind.observe(target).pending
+        assert restore.draft(backup, "", place) is None
+    wait(lambda: not restoring.look(env, nightly.TARGET, backup).busy)
+    assert not kind.observe(target).pending
 
 
 def work(env: Environment, **changed: str) -> Work:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opslib.config import Environment
 
 WORK = "restore_backup"
-_NAME = "opslib/restore"
+_NAME, WRITER = "opslib/restore", "opslib/restore writes"
 _SCHEMA = "schema "
 
 
@@ -39,6 +39,7 @@ class Place:
         missing_roles: of those that the backup needs.
         missing_extensions: of those that the backup needs.
         in_use: it is one that the system itself uses.
+        busy: a restore into it is under way; one that was killed may leave its program at work.
     """
 
     target: str
@@ -49,6 +50,7 @@ class Place:
     missing_roles: tuple[str, ...]
     missing_extensions: tuple[str, ...]
     in_use: bool
+    busy: bool = False
 
 
 def chosen(kept: Folder, name: str = "") -> Manifest:
@@ -116,7 +118,7 @@ def examine(door: DoorLike, backup: Manifest, *, in_use: bool = False) -> Place:
             objects=_objects(manifest.look(view, checksums=False)),
             missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
-            in_use=in_use,
+            in_use=in_use, busy=_written_to(view),
         )  # fmt: skip
 
 
@@ -129,6 +131,8 @@ def reason(place: Place, backup: Manifest) -> str:
     """Return why a backup may not be restored there, or nothing."""
     if place.in_use:
         return f"{place.database} is the database that is in use: a backup is never restored over it"
+    if place.busy:
+        return f"a restore into {place.database} is under way"
     if place.objects:
         return f"{place.database} is not empty: it holds {place.objects} things"
     if backup.content == "data":
@@ -177,13 +181,18 @@ def restore(kept: Folder, backup: Manifest, door: DoorLike, progress: tools.Prog
         major = view.major
     used = tools.find(major, remote=tools.over_network(door))
     words = ["--exit-on-error", "--single-transaction", "--no-password", "--format=directory"]
-    with tools.reaching(door, _NAME) as environment:
+    with tools.reaching(door, WRITER) as environment:
         place = f"--dbname=service={environment['PGSERVICE']}"
         tools.run(
             used, "pg_restore", *words, place, kept.folder(backup.id) / DUMP, environment=environment,
             progress=progress,
         )  # fmt: skip
     whole.analyze(door, _NAME)
+
+
+def _written_to(view: whole.Frozen) -> bool:
+    owners = view.table("connections_by_owner")
+    return bool(((owners["application"] == WRITER) & (owners["database"] == view.database)).any())
 
 
 def _objects(holds: Holds) -> int:

@@ -32,7 +32,7 @@ _PLACES = (
 _SERVICE = "opslib"
 _EVERY_S = 0.1
 _END_S = 5
-_TAIL = 600
+_MOST = 600
 Progress = Callable[[], None]
 
 
@@ -221,5 +221,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _told(said: bytes) -> str:
+    """Return what a program said was wrong; the statement that it prints after that helps nobody."""
     lines = said.decode(errors="replace").strip().splitlines()
-    return "; ".join(lines[-4:])[-_TAIL:] or "it said nothing"
+    wrong = [line for line in lines if "error:" in line.lower()]
+    return "; ".join(wrong[:2] or lines[-2:])[:_MOST] or "it said nothing"

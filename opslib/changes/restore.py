@@ -53,7 +53,7 @@ class Restores(Kind):
 
     LOCK: ClassVar[str] = "file"
     CHAINED: ClassVar[bool] = True
-    PATIENCE_S: ClassVar[float] = 10.0
+    PATIENCE_S: ClassVar[float] = 600.0
 
     def observe(self, target: Target) -> Observed:
         """Look at the target.
@@ -65,7 +65,8 @@ class Restores(Kind):
         backup = restoring.chosen(store.of(env), str(self._means.settings["backup"]))
         place = restoring.look(env, str(target.identity["target"]), backup)
         text = f"{place.database} holds {place.objects} things" if place.objects else "it is empty"
-        return Observed({"objects": place.objects}, text=text)
+        text = "a restore into it is under way" if place.busy else text
+        return Observed({"objects": place.objects}, pending=place.busy, text=text)
 
 
 KIND = Restores

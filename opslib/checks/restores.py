@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opslib.config import Limit, System
 
 IN_USE = Cause("target-in-use", "the target is the database that the system uses", 5)
+BUSY = Cause("target-busy", "a restore into the target is under way", 8)
 NOT_EMPTY = Cause("target-not-empty", "the target holds something already", 10)
 OLDER = Cause("restore-older-server", "the target's server is older than the backup's", 20)
 EXTENSION = Cause("restore-missing-extension", "the server lacks an extension that the backup needs", 20)
@@ -86,6 +87,7 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
             "a backup is never restored over it, not even by breaking the glass",
             place.in_use,
         ),
+        (BUSY, "being written to", "wait for it to end", place.busy),
         (NOT_EMPTY, f"{place.objects} things", "name another one, or make this one anew", place.objects > 0),
         (
             OLDER,

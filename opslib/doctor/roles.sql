@@ -85,6 +85,12 @@ alter role opslib_operator set lock_timeout = '3s';
 -- acts as them.
 -- grant anon, authenticated to opslib_monitor;
 
+--    Only for backups: a role that may read every row, also past row-level security; pg_dump refuses to
+--    leave rows out. Give it a password, and put its address (the server itself, never a transaction
+--    pooler) where the system's file names `backup` under database.
+-- create role opslib_backup login bypassrls connection limit 10;
+-- grant pg_read_all_data to opslib_backup;
+
 -- 4. Only for procedures that change rows, and only those columns. Feature flags kept in a table (the
 --    policies only where the table has row-level security):
 -- grant usage on schema public to opslib_monitor, opslib_operator;
