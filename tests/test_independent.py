@@ -39,7 +39,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "module reader\nrequire golang.org/x/mod v0.0.0\nreplace golang.org/x/mod => ./mod\n"
     )
     shutil.copy(SOURCE, folder)
-    offline = {**os.environ, "GOPROXY": "off", "GOFLAGS": "-mod=mod", "GOCACHE": str(folder / "cache")}
+    places = {"GOCACHE": str(folder / "cache"), "GOPATH": str(folder / "path"), "GOTOOLCHAIN": "local"}
+    offline = {**os.environ, **places, "GOPROXY": "off", "GOFLAGS": "-mod=mod"}
     subprocess.run([go, "build", "-o", "reader", "."], cwd=folder, env=offline, check=True)
     return folder / "reader"
 
