@@ -41,7 +41,8 @@ def approval(
     """Have somebody sign a plan; return the file of what they signed, and what the log is to be told."""
     given = more.pop("given", at)
     kind = signing.REVIEW if decision == "reviewed" else signing.APPROVAL
-    ends = {"expires_at": stamp(given + timedelta(hours=1)), "system": "kulti", "environment": "production"}
+    until = more.pop("until", given + timedelta(hours=1))
+    ends = {"expires_at": stamp(until), "system": "kulti", "environment": "production"}
     stated = {
         "at": stamp(given), "reason": "I agree", **ends, "break_glass": decision == "break-glass",
     }  # fmt: skip

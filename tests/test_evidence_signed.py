@@ -120,6 +120,39 @@ def test_what_a_person_has_not_signed_approves_nothing(name: str, kept: Kept) ->
     assert says in why(report, "unapproved") and says in why(report, "forged")
 
 
+def test_an_approval_that_had_expired_approves_nothing(kept: Kept) -> None:
+    """It says itself until when it holds; an hour, here."""
+    approve(kept, PLAN, at=later(0))
+    begin(kept, 1, PLAN, at=later(1.5))
+    report = verified(kept)
+    assert report.named() == {"unapproved"} and "it held until" in why(report, "unapproved")
+
+
+def test_what_was_begun_in_time_may_be_finished_later(kept: Kept) -> None:
+    """A run that was killed is not approved anew, and what undoes a plan is covered by its approval."""
+    approve(kept, PLAN, at=later(0))
+    begin(kept, 1, PLAN, at=later(0.5))
+    begin(kept, 2, PLAN, at=later(3))
+    begin(kept, 3, UNDO, at=later(4), undoes=PLAN)
+    assert "unapproved" not in verified(kept).named()
+
+
+def test_one_approval_that_holds_is_enough(kept: Kept) -> None:
+    """Whoever was late asks again."""
+    approve(kept, PLAN, at=later(0))
+    approve(kept, PLAN, at=later(2))
+    begin(kept, 1, PLAN, at=later(2.5))
+    assert "unapproved" not in verified(kept).named()
+
+
+@pytest.mark.parametrize("ends", ["never", 7, None, "2026-13-01T00:00:00Z"])
+def test_an_approval_whose_end_is_no_time_approves_nothing(kept: Kept, ends: object) -> None:
+    """What cannot be read has not been promised."""
+    logged(kept, signed_as(expires_at=ends))
+    begin(kept, 1, PLAN, at=later(0.5))
+    assert "unapproved" in verified(kept).named()
+
+
 def test_a_change_whose_approval_was_given_before_the_period_is_held_against_its_file(kept: Kept) -> None:
     """The period of an audit must not hide that there is none."""
     approve(kept, PLAN, at=later(0)).unlink()

@@ -53,7 +53,7 @@ def archive(folder: Path) -> tuple[Kept, Trust]:
     kept = Kept(folder / "archive")
     before = kept.trusted()
     kept.log.append(ScheduleChanged(time=later(-1), slots=(HOURLY, OTHER)))
-    approve(kept, PLAN, at=later(-0.5))
+    approve(kept, PLAN, at=later(-0.5), until=later(4))
     approve(kept, ELSE, at=later(-0.4))
     kept.run(0)
     annotate(kept, "run-0000", "a false alarm", at=later(0.2))
@@ -320,6 +320,23 @@ def test_changes_that_nobody_approved_are_named_by_both(browser: Any, tmp_path: 
     folder = unzipped(made, tmp_path / "auditor")
     tab = opened(browser, folder)
     assert given(tab, folder) == "✕ NOT SOUND" and kinds_on(tab) == made.report.named()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("until", [0.5, 1.5])
+def test_an_approval_that_had_expired_is_named_by_both(browser: Any, tmp_path: Path, until: float) -> None:
+    """One that held when the plan was begun is not, and covers what undoes it later."""
+    kept = Kept(tmp_path / "archive")
+    approve(kept, PLAN, at=later(0.1), until=later(until))
+    begin(kept, 1, PLAN, at=later(1))
+    begin(kept, 2, UNDO, at=later(3), undoes=PLAN)
+    made = handed_over(kept, tmp_path / "x.zip")
+    assert ("unapproved" in made.report.named()) == (until < 1)
+    folder = unzipped(made, tmp_path / "auditor")
+    tab = opened(browser, folder)
+    given(tab, folder)
+    assert kinds_on(tab) == made.report.named() and tab.errors == []
+    assert ("it held until" in tab.inner_text("main")) == (until < 1)
 
 
 @pytest.mark.browser

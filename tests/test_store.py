@@ -15,12 +15,11 @@ from opslib import ids
 from opslib.archive import access
 from opslib.archive.bucket import Bucket
 from opslib.cli import copying
-from opslib.config.store import read_store
+from opslib.config.store import ObjectLock, read_store
 from opslib.errors import ArchiveError, ConfigError, Forbidden, SourceError, Unreachable, UsageError
 from opslib.evidence import LogSigner, Report, disposing, verify_archive
 from opslib.evidence.copies import HEAD, HELD, NEXT, files_of, held_heads, is_file
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.places import Hold
 from opslib.evidence.pulling import Pulled, pull
 from opslib.evidence.pushing import Pushed, push
 from opslib.evidence.retention import Rule
@@ -76,7 +75,7 @@ def pushed(kept: Kept, bucket: Bucket, **more: Any) -> Pushed:
 
 def held(kept: Kept, bucket: Bucket) -> Pushed:
     """Push an archive, and have the store hold its head."""
-    return pushed(kept, bucket, hold=Hold("compliance", 30))
+    return pushed(kept, bucket, hold=ObjectLock(mode="compliance", days=30))
 
 
 def pulled(kept: Kept, bucket: Bucket, folder: Path) -> Pulled:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from opslib.evidence.events import Annotation, Approval, ChangeBegun, Event, Subject
@@ -24,6 +26,7 @@ _NO_NEED = "none"
 _AGREED = ("approved", "break-glass")
 REHEARSAL = "sandbox"  # the environment in which whoever works there may approve
 _Given = tuple[int, Approval]
+_Counts = Callable[[Approval], datetime | None]
 
 
 def needs_approval(event: Event) -> bool:
@@ -44,11 +47,13 @@ def unapproved(
         runs: those of which the archive has what people signed; of others the log alone tells. All when not
             given.
     """
+    begun = _first_begun(story)
     for run, life in story.lives.items():
         must = _counting(archive, life, trust) if runs is None or run in runs else _told_by_the_log
         for index, event in life.changes:
             if needs_approval(event) and scope.covers(event.time):
-                yield from _agreed(index, event, _answers(event, story), must, scope)
+                held = partial(_must_hold, must, event, begun[event.plan] == index, scope)
+                yield from _agreed(index, event, _answers(event, story), held, scope)
 
 
 def of_runs(story: Story, runs: Iterable[str]) -> Iterator[tuple[int, Beside]]:
@@ -96,18 +101,34 @@ def _answers(event: ChangeBegun, story: Story) -> Sequence[_Given]:
     return [one for one in story.approvals if one[1].plan in plans and one[1].decision in _AGREED]
 
 
+def _first_begun(story: Story) -> dict[str, int]:
+    """Return the leaf with which each plan was begun for the first time."""
+    first: dict[str, int] = {}
+    for life in story.lives.values():
+        for index, event in life.changes:
+            first[event.plan] = min(index, first.get(event.plan, index))
+    return first
+
+
 def _told_by_the_log(event: Approval) -> None:
     """Ask no more of an approval than that it was logged."""
 
 
-def _counting(archive: Path, life: Life, trust: Trust) -> Callable[[Approval], None]:
-    """Return what raises `NotSound` for an approval that does not count for a run."""
+def _counting(archive: Path, life: Life, trust: Trust) -> _Counts:
+    """Return until when an approval holds for a run; raises `NotSound` where it does not count."""
     rehearsal = life.requested is not None and life.requested[1].environment == REHEARSAL
+    return lambda event: must_count(event, archive, trust, rehearsal=rehearsal)
 
-    def must(event: Approval) -> None:
-        must_count(event, archive, trust, rehearsal=rehearsal)
 
-    return must
+def _must_hold(must: _Counts, change: ChangeBegun, first: bool, scope: Scope, approval: Approval) -> None:
+    """See that an approval counts, and still held when a plan was begun.
+
+    What was begun may be finished later. What undoes a plan is covered by the approval of that, for as
+    long as the policy says.
+    """
+    until = must(approval)
+    if until and first and approval.plan == change.plan and change.time > until + scope.tolerance:
+        raise NotSound(f"it held until {shown(until)}, and was used at {shown(change.time)}")
 
 
 def _agreed(

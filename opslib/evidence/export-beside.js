@@ -97,6 +97,9 @@ async function besideFindings(files, story, beside, say) {
 
 async function approvalFindings(files, people, story, extent, handed, say) {
   const inside = (event) => extent.since <= event.time && event.time < extent.until;
+  const begun = new Map();
+  for (const { index, event } of [...story.lives.values()].flatMap((life) => life.changes))
+    begun.set(event.plan, Math.min(index, begun.has(event.plan) ? begun.get(event.plan) : index));
   for (const [life, { index, event }] of [...story.lives.values()].flatMap((life) => life.changes.map((one) => [life, one]))) {
     if (event.need === "none" || !inside(event)) continue;
     const agreed = ({ event: one }) => ["approved", "break-glass"].includes(one.decision) && one.plan && [event.plan, event.undoes].includes(one.plan);
@@ -105,7 +108,10 @@ async function approvalFindings(files, people, story, extent, handed, say) {
     const [good, doubts] = [[], new Set()];
     for (const one of story.approvals.filter(agreed)) {
       // Of a run that was not handed over, the log alone tells.
-      const why = handed.has(event.run) ? await doubt(() => counts(one.event, files, people, rehearsal)) : "";
+      // What was begun in time may be finished later; what undoes a plan is covered by the approval of that.
+      const ends = one.event.plan === event.plan && begun.get(event.plan) === index;
+      const held = async () => mustHold(await counts(one.event, files, people, rehearsal), ends, event.time);
+      const why = handed.has(event.run) ? await doubt(held) : "";
       if (why) doubts.add(why);
       else good.push(one);
     }
@@ -114,6 +120,13 @@ async function approvalFindings(files, people, story, extent, handed, say) {
     else if (!good.some((one) => one.index < index && Date.parse(one.event.given || one.event.time) <= latest))
       say("approved-afterwards", event.run, `began to carry out ${event.plan} at ${event.time}; it was approved only afterwards`);
   }
+}
+
+function mustHold(until, ends, time) {
+  if (until === undefined) return;
+  const last = typeof until === "string" ? Date.parse(until) : NaN;
+  must(!isNaN(last), "what was signed has another time than the log says");
+  must(!ends || Date.parse(time) <= last + words.tolerance, `it held until ${until}, and was used at ${time}`);
 }
 
 // --- what people have signed, as OpenSSH does
@@ -133,8 +146,12 @@ async function counts(event, files, people, rehearsal) {
   const [one] = event.subjects;
   must(files.has(one.name), `${one.name} is not there`);
   must(hex(sha256(files.get(one.name))) === one.sha256, `${one.name} is not what was signed then`);
-  await signedBeside(event, files.get(one.name));
-  if (!people) return;
+  const stated = await signedBeside(event, files.get(one.name));
+  if (people) mustBeKnown(event, people, rehearsal);
+  return stated.expires_at;
+}
+
+function mustBeKnown(event, people, rehearsal) {
   const holder = people.get(event.key);
   if (!holder) return must(rehearsal, `${event.key} is the key of nobody who is known`);
   must(holder.person === event.actor, `${event.key} is the key of ${holder.person}, not of ${event.actor}`);
@@ -159,6 +176,7 @@ async function signedBeside(event, content) {
   must(said, `what was signed does not say ${event.decision}, as the log does`);
   must(stated.digest === event.plan, `what was signed is not about ${event.plan}, as the log says`);
   must(event.given && Date.parse(stated.at) === Date.parse(event.given), "what was signed has another time than the log says");
+  return stated;
 }
 
 async function signedBy(key, payload, armoured, purpose) {

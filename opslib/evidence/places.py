@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opslib.archive.access import Access
 from opslib.archive.bucket import Bucket, Lock
 from opslib.config import Secret
-from opslib.config.store import FILE, SCHEME, Store, bucket_and_prefix, read_store
+from opslib.config.store import FILE, SCHEME, ObjectLock, Store, bucket_and_prefix, read_store
 from opslib.errors import UsageError
 from opslib.home import parameters_file
 
 _EXAMPLE = f"{SCHEME}acme-records/runbooks"
 
 
-@dataclass(frozen=True)
-class Hold:
-    """How the store is to keep heads.
-
-    Args:
-        mode: `compliance` or `governance`.
-        days: how long.
-    """
-
-    mode: str
-    days: int
-
-    def lock(self, now: datetime) -> Lock:
-        """Return the lock of what is put there now."""
-        return Lock(self.mode.upper(), now + timedelta(days=self.days))
+def lock_of(held: ObjectLock, now: datetime) -> Lock:
+    """Return the lock of what is put into a store now that holds things so."""
+    return Lock(held.mode.upper(), now + timedelta(days=held.days))
 
 
-def bucket_of(place: str | None = None) -> tuple[Bucket, Hold | None]:
+def bucket_of(place: str | None = None) -> tuple[Bucket, ObjectLock | None]:
     """Return where the copy is, and how its heads are kept there.
 
     Args:
@@ -51,8 +38,7 @@ def bucket_of(place: str | None = None) -> tuple[Bucket, Hold | None]:
     parts = bucket_and_prefix(text)
     if not parts:
         raise UsageError(f"{text} is no place in a bucket", hint=f"such as {_EXAMPLE}")
-    locked = found.object_lock if found else None
-    return Bucket(*parts, _access(found)), Hold(locked.mode, locked.days) if locked else None
+    return Bucket(*parts, _access(found)), found.object_lock if found else None
 
 
 def _access(found: Store | None) -> Access:

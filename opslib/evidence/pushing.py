@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from opslib.archive import shared, store
 from opslib.archive.bucket import Bucket, Lock, Stored, Version
+from opslib.config.store import ObjectLock
 from opslib.errors import ArchiveError, UsageError
 from opslib.evidence.continuing import contradicted, may_replace, torn
 from opslib.evidence.copies import (
@@ -40,7 +41,7 @@ from opslib.evidence.lives import Story, story_of
 from opslib.evidence.log import Log
 from opslib.evidence.merkle import HASH_BYTES
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.places import Hold
+from opslib.evidence.places import lock_of
 from opslib.evidence.plain import NotSound
 from opslib.evidence.proofs import Proof, Trust
 from opslib.evidence.records import LEFT, folder_of
@@ -92,7 +93,7 @@ def push(
     trust: Trust,
     bucket: Bucket,
     *,
-    hold: Hold | None = None,
+    hold: ObjectLock | None = None,
     now: datetime,
     progress: Progress = lambda text: None,
 ) -> Pushed:
@@ -130,7 +131,7 @@ def push(
         story = story_of(history.events)
         work = _Push(archive, log, bucket, there, note, size, progress)
         work.before(names)
-        work.head(hold.lock(now) if hold else None)
+        work.head(lock_of(hold, now) if hold else None)
         work.after(names, story)
         return work.told()
 

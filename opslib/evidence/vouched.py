@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,10 @@ def not_signed(event: Beside, content: bytes, check: Check) -> str:
     return ""
 
 
-def must_count(event: Approval, archive: Path, trust: Trust, *, rehearsal: bool) -> None:
-    """See that an approval is signed, and by somebody who is known, where it is known who is.
+def must_count(event: Approval, archive: Path, trust: Trust, *, rehearsal: bool) -> datetime | None:
+    """Return until when an approval holds, if it says so and counts.
+
+    It is signed, and by somebody who is known, where it is known who is.
 
     Args:
         event: the approval.
@@ -69,8 +71,9 @@ def must_count(event: Approval, archive: Path, trust: Trust, *, rehearsal: bool)
         raise NotSound(f"{one.name} is not there")
     if hashlib.sha256(content).hexdigest() != one.sha256:
         raise NotSound(f"{one.name} is not what was signed then")
-    _must_approve(event, content, trust.check)
+    stated = _must_approve(event, content, trust.check)
     _must_be_known(event, trust, rehearsal)
+    return _stated_moment(stated["expires_at"]) if "expires_at" in stated else None
 
 
 def _must_be_known(event: Approval, trust: Trust, rehearsal: bool) -> None:
@@ -86,7 +89,7 @@ def _must_be_known(event: Approval, trust: Trust, rehearsal: bool) -> None:
         raise NotSound(f"the key of {holder.person} did not count then")
 
 
-def _must_approve(event: Approval, content: bytes, check: Check) -> None:
+def _must_approve(event: Approval, content: bytes, check: Check) -> dict[str, Any]:
     told = _parts(content, "statement", "signature")
     payload = _whole(told["statement"].encode)
     _must_be_by(event.key, payload, told["signature"], CHANGES, check)
@@ -97,8 +100,9 @@ def _must_approve(event: Approval, content: bytes, check: Check) -> None:
         raise NotSound(f"what was signed does not say {event.decision}, as the log does")
     if stated.get("digest") != event.plan:
         raise NotSound(f"what was signed is not about {event.plan}, as the log says")
-    if event.given is None or _when_signed(stated.get("at")) != written(event.given):
+    if event.given is None or written(_stated_moment(stated.get("at"))) != written(event.given):
         raise NotSound("what was signed has another time than the log says")
+    return stated
 
 
 def _must_note(event: Annotation, content: bytes, check: Check) -> None:
@@ -143,11 +147,11 @@ def _whole(made: Callable[[], bytes]) -> bytes:
         raise NotSound("it holds half a character") from None
 
 
-def _when_signed(at: Any) -> str:
+def _stated_moment(at: Any) -> datetime:
     try:
-        return written(datetime.fromisoformat(at))
+        return datetime.fromisoformat(at).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        return ""
+        raise NotSound("what was signed has another time than the log says") from None
 
 
 def _in_one_form(payload: bytes) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from opslib.errors import ConfigError, OpsError
 from opslib.evidence.copies import HELD, held_heads
 from opslib.evidence.log import Log
 from opslib.evidence.notes import Checkpoint, Note
-from opslib.evidence.places import bucket_of
+from opslib.evidence.places import bucket_of, lock_of
 from opslib.evidence.plain import NotSound
 from opslib.evidence.trusting import quickly_verified
 from opslib.evidence.witnesses.cosigning import contradicted
@@ -62,7 +62,7 @@ def _asked(witness: Witness, log: Log) -> Asked:
         if not log.continues(found := Checkpoint.parse(there.text)):
             log.keep_cosigned(there)
             return contradicted(witness.name, KIND, found, head.size)
-    bucket.create(f"{HELD}{head.size:012d}", note.encode(), hold.lock(ids.now()))
+    bucket.create(f"{HELD}{head.size:012d}", note.encode(), lock_of(hold, ids.now()))
     remember(witness.name, log.folder, note)
     return Asked(witness.name, KIND, Status.OK, f"holds {head.size} leaves", head.size)
 
