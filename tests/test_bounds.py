@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opslib import changes as kinds
-from opslib.acts import Act, Request, Statement
+from opslib.acts import Act, Request, Statement, Work
 from opslib.errors import Refused
 from opslib.gate import authority, bounds
 from opslib.gate.plan import Draft, Plan, Risk, Target
@@ -37,6 +37,23 @@ REF = "abcdefghijklmnopqrst"
 IN_PLACE = {"vendor": "supabase", "project": REF, "moment": 7, "started": "x"}
 FILE = {"table": ["public", "m"], "version": "014", "file": "014_a.sql", "role": "app"}
 NOTED = Statement("note_migration", {"version": "014"}, "select 1", "014_a.sql", "app")
+OLD = {
+    "table": ["public", "jobs"], "archive": ["public", "jobs_archive"], "key": "id", "time": "ended_at",
+    "since": "2020-01-01T00:00:00+00:00", "cutoff": "2025-01-01T00:00:00+00:00",
+}  # fmt: skip
+FAMILY = {**OLD, "child": ["public", "logs"], "child_archive": ["public", "old_logs"], "parent_key": "job"}
+KEPT = {name: value for name, value in OLD.items() if name != "archive"}
+MOVE = Statement(
+    "archive_batch", {**{n: v for n, v in OLD.items() if n != "key"}, "columns": ["id"], "rows": 9}
+)
+ALONG = Statement("archive_family_batch", {**FAMILY, "columns": ["id"], "child_columns": ["id"], "rows": 9})
+GO = Statement("delete_batch", {**{n: v for n, v in KEPT.items() if n != "key"}, "rows": 9})
+CREDITS = {"table": ["public", "c"], "ledger": ["public", "l"], "owner": "u1", "entry": "opslib:refund:7"}
+ENTRY = Statement("credit_entry", {**CREDITS, "delta": 5})
+INDEX = {"relation": ["public", "jobs_old"], "table": ["public", "jobs"]}
+BUILD = Statement("create_index", {"table": ["public", "jobs"], "index": "jobs_old"})
+RESTORED = {"target": "scratch", "database": "klutr", "server": "1"}
+RESTORE = Work("restore_backup", RESTORED)
 HOOK = Request(
     "railway", "POST", "", {}, {**railway_acts.rollback("x").body, "query": "mutation { projectDelete }"}
 )
@@ -46,6 +63,11 @@ def plan(office: Office, kind: str, identity: dict[str, Any], act: Act, undo: Ac
     """Return a plan with one act."""
     one = Target("it", identity, {"value": "1"}, {"value": "2"}, act, undo)
     return office.plan(Draft(kind, "Do it", (one,), bounds.BOUNDS[kind][0], "nobody notices"))
+
+
+def other(act: Statement, **params: Any) -> Statement:
+    """Return a statement with other parameters."""
+    return replace(act, params={**act.params, **params})
 
 
 def new_variable(name: str) -> Request:
@@ -72,6 +94,10 @@ _GOOD: dict[str, tuple[dict[str, Any], Act]] = {
     "past": (BRANCH, begin("opslib-1")),
     "past_in_place": (IN_PLACE, supabase_acts.restore_to(REF, 7)),
     "migration": (FILE, NOTED),
+    "archiving": (OLD, MOVE),
+    "credit": (CREDITS, ENTRY),
+    "upkeep": (INDEX, BUILD),
+    "restore": (RESTORED, RESTORE),
 }
 
 
@@ -96,8 +122,24 @@ def test_every_kind_of_change_has_its_bounds() -> None:
         ("past", BRANCH, begin("opslib-1")),
         ("past_in_place", IN_PLACE, supabase_acts.restore_to(REF, 7)),
         ("migration", FILE, NOTED),
+        ("archiving", OLD, MOVE),
+        ("archiving", OLD, other(MOVE, table=OLD["archive"], archive=OLD["table"])),
+        ("archiving", FAMILY, ALONG),
+        (
+            "archiving",
+            FAMILY,
+            other(
+                ALONG, table=OLD["archive"], archive=OLD["table"], child=FAMILY["child_archive"],
+                child_archive=FAMILY["child"],
+            ),
+        ),
+        ("archiving", KEPT, GO),
+        ("credit", CREDITS, ENTRY),
+        ("upkeep", INDEX, BUILD),
+        ("upkeep", INDEX, Statement("drop_index", {"index": INDEX["relation"]})),
+        ("restore", RESTORED, RESTORE),
     ],
-    ids=lambda part: part.text if isinstance(part, Request | Statement) else "",
+    ids=lambda part: part.text if isinstance(part, Request | Statement | Work) else "",
 )  # fmt: skip
 def test_what_the_planners_plan_is_within_the_bounds(
     office: Office, kind: str, identity: dict[str, Any], act: Act
@@ -137,8 +179,25 @@ def test_what_the_planners_plan_is_within_the_bounds(
         ("migration", FILE, replace(NOTED, script="")),
         ("migration", FILE, replace(NOTED, params={"version": "015"})),
         ("flag", FLAG, replace(set_flag("new"), script="drop table users", role="app")),
+        ("archiving", OLD, GO),
+        ("archiving", OLD, other(MOVE, table=["public", "users"])),
+        ("archiving", OLD, other(MOVE, archive=OLD["table"])),
+        ("archiving", OLD, other(MOVE, cutoff="2026-01-01T00:00:00+00:00")),
+        ("archiving", OLD, other(MOVE, since="0001-01-01T00:00:00+00:00")),
+        ("archiving", OLD, other(MOVE, time="created_at")),
+        ("archiving", FAMILY, other(ALONG, child=["public", "users"])),
+        ("archiving", FAMILY, other(ALONG, parent_key="other")),
+        ("archiving", KEPT, other(GO, table=["public", "users"])),
+        ("archiving", KEPT, replace(GO, script="drop table users", role="app")),
+        ("credit", CREDITS, other(ENTRY, owner="u2")),
+        ("credit", CREDITS, other(ENTRY, entry="again")),
+        ("credit", CREDITS, other(ENTRY, ledger=["public", "users"])),
+        ("upkeep", INDEX, other(BUILD, index="another")),
+        ("upkeep", INDEX, other(BUILD, table=["public", "users"])),
+        ("upkeep", INDEX, Statement("drop_index", {"index": ["public", "users_pkey"]})),
+        ("restore", RESTORED, Work("restore_backup", {**RESTORED, "target": "klutr"})),
     ],
-    ids=lambda part: part.text if isinstance(part, Request | Statement) else "",
+    ids=lambda part: part.text if isinstance(part, Request | Statement | Work) else "",
 )  # fmt: skip
 def test_an_act_that_its_kind_does_not_know_is_refused_also_as_a_way_back(
     office: Office, kind: str, identity: dict[str, Any], act: Act
@@ -154,7 +213,9 @@ def test_an_act_that_its_kind_does_not_know_is_refused_also_as_a_way_back(
         bounds.check(replace(made, draft=replace(made.draft, targets=(one,))))
 
 
-@pytest.mark.parametrize("kind", ["deployment", "variable", "flag", "session", "past_in_place", "migration"])
+@pytest.mark.parametrize(
+    "kind", ["deployment", "variable", "flag", "session", "past_in_place", "migration", "archiving", "credit"]
+)
 def test_a_plan_cannot_say_of_itself_that_it_is_harmless(office: Office, kind: str) -> None:
     """Its risk decides who must approve."""
     identity, act = _GOOD[kind]
@@ -162,3 +223,9 @@ def test_a_plan_cannot_say_of_itself_that_it_is_harmless(office: Office, kind: s
     lower = replace(made, draft=replace(made.draft, risk=Risk.LOW))
     with pytest.raises(Refused, match="says risk low"):
         bounds.check(lower)
+
+
+def test_rows_that_others_hang_on_are_not_moved_without_them(office: Office) -> None:
+    """The foreign key would delete what hangs on them."""
+    with pytest.raises(Refused, match="is nothing that a change of the kind"):
+        bounds.check(plan(office, "archiving", FAMILY, MOVE))

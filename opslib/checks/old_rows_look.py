@@ -74,7 +74,7 @@ def values(database: Asked, identity: Identity) -> dict[str, Any]:
     if len(sides) == 2:
         found["archived"] = int(counted[1]["rows"])
     if "child" in identity:
-        hang = {name: identity[name] for name in ("child_key", "parent")}
+        hang = {name: identity[name] for name in ("child_key", "parent_key")}
         pairs = zip(sides, (identity["child"], identity["child_archive"]), strict=True)
         hung = [_one(database, "rows_hanging", table=t, child=c, **hang, **box) for t, c in pairs]
         found |= {"hanging": int(hung[0]["rows"]), "hanging_archived": int(hung[1]["rows"])}
@@ -141,7 +141,7 @@ def _with_archive(
         kept = _table(database, "archive of the child", rule.along[hanging[0]["name"]], "")
         identity |= {
             "child": child.relation.parts, "child_archive": kept.relation.parts,
-            "child_key": child.facts["key"], "parent": hanging[0]["column_name"],
+            "child_key": child.facts["key"], "parent_key": hanging[0]["column_name"],
         }  # fmt: skip
         against += _against_pair(database, child, kept)
         columns["child_columns"] = _named(database, child.relation.parts, kept.relation.parts)

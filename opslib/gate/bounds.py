@@ -128,6 +128,28 @@ def _create_index(act: Any, identity: Mapping[str, Any]) -> bool:
     return table == identity.get("table") and [table[0], act.params.get("index")] == relation
 
 
+def _batch(act: Any, identity: Mapping[str, Any]) -> bool:
+    """Tell whether an act moves, moves back or deletes the old rows that the target names, and no others."""
+    if not isinstance(act, Statement) or act.script:
+        return False
+    if "archive" not in identity:
+        return act.name == "delete_batch" and _tied(act, identity, "table")
+    sides = ("table", "archive") + (("child", "child_archive") if "child" in identity else ())
+    if act.name != ("archive_family_batch" if "child" in identity else "archive_batch"):
+        return False
+    exchanged = dict(zip(sides, (sides[at ^ 1] for at in range(len(sides))), strict=True))
+    there = {**identity, **{one: identity[other] for one, other in exchanged.items()}}
+    return _tied(act, identity, *sides) or _tied(act, there, *sides)
+
+
+def _tied(act: Statement, identity: Mapping[str, Any], *sides: str) -> bool:
+    """Tell whether an act has the tables, columns and times of an identity."""
+    known = [name for name in ("key", "time", "parent_key", "since", "cutoff") if name in act.params]
+    return {"time", "since", "cutoff"} <= set(known) and all(
+        _equal(act.params.get(name), identity.get(name)) for name in (*sides, *known)
+    )
+
+
 def _doppler(act: Any, identity: Mapping[str, Any]) -> bool:
     """Tell whether an act sets or removes the one secret that the target names."""
     secret = _request(
@@ -177,6 +199,11 @@ BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
             _statement("note_refresh", table="table", view="view", time="time", name="name"),
             _create_index,
         ),
+    ),
+    "archiving": (Risk.HIGH, (_batch,)),
+    "credit": (
+        Risk.HIGH,
+        (_statement("credit_entry", table="table", ledger="ledger", owner="owner", entry="entry"),),
     ),
     "restore": (
         Risk.MEDIUM,

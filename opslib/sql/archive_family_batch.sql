@@ -2,7 +2,7 @@
 -- kind: batch
 -- returns: moved int, with_them int
 -- params: table name, archive name, key name, time name, columns names, child name, child_archive name,
---   parent name, child_columns names, since time, cutoff time, rows int
+--   parent_key name, child_columns names, since time, cutoff time, rows int
 -- needs: delete on two tables and insert on two others, and to be let past their row level security
 -- cost: as many rows as asked for, by an index that begins with the time, and those that hang on them
 -- lock: row exclusive; the rows themselves while the statement runs
@@ -18,7 +18,7 @@ with batch as materialized (
   order by t.{time} limit %(rows)s for update skip locked
 ),
 hanging as (
-  delete from {child} c where c.{parent} = any (array(select b.id from batch b)) returning c.*
+  delete from {child} c where c.{parent_key} = any (array(select b.id from batch b)) returning c.*
 ),
 moved as (
   delete from {table} t where t.ctid = any (array(select b.place from batch b)) returning t.*

@@ -1,7 +1,8 @@
 -- title: How many rows of a table hang on old rows of another, and a checksum over their keys
 -- kind: read
 -- returns: rows int, checksum text
--- params: table name, key name, time name, child name, child_key name, parent name, since time, cutoff time
+-- params: table name, key name, time name, child name, child_key name, parent_key name, since time,
+--   cutoff time
 -- needs: select on both tables, and to be let past their row level security
 -- cost: all rows between the times, and those that hang on them
 -- lock: access share
@@ -10,5 +11,5 @@
 select count(*) as rows,
        coalesce(sum(hashtextextended(c.{child_key}::text, 0)::numeric), 0)::text as checksum
 from {child} c
-join {table} t on t.{key} = c.{parent}
+join {table} t on t.{key} = c.{parent_key}
 where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
