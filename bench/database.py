@@ -175,7 +175,7 @@ def _write(
                 began = time.perf_counter()
                 connection.execute(statement.encode())
                 waits.append(time.perf_counter() - began)
-            stop.wait(0.002)
+            stop.wait(0.01)
 
 
 @contextmanager
