@@ -444,8 +444,13 @@ def test_a_row_that_somebody_is_writing_to_waits_and_the_others_go(
         with shop.transaction():
             shop.execute(b"update orders set note = 'mine' where id = 3")
             assert list(operator.act(Opening(draft.targets[0].act, "a batch")).iloc[0]) == [9]
-        assert list(operator.act(Opening(draft.targets[0].act, "the rest")).iloc[0]) == [1]
-    assert shop.execute(b"select note from orders_old where id = 3").fetchone() == ("mine",)
+        with shop.transaction():
+            shop.execute(b"lock table orders_old in share mode")
+            moving = pool.submit(operator.act, Opening(draft.targets[0].act, "the rest"))
+            _awaited(shop, b"select 1 from pg_locks where relation = 'orders_old'::regclass and not granted")
+            shop.execute(b"update orders set note = 'still mine' where id = 3")
+        assert list(moving.result().iloc[0]) == [1]
+    assert shop.execute(b"select note from orders_old where id = 3").fetchone() == ("still mine",)
 
 
 def _family(shop: psycopg.Connection[Any]) -> None:
