@@ -215,14 +215,16 @@ def _versions(name: str, side: Side) -> Finding:
 
 
 def _open(seen: Sequence[Inventory]) -> list[Finding]:
-    sides = [(one, side) for one in seen for side in (one.live, one.copy)]
+    # A copy is never meant to be.
+    sides = [row for one in seen for row in ((one, one.live, one.spec.public), (one, one.copy, False))]
     return [
         Finding(
             "public", Status.CRITICAL, f"{one.name} at {side.where}", "public", "not public",
             "only buckets that are meant to be public are",
-            "whoever has, or guesses, an address reads the file: close it, then ask what was read", cause=PUBLIC,
+            "whoever has, or guesses, an address reads the file: close it, then ask what was read",
+            cause=PUBLIC,
         )
-        for one, side in sides if side.public.value and (side is one.copy or not one.spec.public)
+        for one, side, meant in sides if side.public.value and not meant
     ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opslib.errors import ParameterError
@@ -18,89 +18,102 @@ if TYPE_CHECKING:
 
 EXPORT, RESTORE = "export", "restore"
 _NOT_READ = "left for the next plan: this one has read enough"
+_THERE = "it is there already, and nothing is ever written over: give another name as `to`"
+_LARGE = f"larger than {MOST_BYTES // 1_000_000} MB: use rclone, or the vendor's own tool"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks for.
+
+    Args:
+        action: `export` for what the copy lacks, `restore` for one file of the copy; "" for nothing.
+        bucket: which one; all for an export where none is named.
+        key: the file to bring back.
+        to: what it is to be called.
+        most: no more files than this.
+        most_bytes: no more bytes altogether, but for the first file.
+    """
+
+    action: str = ""
+    bucket: str = ""
+    key: str = ""
+    to: str = ""
+    most: int = 50
+    most_bytes: int = MOST_BYTES
+
+
+def asked(
+    env: Environment, action: str, bucket: str, key: str, to: str, *, most: int, most_bytes: int
+) -> Asked:
+    """Return what a person asks for, if it can be meant; arguments as of `Asked`.
+
+    Raises:
+        ParameterError: there is no such bucket, or a restore lacks its bucket or key.
+    """
+    if bucket:
+        places.named(env, bucket)
+    for name, value in (("bucket", bucket), ("key", key)):
+        if action == RESTORE and not value:
+            raise ParameterError(f"{name}: a restore needs it", hint="give both `bucket` and `key`")
+        if not action and value:
+            raise ParameterError(f"{name}: given without an action", hint="give `action=restore` as well")
+    return Asked(action, bucket, key, to or key, most, most_bytes)
 
 
 def wanted(
-    env: Environment,
-    seen: Sequence[Inventory],
-    action: str,
-    *,
-    bucket: str = "",
-    key: str = "",
-    to: str = "",
-    most: int = 50,
-    most_bytes: int = MOST_BYTES,
-    record: places.Record = None,
+    env: Environment, seen: Sequence[Inventory], wish: Asked, record: places.Record = None
 ) -> list[Wanted]:
-    """Return the files that are wanted, each read to know its checksum.
+    """Return the files that are asked for, each read to know its checksum.
 
     Args:
         env: where.
         seen: the declared buckets.
-        action: `export` for what the copy lacks, `restore` for one file of the copy; "" for nothing.
-        bucket: which one; all for an export where none is named.
-        key: the file to bring back.
-        to: what it is to be called, if not as before.
-        most: no more files than this.
-        most_bytes: no more bytes altogether, but for the first file.
+        wish: what is asked for.
         record: receives a record of each request.
 
     Raises:
-        ParameterError: a restore without its bucket or key, or of what is not in the copy.
+        ParameterError: the copy has no file of that name.
     """
-    if not action:
-        return []
-    if bucket:
-        places.named(env, bucket)
-    chosen = [one for one in seen if bucket in ("", one.name) and not one.reason]
-    if action == EXPORT:
-        return list(_export(env, chosen, most, most_bytes, record))
-    for name, value in (("bucket", bucket), ("key", key)):
-        if not value:
-            raise ParameterError(f"{name}: a restore needs it", hint="give both `bucket` and `key`")
-    return [_back(env, one, key, to or key, record) for one in chosen]
+    chosen = [one for one in seen if wish.bucket in ("", one.name) and not one.reason]
+    if wish.action == EXPORT:
+        return list(_export(env, chosen, wish, record))
+    return [_back(env, one, wish, record) for one in chosen if wish.action == RESTORE]
 
 
 def _export(
-    env: Environment, seen: Sequence[Inventory], most: int, most_bytes: int, record: places.Record
+    env: Environment, seen: Sequence[Inventory], wish: Asked, record: places.Record
 ) -> Iterator[Wanted]:
-    left, number = most_bytes, 0
-    for one in seen:
-        for key in one.uncopied[: most + 1]:
-            size = one.live.objects[key].size
-            if number >= most or (number and size > left):
-                yield Wanted(one.name, COPY, one.copy.where, key, key, reason=_NOT_READ)
-                return
-            left, number = left - size, number + 1
-            yield _read(env, Wanted(one.name, COPY, one.copy.where, key, key), size, record)
+    left, number = wish.most_bytes, 0
+    for one, key in ((each, key) for each in seen for key in each.uncopied):
+        found = Wanted(one.name, COPY, one.copy.where, key, key)
+        size = one.live.objects[key].size
+        if number >= wish.most or (number and size > left):
+            yield replace(found, reason=_NOT_READ)
+            return
+        left, number = left - size, number + 1
+        yield _read(env, found, size, record)
 
 
-def _back(env: Environment, seen: Inventory, key: str, to: str, record: places.Record) -> Wanted:
-    if key not in seen.copy.objects:
+def _back(env: Environment, seen: Inventory, wish: Asked, record: places.Record) -> Wanted:
+    if wish.key not in seen.copy.objects:
         raise ParameterError(
-            f"key: the copy of {seen.name} has no {key!r}", hint="`missing` of the list names what it has"
+            f"key: the copy of {seen.name} has no {wish.key!r}",
+            hint="step 2 of the procedure lists what it has",
         )
-    found = Wanted(seen.name, LIVE, seen.live.where, to, key)
-    if to in seen.live.objects:
-        return _without(
-            found, "it is there already, and nothing is ever written over: give another name as `to`"
-        )
-    return _read(env, found, seen.copy.objects[key].size, record)
+    found = Wanted(seen.name, LIVE, seen.live.where, wish.to, wish.key)
+    if wish.to in seen.live.objects:
+        return replace(found, reason=_THERE)
+    return _read(env, found, seen.copy.objects[wish.key].size, record)
 
 
 def _read(env: Environment, found: Wanted, size: int, record: places.Record) -> Wanted:
     if size > MOST_BYTES:
-        return _without(
-            found, f"larger than {MOST_BYTES // 1_000_000} MB: use rclone, or the vendor's own tool"
-        )
+        return replace(found, reason=_LARGE)
     try:
         content = places.of(env, found.bucket, other(found.side), record).content(found.source)
     except CANNOT_LOOK as error:
-        return _without(found, f"it could not be read: {error.message}")
+        return replace(found, reason=f"it could not be read: {error.message}")
     if content is None:
-        return _without(found, "it is gone since it was listed")
+        return replace(found, reason="it is gone since it was listed")
     return replace(found, size=len(content.data), sha256=content.sha256, type=content.type)
-
-
-def _without(found: Wanted, reason: str) -> Wanted:
-    return replace(found, reason=reason)

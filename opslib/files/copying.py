@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PUT, TAKE = "copy_file", "remove_file"
 _IDENTITY = ("bucket", "side", "place", "key", "source")
+_NEEDED = {**dict.fromkeys((*_IDENTITY, "sha256", "type"), str), "size": int}
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
         SourceError: it did not work.
     """
     act = opening.act
-    if not isinstance(act, Work) or act.name not in (PUT, TAKE) or not set(_IDENTITY) <= set(act.params):
+    if not isinstance(act, Work) or act.name not in (PUT, TAKE) or not _whole(act.params):
         raise Refused(f"{act.text} is nothing that can be done with a file")
     given = act.params
     place = _place(env, given, given["side"])
@@ -96,6 +97,10 @@ def carry_out(opening: Opening, env: Environment) -> None:
 def is_same(content: Content, given: Mapping[str, Any]) -> bool:
     """Tell whether a content is the one that an act names."""
     return (len(content.data), content.sha256) == (given["size"], given["sha256"])
+
+
+def _whole(given: Mapping[str, Any]) -> bool:
+    return all(isinstance(given.get(name), kind) for name, kind in _NEEDED.items())
 
 
 def _take(opening: Opening, place: Place, given: Mapping[str, Any], there: Content | None) -> None:

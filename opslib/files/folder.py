@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from opslib.files.place import MOST_BYTES, Content, Object, checked, listed, med
 if TYPE_CHECKING:
     from opslib.acts import Opening
 
-_PART = ".part-"
+_PART = ".opslib-part-"
 
 
 class Folder:
@@ -76,17 +75,16 @@ class Folder:
         with self._plainly():
             self._there()
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=_PART)
+            # Of one that was killed, the next attempt writes over what it left.
+            part = path.with_name(f"{_PART}{hashlib.sha256(path.name.encode()).hexdigest()[:16]}")
+            _write(part, content.data)
             try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content.data)
-                    file.flush()
-                    os.fsync(file.fileno())
                 os.link(part, path)  # refuses where there is one, which a rename would not
             except FileExistsError:
                 raise there_already(self, key) from None
             finally:
-                Path(part).unlink()
+                part.unlink()
+            _sync(path.parent)
 
     def take(self, opening: Opening, key: str) -> None:
         """Remove a file."""
@@ -114,6 +112,21 @@ class Folder:
             yield
         except OSError as error:
             raise Unreachable(f"{self}: {(error.strerror or 'it fails').lower()}", kind="refused") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _md5(path: Path) -> str:

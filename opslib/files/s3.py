@@ -31,6 +31,9 @@ class S3Bucket(Bucket):
         bucket: its name.
         prefix: what stands before each key.
         on_call: receives a record of each request.
+
+    To look, it needs s3:ListBucket, GetObject, GetBucketVersioning, GetBucketAcl, GetBucketPolicyStatus and
+    GetBucketPublicAccessBlock; to write, PutObject and DeleteObject.
     """
 
     FILE: ClassVar[str] = "the vendor `aws` of the system's file"

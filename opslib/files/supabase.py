@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from opslib.calls import Call
-from opslib.errors import Forbidden, Malformed, NotNamed, SourceError, Unreachable
+from opslib.errors import Forbidden, Malformed, NotNamed, SourceError
 from opslib.files.place import MOST_BYTES, Content, Object, checked, listed, media_type, there_already
 from opslib.http import Carrier, failures
 
@@ -38,8 +38,8 @@ class SupabaseBucket:
     """A bucket at Supabase.
 
     Args:
-        access: setting `project`, or `storage_url` where Storage has an address of its own, or is below that
-            of the vendor; its secret `secret_key` is a secret key of the project, or the old `service_role` key.
+        access: setting `project`, or `storage_url` where Storage has an address of its own, or one below the
+            vendor's; its secret `secret_key` is a secret key of the project, or its old `service_role` key.
         bucket: its name.
         prefix: what stands before each key.
         resolver: name server to ask.
@@ -129,13 +129,12 @@ class SupabaseBucket:
     def _carried(
         self, opening: Opening, key: str, method: str, data: bytes | None, headers: Mapping[str, str]
     ) -> None:
-        try:
-            self._large.carry(opening, method, f"/object/{self._path(key)}", data, headers)
-        except Malformed as error:
-            # Supabase answers 400 to nearly all, and says in the body what it means.
-            if "already exists" in error.message:
-                raise there_already(self, key) from None
-            raise
+        answer = self._large.carry(opening, method, f"/object/{self._path(key)}", data, headers)
+        # Supabase answers 400 to nearly all that it refuses, and says in the body what it means.
+        if _says(answer, _THERE):
+            raise there_already(self, key)
+        if not 200 <= answer.status_code < 300:
+            raise self._refused(answer)
 
     @cached_property
     def _seen(self) -> dict[str, bool]:
@@ -164,9 +163,11 @@ class SupabaseBucket:
     @property
     def _address(self) -> str:
         settings = self._access.settings
+        if not self._access.api_url:
+            raise SourceError("no address of supabase is known")
         if given := settings.get("storage_url", ""):
             return f"{self._access.api_url}{given}" if given.startswith("/") else given
-        if not self._access.api_url or not settings.get("project"):
+        if not settings.get("project"):
             raise SourceError("the settings of supabase name no project", hint="add `project:` to the file")
         return f"https://{quote(settings['project'], safe='')}.supabase.co/storage/v1"
 
@@ -212,11 +213,11 @@ class SupabaseBucket:
         return f"{quote(self._bucket, safe='')}/{quote(self._prefix + checked(key))}"
 
     def _refused(self, answer: Answer) -> SourceError:
-        said = failures.vendors_words(answer.body)
-        text = f"{self}: answered {answer.status_code}" + (f" ({said})" if said else "")
-        if answer.status_code in (401, 403) or _says(answer, _REFUSED):
-            return Forbidden(f"{text}: the key was refused", kind="permission")
-        return Unreachable(text, kind="http-5xx") if answer.status_code >= 500 else Malformed(text)
+        said, code = failures.vendors_words(answer.body), answer.status_code
+        if _says(answer, _REFUSED):
+            return Forbidden(f"{self}: {said}: the key was refused", kind="permission")
+        error = failures.from_status(code, answer.headers, "supabase-storage", str(self), said)
+        return error or Malformed(f"{self}: answered {code}, which nobody asked for")
 
 
 def _body(answer: Answer) -> dict[str, Any]:
@@ -233,7 +234,7 @@ def _says(answer: Answer, codes: tuple[str, ...]) -> bool:
 
 
 def _publishable(key: str) -> bool:
-    """Tell whether a key is one that is meant for browsers."""
+    """Tell whether a key is one that row-level security holds for: meant for browsers, or of a user."""
     if key.startswith("sb_publishable_"):
         return True
     middle = key.split(".")[1] if key.count(".") == 2 else ""
@@ -241,4 +242,4 @@ def _publishable(key: str) -> bool:
         claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4))) if middle else {}
     except ValueError:
         return False
-    return isinstance(claims, dict) and claims.get("role") in ("anon", "authenticated")
+    return isinstance(claims, dict) and claims.get("role", "service_role") != "service_role"

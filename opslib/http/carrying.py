@@ -28,7 +28,7 @@ class Carrier(Client):
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request that is all of the work that an opening allows, once.
+        """Send a request that is all of the work that an opening allows, once, and return its answer.
 
         Args:
             opening: the leave; it is spent before anything is sent.
@@ -40,14 +40,12 @@ class Carrier(Client):
         Raises:
             Refused: it is no leave for a work, or used before. Nothing was sent.
             Unreachable: nobody knows whether it was done.
-            SourceError: the server did not do it.
         """
         if not isinstance(opening.act, acts.Work) or method not in METHODS:
             raise Refused(f"{opening.act.text} is no work that is done with {method}")
         asked = acts.to_dict(opening.use())
         sending = Sending(method, path, None, None, headers or {}, asked, content)
         try:
-            answer = self._patiently(sending, retry.turned_away)
+            return self._patiently(sending, retry.turned_away)
         except Malformed as error:
             raise Unreachable(f"{error.message}; whether it was done is not known", kind="lost") from None
-        return self._good(answer, path)

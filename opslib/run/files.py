@@ -56,26 +56,23 @@ class FileSource:
         rows = [(SUPABASE, name, public, names.get(name, "")) for name, public in found.items()]
         return pd.DataFrame(rows, columns=list(BUCKETS))
 
-    def wanted(
-        self,
-        seen: Sequence[Inventory],
-        action: str,
-        *,
-        bucket: str,
-        key: str,
-        to: str,
-        most: int,
-        read_mb: int,
-    ) -> list[Wanted]:
-        """Return the files that a person wants to have copied, each read to know its checksum.
+    def asked(
+        self, action: str, bucket: str, key: str, to: str, *, most_files: int, read_mb: int
+    ) -> choosing.Asked:
+        """Return what a person asks for, if it can be meant.
 
         Raises:
-            ParameterError: a restore of what there is not.
+            ParameterError: there is no such bucket, or a restore lacks its bucket or key.
         """
-        return choosing.wanted(
-            self._env, seen, action, bucket=bucket, key=key, to=to, most=most, most_bytes=read_mb * _MB,
-            record=self._record,
-        )  # fmt: skip
+        return choosing.asked(self._env, action, bucket, key, to, most=most_files, most_bytes=read_mb * _MB)
+
+    def wanted(self, seen: Sequence[Inventory], wish: choosing.Asked) -> list[Wanted]:
+        """Return the files that are asked for, each read to know its checksum.
+
+        Raises:
+            ParameterError: the copy has no file of that name.
+        """
+        return choosing.wanted(self._env, seen, wish, self._record)
 
     def _declared(self) -> dict[str, str]:
         """Return bucket -> name in the system's file, of those at Supabase; a copy may be there, too."""
