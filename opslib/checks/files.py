@@ -55,7 +55,7 @@ def differences(seen: Sequence[Inventory]) -> pd.DataFrame:
 
 def listed(seen: Sequence[Inventory]) -> list[Finding]:
     """Find whether each bucket and its copy could be listed to the end."""
-    return [_listed(one.name, side, side is one.copy) for one in seen for side in (one.live, one.copy)]
+    return [_listed(subject, side) for subject, side, _ in _sides(seen)]
 
 
 def missing(seen: Sequence[Inventory]) -> list[Finding]:
@@ -80,7 +80,7 @@ def copied(seen: Sequence[Inventory], limit: Limit) -> list[Finding]:
 
 def versions(seen: Sequence[Inventory]) -> list[Finding]:
     """Find whether what is removed or written over by mistake can still be had."""
-    return [_versions(one.name, side) for one in seen for side in (one.live, one.copy) if not side.reason]
+    return [_versions(subject, side) for subject, side, _ in _sides(seen) if not side.reason]
 
 
 def public(seen: Sequence[Inventory], buckets: pd.DataFrame) -> list[Finding]:
@@ -95,13 +95,11 @@ def public(seen: Sequence[Inventory], buckets: pd.DataFrame) -> list[Finding]:
         return [finding]
     found = [*_open(seen), *_strange(buckets)]
     unseen = [
-        compare.unknown("public", side.public.reason, subject=side.where, expected=expected)
-        for one in seen for side in (one.live, one.copy) if side.public.reason
+        compare.unknown("public", side.public.reason or side.reason, subject=subject, expected=expected)
+        for subject, side, _ in _sides(seen) if (side.public.reason or side.reason) and not side.absent
     ]  # fmt: skip
     if found or unseen:
         return [*found, *unseen]
-    if not any(side.public.value is not None for one in seen for side in (one.live, one.copy)):
-        return [compare.unknown("public", "no bucket could be looked at", expected=expected)]
     return [Finding("public", Status.OK, "", "none that should not be", "", expected)]
 
 
@@ -140,10 +138,15 @@ def _differences(one: Inventory) -> Iterator[tuple[object, ...]]:
             yield (one.name, key, what, *sizes, *times)
 
 
-def _listed(name: str, side: Side, copy: bool) -> Finding:
+def _sides(seen: Sequence[Inventory]) -> list[tuple[str, Side, bool | None]]:
+    """Return each side by a name that stays, and whether it is meant to be public; None for a copy."""
+    both = [[(one.name, one.live, one.spec.public), (f"{one.name}, copy", one.copy, None)] for one in seen]
+    return [side for sides in both for side in sides]
+
+
+def _listed(subject: str, side: Side) -> Finding:
     expected = "listed to the end"
-    subject = f"{name}, copy" if copy else name
-    if copy and side.absent:
+    if side.absent and subject.endswith(", copy"):
         why = f"{side.reason}; no backup of a database holds files"
         return Finding("listed", Status.CRITICAL, subject, "no copy", "", expected, why, cause=NO_COPY)
     if side.reason:
@@ -201,9 +204,8 @@ def _copied(one: Inventory, limit: Limit, now: datetime) -> Finding:
     )  # fmt: skip
 
 
-def _versions(name: str, side: Side) -> Finding:
+def _versions(subject: str, side: Side) -> Finding:
     expected = "versions are kept where the store can"
-    subject = f"{name} at {side.where}"
     if side.versioned.reason:
         return compare.unknown("versions", side.versioned.reason, subject=subject, expected=expected)
     if side.versioned.value is None:
@@ -215,16 +217,14 @@ def _versions(name: str, side: Side) -> Finding:
 
 
 def _open(seen: Sequence[Inventory]) -> list[Finding]:
-    # A copy is never meant to be.
-    sides = [row for one in seen for row in ((one, one.live, one.spec.public), (one, one.copy, False))]
     return [
         Finding(
-            "public", Status.CRITICAL, f"{one.name} at {side.where}", "public", "not public",
+            "public", Status.CRITICAL, subject, f"{side.where} is public", "not public",
             "only buckets that are meant to be public are",
             "whoever has, or guesses, an address reads the file: close it, then ask what was read",
             cause=PUBLIC,
         )
-        for one, side, meant in sides if side.public.value and not meant
+        for subject, side, meant in _sides(seen) if side.public.value and not meant
     ]  # fmt: skip
 
 

@@ -60,7 +60,7 @@ class SupabaseBucket:
         self._resolver, self._on_call = resolver, on_call
 
     def __str__(self) -> str:
-        return f"supabase:{self._bucket}/{self._prefix}".rstrip("/")
+        return f"supabase:{self._bucket}/{self._prefix}".rstrip(":/")
 
     def buckets(self) -> dict[str, bool]:
         """Return all buckets of the project: name -> whether everybody may read it.
