@@ -466,6 +466,9 @@ def test_tags_that_differ_are_settled_by_reading(archive: Path) -> None:
 
     assert inventory._confirmed(suspects, here, both, 10**6) == ([], ())
     assert inventory._confirmed(suspects, here, both, 0) == ([], (key,))
+    control.break_("object-changed", SYSTEM)
+    (other_one,) = seen().changed
+    assert inventory._confirmed([other_one], here, both, 10**6) == ([other_one], ())
     control.break_("storage-forbidden", SYSTEM)
     assert inventory._confirmed(suspects, here, both, 10**6) == ([], (key,))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ import pytest
 
 from opslib import config
 from opslib.acts import Opening, Request, Work
+from opslib.archive import access
 from opslib.calls import Call
 from opslib.config import Secret, VendorAccess
 from opslib.errors import Forbidden, Malformed, NotNamed, OpsError, Refused, SourceError, Unreachable
@@ -30,7 +33,7 @@ from opslib.http import Carrier
 from tests import buckets
 from tests.buckets import Server
 from tests.contracts import checked, holds, jsonschema, specification
-from tests.servers import Arrived, closed_port, in_turn, noting, reply, serving
+from tests.servers import Arrived, closed_port, in_turn, noting, raw, reply, serving
 
 SYSTEM = "voiceaitraining"
 KINDS = ("folder", "s3", "supabase")
@@ -321,6 +324,7 @@ def test_every_request_to_storage_is_one_that_supabase_has(sandbox: object) -> N
     ]
 
 
+MARK = "x/.emptyFolderPlaceholder"
 SEEN = reply(body=b'[{"id": "recordings", "name": "recordings", "public": false}]')
 
 
@@ -339,9 +343,9 @@ def page(*names: str, cursor: str = "", more: bool = False, **over: Any) -> Call
 
 
 def test_a_listing_is_followed_to_its_last_page() -> None:
-    """What is on the second page is there, too."""
+    """What is on the second page is there, too; what a console puts into an empty folder is no file."""
     with serving(
-        in_turn(SEEN, page("a", cursor="1", more=True), page("b", cursor="2", more=True), page("c"))
+        in_turn(SEEN, page("a", cursor="1", more=True), page("b", cursor="2", more=True), page("c", MARK))
     ) as url:
         assert set(SupabaseBucket(at_supabase(url), "recordings").objects()) == {"a", "b", "c"}
 
@@ -392,6 +396,25 @@ def token(role: str) -> str:
         base64.urlsafe_b64encode(json.dumps({"role": role, "iss": "supabase"}).encode()).decode().rstrip("=")
     )
     return f"eyJh.{claims}.x"
+
+
+def test_a_store_that_never_answers_is_not_waited_for_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slow is unknown, too."""
+    monkeypatch.setattr("opslib.files.supabase._PATIENCE_S", 0.3)
+    monkeypatch.setitem(access._PATIENCE, "read_timeout", 0.3)
+    monkeypatch.setitem(access._PATIENCE, "retries", {"total_max_attempts": 1})
+    asleep = threading.Event()
+
+    def sleep(connection: socket.socket) -> None:
+        asleep.wait(20)
+
+    with raw(sleep) as url:
+        for place in (SupabaseBucket(at_supabase(url), "recordings"), S3Bucket(at_s3(url), "recordings")):
+            with pytest.raises(Unreachable):
+                place.objects()
+        asleep.set()
 
 
 @pytest.mark.parametrize("key", ["sb_publishable_x", token("anon"), token("authenticated")])

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from opslib.errors import ConfigError, Forbidden, NotNamed, OpsError, Refused, SourceError
+from opslib.errors import ConfigError, Forbidden, NotNamed, OpsError, Refused, SourceError, UsageError
 from opslib.files import places
 from opslib.files.places import COPY, LIVE
 from opslib.verdict import Cause
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opslib.files.place import Object, Place
 
 # What may keep a place from being looked at; anything else is a fault of ours, and breaks the run.
-CANNOT_LOOK = (SourceError, ConfigError, Refused)
+CANNOT_LOOK = (SourceError, ConfigError, UsageError, Refused)
 FORBIDDEN = Cause("storage-forbidden", "the store refuses opslib's key, or shows it nothing", 25)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 KEY = "secret_key"
 _PAGE = 1000
+_FOLDER_MARK = ".emptyFolderPlaceholder"  # what the console puts where it shows an empty folder
 _PATIENCE_S = 10.0
 _BYTES_S = 120.0
 _NOT_THERE = ("NoSuchKey", "not_found")
@@ -88,7 +89,8 @@ class SupabaseBucket:
         for page in self._pages():
             for entry in page:
                 one = self._object(entry)
-                found[one.key] = one
+                if not one.key.endswith(_FOLDER_MARK):
+                    found[one.key] = one
             listed(found, self)
         return found
 
