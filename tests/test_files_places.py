@@ -222,6 +222,14 @@ def test_only_its_own_part_of_a_bucket_is_seen_and_no_folder_marks(server: Serve
     assert set(bucket.objects()) == {"a.mp3"}
 
 
+def test_a_request_that_is_sent_again_meets_its_own_file(server: Server) -> None:
+    """Its first answer was lost on the way: that is no file of somebody else's."""
+    bucket, _ = s3(server)
+    bucket.put(leave(), "a.mp3", SONG)
+    bucket.put(leave(), "a.mp3", SONG)
+    assert bucket.content("a.mp3") == SONG
+
+
 def test_a_store_that_refuses_is_silent_or_has_no_such_bucket_is_unknown(server: Server) -> None:
     """Never an empty bucket."""
     bucket, _ = s3(server)

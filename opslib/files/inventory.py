@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from opslib.errors import ConfigError, Forbidden, NotNamed, OpsError, Refused, SourceError, UsageError
@@ -123,7 +123,8 @@ def look(env: Environment, name: str, record: places.Record = None, *, most_byte
     def place(side: str) -> Place:
         return places.of(env, name, side, record, hash_bytes=most_bytes)
 
-    live, copy = (_side(lambda s=side: place(s), f"{side} of {name}") for side in (LIVE, COPY))  # type: ignore[misc]
+    # The copy first: what is written and copied meanwhile must not look lost.
+    copy, live = (_side(partial(place, side), f"{side} of {name}") for side in (COPY, LIVE))
     if live.reason or copy.reason:
         return Inventory(name, spec, live, copy)
     suspects, by_size, changed = _compared(live, copy)
