@@ -473,6 +473,19 @@ def test_tags_that_differ_are_settled_by_reading(archive: Path) -> None:
     assert inventory._confirmed(suspects, here, both, 10**6) == ([], (key,))
 
 
+def test_the_copy_is_listed_before_the_bucket(sandbox: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other way round, what is written and copied in between would look lost."""
+    asked: list[str] = []
+    of = places.of
+
+    def noted(env: Environment, name: str, side: str, *more: Any, **named: Any) -> Place:
+        asked.append(side)
+        return of(env, name, side, *more, **named)
+
+    monkeypatch.setattr(places, "of", noted)
+    assert not seen().reason and asked[:2] == [COPY, LIVE]
+
+
 def test_a_copy_at_s3_serves_as_well_as_a_folder(archive: Path) -> None:
     """The same inventory, and the same work, to a bucket of a real S3 server and back."""
     with buckets.serving() as server:
