@@ -452,6 +452,18 @@ def test_each_side_is_where_the_systems_file_says(tmp_path: Path) -> None:
             CopyPlace.model_validate(wrong)
 
 
+def test_packages_that_are_not_installed_keep_one_side_from_being_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That is unknown, and no end of the run: the other buckets are still looked at."""
+    monkeypatch.setattr("opslib.archive.access.find_spec", lambda name: None)
+    monkeypatch.delenv("VOICEAITRAINING_SUPABASE_SECRET_KEY", raising=False)
+    env = at({"at": "aws", "bucket": "c"}, aws=at_s3("http://127.0.0.1:9"))
+    found = inventory.look(env, "b", most_bytes=0)
+    assert "not installed" in found.copy.reason and "VOICEAITRAINING_SUPABASE_SECRET_KEY" in found.live.reason
+    assert Status.OK not in {each.status for each in everything([found])}
+
+
 def test_tags_that_differ_are_settled_by_reading(archive: Path) -> None:
     """A store that encrypts has tags that look like sums and are none: that is no change."""
     live = side(LIVE).objects()
