@@ -201,6 +201,13 @@ def test_what_cannot_be_meant_is_said_before_anything_is_looked_at(
         FileSource(environment(), None).asked(**whole, most_files=1, read_mb=1)
 
 
+def test_a_name_that_nobody_knows_changes_nothing_and_is_a_mistake(archive: Path) -> None:
+    """The run says which names there are, as a mistake of whoever typed it and not of the procedure."""
+    document = perform("file-storage", SYSTEM, archive, action="restore", bucket="nowhere", key="a")
+    assert document["cause"]["id"] == "parameter-refused" and BUCKET in document["cause"]["text"]
+    assert document["plan"] is None
+
+
 def test_what_the_copy_does_not_have_cannot_be_restored(sandbox: object) -> None:
     """Also not what leads out of it."""
     source = FileSource(environment(), None)
