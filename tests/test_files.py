@@ -418,6 +418,16 @@ def test_growth_is_told_from_earlier_records() -> None:
     assert checks.sizes([big], no_history, room, growth)[0].observed == "30.000 MB"
 
 
+def test_what_users_have_changed_is_not_written_over_in_the_copy(sandbox: object) -> None:
+    """An older file in a copy without versions is the last one of its kind."""
+    wish = choosing.asked(environment(), "export", "", "", "", most=9, most_bytes=10)
+    files = looked([one("a", hours=1)], [one("a")], mutable=True, changed=("a",))
+    (found,) = choosing.wanted(environment(), [files], wish)
+    assert "never written over" in found.reason
+    draft = planner.draft(environment(), [found])
+    assert draft is not None and not draft.targets and set(draft.left_out) == {"b/a"}
+
+
 def test_what_was_left_out_of_a_plan_is_said(sandbox: object) -> None:
     """Too large to be copied here, or more than one plan may read."""
     wish = choosing.asked(environment(), "export", "", "", "", most=1, most_bytes=10)

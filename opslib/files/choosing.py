@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXPORT, RESTORE = "export", "restore"
 _NOT_READ = "left for the next plan: this one has read enough"
 _THERE = "it is there already, and nothing is ever written over: give another name as `to`"
+_OLDER = "the copy has an older one, and nothing is ever written over: the copying job must bring it"
 _LARGE = f"larger than {MOST_BYTES // 1_000_000} MB: use rclone, or the vendor's own tool"
 
 
@@ -77,7 +78,7 @@ def wanted(
     """
     chosen = [one for one in seen if wish.bucket in ("", one.name) and not one.reason]
     if wish.action == EXPORT:
-        return list(_export(env, chosen, wish, record))
+        return [*_export(env, chosen, wish, record), *_changed(chosen)]
     return [_back(env, one, wish, record) for one in chosen if wish.action == RESTORE]
 
 
@@ -93,6 +94,13 @@ def _export(
             return
         left, number = left - size, number + 1
         yield _read(env, found, size, record)
+
+
+def _changed(seen: Sequence[Inventory]) -> Iterator[Wanted]:
+    """Yield the files that users have changed since they were copied: they are said, and not copied."""
+    for one in seen:
+        for key in one.changed if one.spec.mutable else ():
+            yield Wanted(one.name, COPY, one.copy.where, key, key, reason=_OLDER)
 
 
 def _back(env: Environment, seen: Inventory, wish: Asked, record: places.Record) -> Wanted:
