@@ -17,6 +17,7 @@ from opslib.home import default_archive
 from opslib.run import document, history, namespace
 from opslib.run.backups import BackupSource
 from opslib.run.checker import Checker
+from opslib.run.files import FileSource
 from opslib.run.gate import Gate
 from opslib.run.recovery import RecoverySource
 from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
@@ -71,6 +72,7 @@ class Ops:
         gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
         backups, recovery: own backups of the database, and restoring them.
+        files: the buckets of files and their copies.
     """
 
     def __init__(self, procedure: str, env: config.Environment, run_id: str) -> None:
@@ -107,6 +109,11 @@ class Ops:
     def recovery(self) -> RecoverySource:
         """What backups are for: `ops.recovery.choose()`, `.target()`, `.compare()`, `.drill()`."""
         return RecoverySource(self.env, self.run_id)
+
+    @cached_property
+    def files(self) -> FileSource:
+        """The buckets of files and their copies: `ops.files.inventory()`, `.buckets()`, `.wanted()`."""
+        return FileSource(self.env, self.calls.append)
 
     @cached_property
     def site(self) -> SiteSource:
