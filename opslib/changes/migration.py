@@ -6,6 +6,7 @@ what was approved is what is run, whatever the folder holds by then.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib import frames
@@ -14,11 +15,14 @@ from opslib.changes import Kind
 from opslib.changes.migration_text import against
 from opslib.checks.migrations import APPLIED, PLAIN, WAITING
 from opslib.gate.plan import Draft, Observed, Risk, Target
+from opslib.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+
+    from opslib.verdict import Finding
 
 SUPABASE = "supabase"
 _FORWARD = "a migration is not undone: what it did wrong is mended by a new one"
@@ -26,6 +30,8 @@ _BY_ITSELF = {
     "prisma": "Prisma applies its own: prisma migrate deploy, with a lock_timeout in PGOPTIONS",
     "alembic": "Alembic applies its own: alembic upgrade head",
 }
+_AFTER = "it comes after one that is left out"
+_NO_BACKUP = "rows that a file spoils are lost, for there is no young backup"
 Row = dict[str, Any]
 
 
@@ -56,6 +62,33 @@ def draft(
     left_out = {row["file"]: reason or _why(row, texts) for row in pending[len(fine) :]}
     newest = max((str(row["noted"]) for row in listed if row["state"] == APPLIED), default="")
     return _drafted(fine, texts, ledger, newest, left_out)
+
+
+def rehearsed(draft: Draft | None, tried: pd.DataFrame, backup: Finding | None) -> Draft | None:
+    """Leave out what failed on a copy, and all after it; say what was not tried, and what no backup holds.
+
+    Args:
+        draft: as `draft` has it.
+        tried: `ops.rehearse`.
+        backup: what was found of the newest backup; None where nobody has looked.
+    """
+    if draft is None or not draft.targets:
+        return draft
+    final = list(draft.not_undoable)
+    if backup is not None and backup.status is not Status.OK:
+        final.append(f"{_NO_BACKUP}: {backup.why if backup.status is Status.UNKNOWN else backup.observed}")
+    if reason := frames.reason(tried):
+        return replace(draft, not_undoable=(*final, f"it was not rehearsed: {reason}"))
+    failed = {row["file"]: row["error"] for row in tried.to_dict("records") if row["error"]}
+    names = [target.name for target in draft.targets]
+    good = next((at for at, name in enumerate(names) if name in failed), len(names))
+    reasons = {
+        name: f"it fails on a copy: {failed[name]}" if name in failed else _AFTER for name in names[good:]
+    }
+    return replace(
+        draft, title=_title(good), targets=draft.targets[:good], not_undoable=tuple(final),
+        numbers={"files": good}, left_out={**reasons, **draft.left_out},
+    )  # fmt: skip
 
 
 class Migrations(Kind):
@@ -100,7 +133,7 @@ def _fine(pending: Sequence[Row], texts: Mapping[str, str]) -> list[Row]:
 
 
 def _why(row: Row, texts: Mapping[str, str]) -> str:
-    return against(texts[row["file"]]) or "it comes after one that is left out"
+    return against(texts[row["file"]]) or _AFTER
 
 
 def _drafted(
@@ -116,7 +149,7 @@ def _drafted(
         newest = str(targets[-1].identity["version"])
     return Draft(
         kind="migration",
-        title=f"Apply {len(targets)} migration{'' if len(targets) == 1 else 's'}",
+        title=_title(len(targets)),
         targets=tuple(targets),
         risk=Risk.HIGH,
         blast="what a file changes is locked until the file is done; after 2 s of waiting it fails",
@@ -124,6 +157,10 @@ def _drafted(
         not_undoable=(_FORWARD,),
         left_out=left_out,
     )
+
+
+def _title(count: int) -> str:
+    return f"Apply {count} migration{'' if count == 1 else 's'}"
 
 
 def _target(row: Row, text: str, ledger: Mapping[str, str], newest: str) -> Target:

@@ -199,3 +199,16 @@ def _key(name: Any) -> str:
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def new(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Return what is there now and was not before, by the first three columns.
+
+    Args:
+        before, now: the answers of one statement.
+    """
+    if reason := frames.reason(before) or frames.reason(now):
+        return frames.unavailable(list(now.columns), reason)
+    names = list(now.columns[:3])
+    known = set(before[names].itertuples(index=False, name=None))
+    return now[[row not in known for row in now[names].itertuples(index=False, name=None)]]

@@ -14,7 +14,7 @@ from opslib import config, ids
 from opslib.calls import Call
 from opslib.errors import UnknownName
 from opslib.home import default_archive
-from opslib.run import document, history, namespace
+from opslib.run import document, history, namespace, rehearsal
 from opslib.run.backups import BackupSource
 from opslib.run.checker import Checker
 from opslib.run.gate import Gate
@@ -25,6 +25,8 @@ from opslib.verdict import Finding, Status, Verdict, conclude
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from opslib.gate.plan import Draft
 
 _OPEN = ExitStack()
 atexit.register(_OPEN.close)
@@ -71,6 +73,7 @@ class Ops:
         gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
         backups, recovery: own backups of the database, and restoring them.
+        rehearse: try migrations on a copy of the tables.
     """
 
     def __init__(self, procedure: str, env: config.Environment, run_id: str) -> None:
@@ -107,6 +110,10 @@ class Ops:
     def recovery(self) -> RecoverySource:
         """What backups are for: `ops.recovery.choose()`, `.target()`, `.compare()`, `.drill()`."""
         return RecoverySource(self.env, self.run_id)
+
+    def rehearse(self, draft: Draft | None) -> pd.DataFrame:
+        """Try a draft of migrations on a copy of the tables; columns as `rehearsal.rehearse`."""
+        return rehearsal.rehearse(self.env, draft, display.Progress(self.run_id))
 
     @cached_property
     def site(self) -> SiteSource:
