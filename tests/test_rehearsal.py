@@ -244,6 +244,7 @@ def test_only_what_is_new_is_told_as_new() -> None:
     """A table of last year is another procedure's; and what nobody could see is not nothing."""
     one, other = ({"schema": "public", "relation": name, "kind": "table"} for name in ("old", "new"))
     before, now = answer("api_relations", one), answer("api_relations", one, other)
-    assert list(migrations.new(before, now)["relation"]) == ["new"]
-    assert migrations.new(now, now).empty
-    assert frames.reason(migrations.new(unanswered("api_relations"), now))
+    none = answer("constraints_unproven")
+    tables, constraints = migrations.made((before, none), (now, none))
+    assert list(tables["relation"]) == ["new"] and constraints.empty
+    assert frames.reason(migrations.made((unanswered("api_relations"), none), (now, none))[0])

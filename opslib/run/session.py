@@ -6,6 +6,7 @@ import atexit
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -195,7 +196,9 @@ class Ops:
         display.result(document.build(self, verdict), document.note(self, verdict))
         return verdict
 
-    def _added(self, found: Sequence[Finding]) -> None:
+    def _added(self, made: Sequence[Finding]) -> None:
+        # Checks are shared: where one leads to the procedure that is being run, it leads nowhere.
+        found = [replace(one, next="") if one.next == self.procedure else one for one in made]
         again = self._before & {finding.check for finding in found}
         self._found = [finding for finding in self._found if finding.check not in again]
         self._before -= again
