@@ -14,7 +14,7 @@ from opslib.verdict import Finding, Status, conclude
 from tests.acting import ROOT, perform
 
 # What breaks, who finds it, and who goes on with which parameters.
-LINKS = (
+LINKS: tuple[tuple[str, str, str, str, dict[str, list[str]]], ...] = (
     ("long-query", "klutr", "database-connections", "slow-queries", {}),
     ("bloat", "kulti", "database-health", "vacuum-analyze", {"tables": ["public.import_staging"]}),
     ("wraparound-near", "kulti", "database-health", "vacuum-analyze", {}),

@@ -30,10 +30,10 @@ from tests.test_migrations import LEDGER, clone, files, noted
 
 SYSTEM = "your-app"
 PLACE = ["supabase_migrations", "schema_migrations"]
-COLUMNS = ("file", "ms", "shut", "unwritable", "rewritten", "error", "lacking")
+COLUMNS = ("file", "ms", "shut", "unwritable", "rewritten", "error", "doubt", "lacking")
 TRIED: dict[str, Any] = {
     "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "rewritten": (), "error": "",
-    "lacking": "",
+    "doubt": "", "lacking": "",
 }  # fmt: skip
 MANY = answer("tended_tables", {"schema": "public", "table_name": "events", "live_rows": 5_000_000})
 
@@ -206,12 +206,23 @@ def test_a_new_table_that_everybody_can_read_is_found_once_it_is_made(archive: P
 def test_a_failure_on_half_a_copy_proves_nothing() -> None:
     """What is missing there may be what the file needs."""
     whole = judged({"error": "boom"})["rehearsal"]
-    half = judged({"error": "boom", "lacking": "no vector"})["rehearsal"]
+    half = judged({"error": "boom", "doubt": "no vector"})["rehearsal"]
     assert (whole.status, whole.cause) == (Status.WARNING, migration_trial.FAILS)
     assert (half.status, half.cause) == (Status.UNKNOWN, None) and "no vector" in half.why
     assert "no vector" in judged({"lacking": "no vector"})["rehearsal"].observed
     nothing = frames.unavailable(COLUMNS, "nothing is about to be applied", absent=True)
     assert [one.status for one in migration_trial.judged(nothing, MANY)] == [Status.SKIPPED]
+
+
+def test_what_fails_for_want_of_rows_or_rights_is_left_to_people(sandbox: object) -> None:
+    """The copy has no rows, and of the rights only those to tables: such a failure refuses nothing."""
+    text = "insert into sessions select gen_random_uuid(), gen_random_uuid(), '::1', '', now(), now()"
+    (one,) = trial.trial(source(), [act("2099", text)], PLACE).files
+    assert "violates foreign key" in one.error and one.doubt == "the rows that it refers to are not copied"
+    draft = drafted(v1="select 1", v2="select 2")
+    plan = migration.rehearsed(draft, tries({"error": "boom", "doubt": "no rows"}), None)
+    assert plan and plan.targets == draft.targets
+    assert plan.not_undoable[-1] == "2_step.sql was not rehearsed to its end: boom"
 
 
 def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:

@@ -79,7 +79,9 @@ def rehearsed(draft: Draft | None, tried: pd.DataFrame, backup: Finding | None) 
         final.append(f"{_NO_BACKUP}: {backup.why if backup.status is Status.UNKNOWN else backup.observed}")
     if reason := frames.reason(tried):
         return replace(draft, not_undoable=(*final, f"it was not rehearsed: {reason}"))
-    failed = {row["file"]: row["error"] for row in tried.to_dict("records") if row["error"]}
+    rows = tried.to_dict("records")
+    failed = {row["file"]: row["error"] for row in rows if row["error"] and not row["doubt"]}
+    final += [f"{row['file']} was not rehearsed to its end: {row['error']}" for row in rows if row["doubt"]]
     names = [target.name for target in draft.targets]
     good = next((at for at, name in enumerate(names) if name in failed), len(names))
     reasons = {

@@ -35,8 +35,8 @@ def judged(tried: pd.DataFrame, tended: pd.DataFrame) -> list[Finding]:
 
 
 def _failed(row: Mapping[Any, Any]) -> Finding:
-    if row["lacking"]:
-        why = f"it failed ({row['error']}) on a copy that lacks something: {row['lacking']}"
+    if row["doubt"]:
+        why = f"it failed on the copy ({row['error']}), and may not here: {row['doubt']}"
         return compare.unknown("rehearsal", why, subject=row["file"], expected=_RUNS)
     why = "nothing of it and of what follows is planned: mend the file"
     return Finding("rehearsal", Status.WARNING, row["file"], row["error"], "", _RUNS, why, cause=FAILS)

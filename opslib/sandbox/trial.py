@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,12 @@ _HELD = "select relation from pg_locks where pid = pg_backend_pid() and granted 
 _SHUT = ["AccessExclusiveLock"]
 _UNWRITABLE = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"]
 NOTED = "it notes itself in the ledger, or is noted there already"
-_DENIED = "permission denied"
+# A failure of these kinds may be the copy's fault: it has no rows, and rights to tables alone.
+_DOUBT = {
+    "23503": "the rows that it refers to are not copied",
+    "P0002": "the rows that it looks for are not copied",
+    "42501": "of the rights of roles only those to tables are copied",
+}
 Tables = dict[int, tuple[str, int | None]]
 Say = Callable[[str], None]
 
@@ -50,6 +55,7 @@ class Tried:
         unwritable: tables that nobody writes until it ends.
         rewritten: tables whose rows are all written anew.
         error: why it failed, or nothing.
+        doubt: why it may fail on the copy only, or nothing.
     """
 
     file: str
@@ -58,6 +64,7 @@ class Tried:
     unwritable: tuple[str, ...] = ()
     rewritten: tuple[str, ...] = ()
     error: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,9 +112,9 @@ def trial(
             found = _tried(copy, acts, facts["search_path"], say)
     except psycopg.Error as error:
         raise SandboxError(f"the copy could not be made: {error}") from None
-    if any(_DENIED in one.error for one in found):
-        lacking = lacking or "all rights of the roles: only their tables' are copied"
-    return Trial(tuple(found), lacking)
+    return Trial(
+        tuple(replace(one, doubt=lacking or one.doubt) if one.error else one for one in found), lacking
+    )
 
 
 def _copied(used: tools.Tools, source: DoorLike, copy: DoorLike, ledger: Sequence[str]) -> str:
@@ -154,22 +161,21 @@ def _one(connection: Connection, act: Statement) -> Tried:
     before, begun = _tables(connection), time.monotonic()
     shut: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
-    error = ""
+    error = doubt = ""
     try:
         with connection.transaction():
             script.run(connection, act.script, act.role)
             shut, unwritable = _held(connection, _SHUT, before), _held(connection, _UNWRITABLE, before)
             error = _noted(connection, act)
     except psycopg.Error as failed:
-        error = str(failed).partition("\n")[0]
+        error, doubt = str(failed).partition("\n")[0], _DOUBT.get(failed.sqlstate or "", "")
     except OpsError as failed:
         error = failed.message
     ms = round((time.monotonic() - begun) * 1000, 1)
     after = _tables(connection)
-    anew = tuple(
-        sorted(name for oid, (name, node) in before.items() if oid in after and after[oid][1] != node)
-    )
-    return Tried(act.script_name, ms, shut, tuple(n for n in unwritable if n not in shut), anew, error)
+    anew = sorted(name for oid, (name, node) in before.items() if after.get(oid, ("", node))[1] != node)
+    open_ = tuple(name for name in unwritable if name not in shut)
+    return Tried(act.script_name, ms, shut, open_, tuple(anew), error, doubt)
 
 
 def _noted(connection: Connection, act: Statement) -> str:
