@@ -400,6 +400,11 @@ def test_a_new_file_overwrites_nothing_and_a_strange_name_makes_none(tmp_path: P
     taken.mkdir()
     with pytest.raises(UsageError, match="file exists; nothing was written"):
         migration_files.create(taken.parent, "add tags", now)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / f"{now:%Y%m%d%H%M%S}_add_tags.sql").symlink_to(tmp_path / "elsewhere.sql")
+    with pytest.raises(UsageError, match="file exists; nothing was written"):
+        migration_files.create(tmp_path / "other", "add tags", now)
+    assert not (tmp_path / "elsewhere.sql").exists()
     for name in ("../evil", "", "a/b", "tags;"):
         assert made(tmp_path, name) == "64"
     assert made(tmp_path / "nowhere", "x") == "64"

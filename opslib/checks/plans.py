@@ -15,6 +15,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare
+from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
 MISSING = Cause("missing-index", "a large table is read whole for a few rows, for want of an index", 30)
@@ -210,6 +211,9 @@ def _candidate(row: Mapping[Any, Any]) -> Finding:
     took = f"query {row['queryid']}: {row['calls']} calls, {compare.number(float(row['total_ms']), 'ms')}"
     if row["indexed"]:
         why = f"{took}; an index begins with this column and is not used: see statistics and the planner"
-        return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=BAD)
+        given = {"tables": [written(row["schema"], row["table_name"])]}
+        return Finding(
+            "missing index", Status.WARNING, subject, seen, "", _SERVED, why, "vacuum-analyze", BAD, given
+        )
     why = f"{took}; where {row['condition']}"
     return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=MISSING)
