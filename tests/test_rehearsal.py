@@ -144,11 +144,10 @@ def test_without_a_server_or_the_right_to_read_it_is_unknown_why(
 ) -> None:
     """Not rehearsed is not: it works."""
     env, draft = config.load_system(SYSTEM).environment("sandbox"), drafted(v1="select 1", v2="select 2")
-    (target,) = draft.targets
-    draft = replace(draft, targets=(replace(target, identity={**target.identity, "table": PLACE}),))
+    acts = [act("2099", "select 1")]
 
     def why(other: config.Environment) -> str:
-        return str(frames.reason(rehearsal.rehearse(other, draft, lambda text: None)))
+        return str(frames.reason(rehearsal.rehearse(other, acts, PLACE, lambda text: None)))
 
     with administrator(SYSTEM) as admin:
         admin.execute("create role stranger login password 'let-me-in'")
@@ -162,7 +161,7 @@ def test_without_a_server_or_the_right_to_read_it_is_unknown_why(
     assert "names no door to the server itself" in why(replace(env, backup=None))
     monkeypatch.setenv("OPSLIB_PG_BIN", str(tmp_path))
     assert "does not hold" in why(env)
-    tried = rehearsal.rehearse(env, draft, lambda text: None)
+    tried = rehearsal.rehearse(env, acts, PLACE, lambda text: None)
     assert [one.status for one in migration_trial.judged(tried, MANY)] == [Status.UNKNOWN]
     told = migration.rehearsed(draft, tried, None)
     assert told and told.targets == draft.targets and "it was not rehearsed" in told.not_undoable[-1]
@@ -183,6 +182,26 @@ def test_a_file_that_fails_is_known_before_anything_is_touched_and_is_not_planne
     told = {one["check"]: one for one in document["findings"]}
     assert 'relation "public.nowhere" does not exist' in told["rehearsal"]["observed"]
     assert told["age"]["status"] == "ok"
+
+
+def test_files_that_a_tool_applies_itself_are_tried_as_well(archive: Path, tmp_path: Path) -> None:
+    """Nothing is planned of them, but what fails is known before the tool is let loose."""
+    place = clone(tmp_path, "klutr")
+    (place / "20991231000000_bad").mkdir()
+    (place / "20991231000000_bad" / "migration.sql").write_text('alter table "Nowhere" add column a int;')
+    document = perform("migrations", "klutr", archive, apply=True, folder=str(place))
+    assert (document["cause"]["id"], document["plan"]) == ("migration-fails-midway", None)
+    assert "Nowhere" in {one["check"]: one for one in document["findings"]}["rehearsal"]["observed"]
+
+
+def test_what_is_tried_is_what_would_be_applied() -> None:
+    """The same texts, with the same notes; nothing where two histories part, or nobody asks."""
+    there, draft = files(v1="select 1", v2="select 2", v3="vacuum"), drafted(v1="select 1", v2="select 2")
+    rows = migrations.states(there, noted("1"), "supabase")
+    assert migration.pending(rows, there, LEDGER, wanted=True) == tuple(one.act for one in draft.targets)
+    assert migration.pending(rows, there, LEDGER, wanted=False) == ()
+    edited = migrations.states(there, noted("1", text="select 9"), "supabase")
+    assert migration.pending(edited, there, LEDGER, wanted=True) == ()
 
 
 def test_a_new_table_that_everybody_can_read_is_found_once_it_is_made(archive: Path, tmp_path: Path) -> None:

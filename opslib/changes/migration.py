@@ -30,6 +30,7 @@ _BY_ITSELF = {
     "prisma": "Prisma applies its own: prisma migrate deploy, with a lock_timeout in PGOPTIONS",
     "alembic": "Alembic applies its own: alembic upgrade head",
 }
+_NOTES = {SUPABASE: "note_migration", PLAIN: "note_migration_name"}
 _AFTER = "it comes after one that is left out"
 _NO_BACKUP = "rows that a file spoils are lost, for there is no young backup"
 Row = dict[str, Any]
@@ -50,18 +51,34 @@ def draft(
         The proposal; without targets where something stands against it, which it says; None where
         nothing is pending, nobody asks, or nothing could be seen.
     """
-    if not wanted or frames.reason(rows) or frames.reason(files):
-        return None
-    listed = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-    texts = dict(zip(files["file"], files["text"], strict=True))
+    listed, texts = _read(rows, files, wanted)
     pending = [row for row in listed if row["state"] == WAITING]
     if not pending:
         return None
-    reason = _against(listed, ledger)
+    reason = _BY_ITSELF.get(ledger["tool"]) or _against(listed, ledger)
     fine = [] if reason else _fine(pending, texts)
     left_out = {row["file"]: reason or _why(row, texts) for row in pending[len(fine) :]}
     newest = max((str(row["noted"]) for row in listed if row["state"] == APPLIED), default="")
     return _drafted(fine, texts, ledger, newest, left_out)
+
+
+def pending(
+    rows: pd.DataFrame, files: pd.DataFrame, ledger: Mapping[str, str], *, wanted: bool
+) -> tuple[Statement, ...]:
+    """Return what a rehearsal tries: the pending files in order, up to the first that no transaction takes.
+
+    Args:
+        rows, files, ledger, wanted: as for `draft`. Files of tools that apply their own are tried without
+            a note.
+
+    Returns:
+        None of them where two histories part: on which would they be tried?
+    """
+    listed, texts = _read(rows, files, wanted)
+    if _against(listed, ledger):
+        return ()
+    waiting = [row for row in listed if row["state"] == WAITING]
+    return tuple(_act(row, texts[row["file"]], ledger) for row in _fine(waiting, texts))
 
 
 def rehearsed(draft: Draft | None, tried: pd.DataFrame, backup: Finding | None) -> Draft | None:
@@ -118,10 +135,16 @@ class Migrations(Kind):
 KIND = Migrations
 
 
+def _read(rows: pd.DataFrame, files: pd.DataFrame, wanted: bool) -> tuple[list[Row], dict[str, str]]:
+    """Return all migrations, and the texts by their file; nothing where nobody asks or nobody could look."""
+    if not wanted or frames.reason(rows) or frames.reason(files):
+        return [], {}
+    listed = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    return listed, dict(zip(files["file"], files["text"], strict=True))
+
+
 def _against(rows: Sequence[Row], ledger: Mapping[str, str]) -> str:
     """Return why nothing at all may be applied; "" where it may."""
-    if said := _BY_ITSELF.get(ledger["tool"]):
-        return said
     if not ledger["tool"]:
         return "there is no ledger to note it in"
     wrong = [f"{row['version']} ({row['state']})" for row in rows if row["state"] not in (APPLIED, WAITING)]
@@ -166,13 +189,9 @@ def _title(count: int) -> str:
 
 
 def _target(row: Row, text: str, ledger: Mapping[str, str], newest: str) -> Target:
-    plain, table = ledger["tool"] == PLAIN, [ledger["schema"], ledger["name"]]
-    version = row["file"] if plain else str(row["version"])
-    named = {"table": table, "key": "name", "time": "applied_at", "version": version}
-    note = named if plain else {"version": version, "name": row["name"], "content": text}
-    act = Statement(
-        "note_migration_name" if plain else "note_migration", note, text, row["file"], ledger["owner"]
-    )
+    table = [ledger["schema"], ledger["name"]]
+    act = _act(row, text, ledger)
+    version = str(act.params["version"])
     return Target(
         name=row["file"],
         identity={"table": table, "version": version, "file": row["file"], "role": ledger["owner"]},
@@ -181,3 +200,13 @@ def _target(row: Row, text: str, ledger: Mapping[str, str], newest: str) -> Targ
         act=act,
         effect="what its statements say; it is whole, or nothing of it is there",
     )
+
+
+def _act(row: Row, text: str, ledger: Mapping[str, str]) -> Statement:
+    """Return a file with its note; the name of the note is "" where the tool writes its own."""
+    name, version = _NOTES.get(ledger["tool"], ""), str(row["version"])
+    note: Row = {"version": version, "name": row["name"], "content": text}
+    if ledger["tool"] == PLAIN:
+        table = [ledger["schema"], ledger["name"]]
+        note = {"table": table, "key": "name", "time": "applied_at", "version": row["file"]}
+    return Statement(name, note, text, row["file"], ledger["owner"])

@@ -27,7 +27,7 @@ from opslib.verdict import Finding, Status, Verdict, conclude
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.gate.plan import Draft
+    from opslib.acts import Statement
 
 _OPEN = ExitStack()
 atexit.register(_OPEN.close)
@@ -112,9 +112,9 @@ class Ops:
         """What backups are for: `ops.recovery.choose()`, `.target()`, `.compare()`, `.drill()`."""
         return RecoverySource(self.env, self.run_id)
 
-    def rehearse(self, draft: Draft | None) -> pd.DataFrame:
-        """Try a draft of migrations on a copy of the tables; columns as `rehearsal.rehearse`."""
-        return rehearsal.rehearse(self.env, draft, display.Progress(self.run_id))
+    def rehearse(self, acts: Sequence[Statement], ledger: Sequence[str]) -> pd.DataFrame:
+        """Try migrations on a copy of the tables; arguments and columns as `rehearsal.rehearse`."""
+        return rehearsal.rehearse(self.env, acts, ledger, display.Progress(self.run_id))
 
     @cached_property
     def site(self) -> SiteSource:

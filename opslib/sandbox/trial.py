@@ -180,6 +180,8 @@ def _one(connection: Connection, act: Statement) -> Tried:
 
 def _noted(connection: Connection, act: Statement) -> str:
     """Note a file in the copy's ledger; return why that would not work, or nothing."""
+    if not act.name:
+        return ""
     text, bound = sql.load(act.name).filled(connection.info.server_version // 10000, act.params)
     return "" if len(connection.execute(text.encode(), bound).fetchall()) == 1 else NOTED
 
