@@ -53,7 +53,8 @@ def test_on_a_sick_database_a_diagnosis_says_what_it_could_see(
     told = stated(procedure, tmp_path)
     assert told["error"] is None, told["error"]
     assert {found["status"] for found in told["findings"]} - {"unknown", "skipped"}
-    assert len(entered(told)) == len(set(entered(told))) > 0, entered(told)
+    # Some look at backups alone, and never come in.
+    assert len(entered(told)) == len(set(entered(told))) >= (procedure.path.parent.name != "backup")
 
 
 @pytest.mark.parametrize("procedure", DIAGNOSES, ids=lambda procedure: procedure.id)
