@@ -35,7 +35,12 @@ TRIED: dict[str, Any] = {
     "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "rewritten": (), "error": "",
     "doubt": "", "lacking": "",
 }  # fmt: skip
-MANY = answer("tended_tables", {"schema": "public", "table_name": "events", "live_rows": 5_000_000})
+MANY = answer(
+    "tended_tables",
+    {"schema": "public", "table_name": "events", "live_rows": 5_000_000, "bytes": 0},
+    {"schema": "public", "table_name": "files", "live_rows": 0, "bytes": 10**9},
+    {"schema": "public", "table_name": "small", "live_rows": 9, "bytes": 8192},
+)
 
 
 @pytest.fixture
@@ -249,7 +254,9 @@ def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:
     anew = {"rewritten": ("public.events",)}
     assert judged(anew)["rewrites"].status is Status.WARNING
     assert "5000000 rows" in judged(anew)["rewrites"].observed
+    assert judged({"rewritten": ("public.files",)})["rewrites"].status is Status.WARNING
     assert judged({"rewritten": ("public.small",)})["rewrites"].status is Status.OK
+    assert judged({"rewritten": ("public.unseen",)})["rewrites"].status is Status.UNKNOWN
     assert judged()["rewrites"].status is Status.OK
     assert judged(anew, tended=unanswered("tended_tables"))["rewrites"].status is Status.UNKNOWN
 

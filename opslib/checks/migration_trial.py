@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opslib import frames
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 FAILS = Cause("migration-fails-midway", "a pending migration fails, tried on a copy: nothing was touched", 34)
 # Smaller tables are written anew before anybody notices.
-LARGE_ROWS = 100_000
+LARGE_ROWS, LARGE_MB = 100_000, 16
+_MB = 1024**2
 _RUNS = "each file runs to its end on a copy of the tables"
 _BRIEF = "no large table is written anew"
 
@@ -55,14 +57,22 @@ def _rewrites(rows: list[dict[Any, Any]], tended: pd.DataFrame) -> list[Finding]
         return [Finding("rewrites", Status.OK, "", "none", "", _BRIEF)]
     if reason := frames.reason(tended):
         return [compare.unknown("rewrites", reason, expected=_BRIEF)]
-    known = {
-        written(row["schema"], row["table_name"]): int(row["live_rows"]) for row in tended.to_dict("records")
-    }
+    known = {written(row["schema"], row["table_name"]): row for row in tended.to_dict("records")}
+    found = [_rewritten(f"{file}: {name}", known.get(name)) for file, name in anew]
+    bad = [finding for finding in found if finding.status is not Status.OK]
+    return bad or [replace(found[0], subject="", observed=", ".join(f.subject for f in found))]
+
+
+def _rewritten(subject: str, table: Mapping[Any, Any] | None) -> Finding:
+    """Judge one table; counters may have been lost, so its size counts as well as its rows."""
+    if table is None:
+        return compare.unknown(
+            "rewrites", "how large it is could not be seen", subject=subject, expected=_BRIEF
+        )
+    size, rows = int(table["bytes"]), int(table["live_rows"])
+    seen = f"{rows} rows, {compare.number(size / _MB, 'MB')}"
+    bound = f"{LARGE_ROWS} rows, {LARGE_MB} MB"
+    if rows < LARGE_ROWS and size < LARGE_MB * _MB:
+        return Finding("rewrites", Status.OK, subject, seen, bound, _BRIEF)
     why = "all of it is copied while nobody reads or writes it: add a column beside it, and fill it in steps"
-    found = [
-        Finding("rewrites", Status.WARNING, f"{file}: {name}", f"{known.get(name, 0)} rows",
-                str(LARGE_ROWS), _BRIEF, why)
-        for file, name in anew if known.get(name, 0) >= LARGE_ROWS
-    ]  # fmt: skip
-    seen = ", ".join(f"{name}, {known.get(name, 0)} rows" for _, name in anew)
-    return found or [Finding("rewrites", Status.OK, "", seen, str(LARGE_ROWS), _BRIEF)]
+    return Finding("rewrites", Status.WARNING, subject, seen, bound, _BRIEF, why)
