@@ -101,6 +101,8 @@ def rehearsed(draft: Draft | None, tried: pd.DataFrame, backup: Finding | None) 
     final += [f"{row['file']} was not rehearsed to its end: {row['error']}" for row in rows if row["doubt"]]
     names = [target.name for target in draft.targets]
     good = next((at for at, name in enumerate(names) if name in failed), len(names))
+    if untried := [name for name in names[:good] if name not in {row["file"] for row in rows}]:
+        final.append(f"not rehearsed, behind that one: {', '.join(untried)}")
     reasons = {
         name: f"it fails on a copy: {failed[name]}" if name in failed else _AFTER for name in names[good:]
     }
