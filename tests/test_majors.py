@@ -26,7 +26,8 @@ OTHERS = [major for major in majors.folders() if major != majors.PACKAGED]
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A sandbox whose database is of another major version."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPSLIB_PG_BIN", majors.folders()[request.param])
+        for programs in ("OPSLIB_PG_BIN", "OPSLIB_PG_CLIENT_BIN"):
+            patch.setenv(programs, majors.folders()[request.param])
         patch.setenv("OPSLIB_HOME", str(tmp_path_factory.mktemp("home")))
         with client.owned(), control.ensure(*set(WHERE.values()), scale=0.1):
             yield request.param
