@@ -281,6 +281,38 @@ def test_programs_without_tls_are_for_a_socket_of_this_machine_only(
         tools.find(18, remote=True)
 
 
+@pytest.mark.parametrize(
+    "version, said, compression, argument",
+    [
+        ("17.11", "connection to server failed", "zstd:1", "--compress=zstd:1"),
+        ("17.11", "this build does not support compression with ZSTD", "gzip:1", "--compress=gzip:1"),
+        ("15.18", "connection to server failed", "gzip:1", "--compress=1"),
+    ],
+)
+def test_it_packs_with_what_the_programs_say_they_can(
+    programs: Callable[..., Path], version: str, said: str, compression: str, argument: str
+) -> None:
+    """Asked for zstd, version 15 stops, and version 14 writes everything unpacked without a word."""
+    programs(version, said)
+    used = tools.find(int(version[:2]), remote=True)
+    assert tools.compression(used) == compression
+    assert tools.packed(used, compression) == argument
+
+
+def test_rows_that_cannot_be_counted_end_the_dump(
+    sandbox: object, store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both work at once; a dump whose manifest cannot be made is of no use."""
+
+    def refuse(view: object) -> None:
+        raise SourceError("no right to count")
+
+    monkeypatch.setattr(manifest, "look", refuse)
+    with pytest.raises(SourceError, match="no right to count"):
+        taking.take(source(), store)
+    assert store.ids() == [] and parts(store) == []
+
+
 @pytest.mark.skipif(not OLDER.exists(), reason="no PostgreSQL 15 on this machine")
 def test_an_older_pg_dump_is_refused_before_it_can_fail(
     sandbox: object, store: Folder, programs: object, monkeypatch: pytest.MonkeyPatch

@@ -1,17 +1,19 @@
-"""Taking a backup: one view, its manifest, the dump of the same view, hashed, read back, then named."""
+"""Taking a backup: one view, its manifest and its dump side by side, hashed, read back, then named."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib import ids
 from opslib.backup import manifest, reading, tools
-from opslib.backup.manifest import Content, Manifest
+from opslib.backup.manifest import Content, Holds, Manifest
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.pg import whole
 from opslib.pg.connect import DoorLike
@@ -64,15 +66,15 @@ def take(
         used = tools.find(view.major, remote=tools.over_network(source.door))
         packed = tools.compression(used)
         say("counting and checking every row")
-        holds = manifest.look(view)
         words = [
-            "--format=directory", f"--jobs={jobs}", f"--compress={packed}", f"--snapshot={view.snapshot}",
+            "--format=directory", f"--jobs={jobs}", tools.packed(used, packed), f"--snapshot={view.snapshot}",
             f"--lock-wait-timeout={whole.LOCK_TIMEOUT_S}s", "--no-password", *_WORDS[content],
         ]  # fmt: skip
-        with tools.reaching(source.door, source.name) as environment:
+        with tools.reaching(source.door, source.name) as environment, _looking(view) as looked:
             dump = part / DUMP
-            how_far = _how_far(dump, say)
+            how_far = _how_far(dump, say, looked)
             tools.run(used, "pg_dump", *words, f"--file={dump}", environment=environment, progress=how_far)
+            holds = looked.result()
         say("reading it back")
         found = reading.files(part)
         reading.read_back(part, used)
@@ -91,8 +93,22 @@ def new_id(moment: datetime) -> str:
     return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def _how_far(dump: Path, say: Say) -> Callable[[], None]:
+@contextmanager
+def _looking(view: whole.Frozen) -> Iterator[Future[Holds]]:
+    """Yield what the view holds, read while others work; left early, the reading is ended."""
+    with ThreadPoolExecutor(1) as beside:
+        looked = beside.submit(manifest.look, view)
+        try:
+            yield looked
+        finally:
+            if not looked.done():
+                view.cancel()
+
+
+def _how_far(dump: Path, say: Say, looked: Future[Holds]) -> Callable[[], None]:
     def tell() -> None:
+        if looked.done():
+            looked.result()  # what could not be read ends the dump
         written = sum(path.stat().st_size for path in dump.glob("*")) if dump.exists() else 0
         say(f"{written / _MB:.1f} MB written")
 

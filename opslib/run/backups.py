@@ -12,7 +12,7 @@ from opslib import config, frames, ids
 from opslib.backup import manifest, reading, retention, store, taking, tools
 from opslib.backup.manifest import Content, Manifest
 from opslib.config.model import SANDBOX
-from opslib.errors import NotNamed, OpsError, Refused, SecretError, SourceError
+from opslib.errors import NotNamed, OpsError, Refused, SandboxError, SecretError, SourceError
 from opslib.show import display
 
 LISTED = (
@@ -70,7 +70,7 @@ class BackupSource:
             ROOM, lambda: pd.DataFrame([(self._store.free_bytes(), needed_bytes)], columns=columns)
         )
 
-    def take(self, content: Content = "all", jobs: int = 1) -> pd.DataFrame:
+    def take(self, content: Content = "all", jobs: int = 2) -> pd.DataFrame:
         """Take a backup; it is in the store only when all of it was read back.
 
         Args:
@@ -106,7 +106,7 @@ class BackupSource:
     def _tools(self, major: int) -> pd.DataFrame:
         try:
             found = tools.find(major, remote=tools.over_network(self._source().door))
-            row = (major, True, str(found))
+            row = (major, True, f"{found}; packs with {tools.compression(found)}")
         except Refused as error:
             row = (major, False, error.message)
         return pd.DataFrame([row], columns=list(TOOLS))
@@ -167,5 +167,5 @@ def _taken(made: Manifest) -> pd.DataFrame:
 def _attempt(columns: Sequence[str], look: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     try:
         return look()
-    except (SourceError, SecretError, Refused) as error:
+    except (SourceError, SecretError, Refused, SandboxError) as error:
         return frames.unavailable(columns, error.message, absent=isinstance(error, NotNamed))
