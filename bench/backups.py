@@ -70,7 +70,7 @@ def _compared(folder: str, plan: Plan) -> Iterator[Table]:
     with _programs(folder), closing(Databases([SYSTEM], scale=0.02)) as databases:
         size, major = _filled(databases, plan)
         used = tools.find(major, remote=False)
-        theirs, ours = Way("pg_dump | gzip"), Way(f"opslib, {tools.compression(used)}, {JOBS} jobs")
+        theirs, ours = Way("pg_dump into gzip"), Way(f"opslib, {tools.compression(used)}, {JOBS} jobs")
         source = nightly.source(databases, SYSTEM)
         with tempfile.TemporaryDirectory() as place:
             for _ in range(plan.rounds):

@@ -23,7 +23,7 @@ _REFUSED = {
     "AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
     "RequestTimeTooSkewed", "AuthorizationHeaderMalformed", "InvalidClientTokenId",
 }  # fmt: skip
-_THERE_ALREADY = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+THERE_ALREADY = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 _NO_LOCK = {"ObjectLockConfigurationNotFoundError", "InvalidRequest"}
 
 
@@ -74,7 +74,7 @@ class Lock:
     until: datetime
 
 
-class _Answer(Exception):
+class Answer(Exception):
     """The store has refused something.
 
     Args:
@@ -141,7 +141,7 @@ class Bucket:
         try:
             with self._plainly():
                 content = self._files.cat_file(f"{self.name}/{self.prefix}{name}", **older)
-        except _Answer as answer:
+        except Answer as answer:
             if answer.code in _NOT_THERE:
                 return None
             raise self._refused(answer, f"{name} cannot be read") from None
@@ -156,8 +156,8 @@ class Bucket:
         held = {"ObjectLockMode": lock.mode, "ObjectLockRetainUntilDate": lock.until} if lock else {}
         try:
             self._put(name, content, IfNoneMatch="*", **held)
-        except _Answer as answer:
-            if answer.code in _THERE_ALREADY:
+        except Answer as answer:
+            if answer.code in THERE_ALREADY:
                 return False
             raise self._refused(answer, f"{name} cannot be written") from None
         return True
@@ -170,7 +170,7 @@ class Bucket:
         """
         try:
             self._put(name, content)
-        except _Answer as answer:
+        except Answer as answer:
             raise self._refused(answer, f"{name} cannot be written") from None
 
     def remove(self, version: Version) -> bool:
@@ -181,7 +181,7 @@ class Bucket:
         """
         try:
             self._call("delete_object", Key=self.prefix + version.name, VersionId=version.id)
-        except _Answer as answer:
+        except Answer as answer:
             if answer.code in ("AccessDenied", "ObjectLocked", "403"):
                 return False
             raise self._refused(answer, f"{version.name} cannot be removed") from None
@@ -195,7 +195,7 @@ class Bucket:
         """
         try:
             self._call("delete_object", Key=self.prefix + name)
-        except _Answer as answer:
+        except Answer as answer:
             raise self._refused(answer, f"{name} cannot be removed") from None
 
     def must_lock(self) -> None:
@@ -207,7 +207,7 @@ class Bucket:
         """
         try:
             self._call("get_object_lock_configuration")
-        except _Answer as answer:
+        except Answer as answer:
             if answer.code not in _NO_LOCK:
                 raise self._refused(answer, "its Object Lock cannot be looked at") from None
             raise ConfigError(
@@ -226,7 +226,7 @@ class Bucket:
         while True:
             try:
                 page = self._call(method, Prefix=self.prefix + under, **where)
-            except _Answer as answer:
+            except Answer as answer:
                 raise self._refused(answer, "cannot be listed") from None
             yield page
             if not page.get("IsTruncated"):
@@ -241,7 +241,7 @@ class Bucket:
     def _own(self, key: str) -> str:
         return key.removeprefix(self.prefix)
 
-    def _refused(self, answer: _Answer, what: str) -> OpsError:
+    def _refused(self, answer: Answer, what: str) -> OpsError:
         if answer.code in _NO_BUCKET:
             hint = "make it, or see `copy` in parameters/store.yml"
             return UsageError(f"{self}: there is no such bucket", hint=hint)
@@ -263,7 +263,7 @@ class Bucket:
             raise ConfigError(f"{self}: there are no credentials for the store", hint=hint) from None
         except (boto.BotoCoreError, boto.ClientError, OSError) as error:
             if code := _code(error):
-                raise _Answer(code) from None
+                raise Answer(code) from None
             why = f"{self}: {self._where} does not answer ({type(error).__name__})"
             raise Unreachable(why, hint=_AGAIN) from None
 

@@ -16,6 +16,7 @@ from opslib.config.fields import is_placeholder
 from opslib.config.limits import Limit, defaults
 from opslib.config.model import SANDBOX, System
 from opslib.config.secret import Secret
+from opslib.config.store import BackupBucket
 from opslib.config.validate import close
 from opslib.errors import UnknownName
 
@@ -108,6 +109,7 @@ class Environment:
         backup: the way in that reads every row, for backups; None where no door leads to the server itself.
         targets: the databases that a backup may be restored into, by name.
         backups: where its backups are kept; None for the place that holds for all.
+        bucket: where finished backups are copied to; None where the system's file names no bucket.
     """
 
     system: System = field(repr=False)
@@ -123,6 +125,7 @@ class Environment:
     backup: Door | None = None
     targets: Mapping[str, Door] = field(default_factory=dict)
     backups: Path | None = None
+    bucket: BackupBucket | None = None
 
     @property
     def health(self) -> tuple[HealthEndpoint, ...]:
@@ -153,6 +156,7 @@ class Environment:
         found = [door.dsn for door in doors if door]
         for vendor in self.vendors.values():
             found += [*([vendor.token] if vendor.token else []), *vendor.secrets.values()]
+        found += [Secret.parse(one) for one in (self.bucket.credentials if self.bucket else ())]
         return tuple({secret.reference: secret for secret in found}.values())
 
     def _endpoints(self, endpoints: Iterable[parts.Endpoint]) -> Iterable[HealthEndpoint]:
@@ -179,6 +183,7 @@ def build(system: System, name: str) -> Environment:
         operator=_operator(spec.database.operator),
         backup=_backup(spec.database.backup or spec.database.direct),
         targets={name: Door(name, Secret.parse(text), False) for name, text in spec.database.targets.items()},
+        bucket=spec.backup_bucket,
     )
 
 

@@ -19,6 +19,7 @@ from opslib.config.fields import (
     UrlPath,
 )
 from opslib.config.limits import Limit
+from opslib.config.store import BackupBucket
 
 
 class Endpoint(Part):
@@ -93,6 +94,7 @@ class EnvironmentFile(Part):
     database: Database = Database()
     vendors: dict[str, Vendor] = Field(default_factory=dict)
     limits: dict[str, Limit] = Field(default_factory=dict)
+    backup_bucket: BackupBucket | None = None
     note: str = ""
 
 

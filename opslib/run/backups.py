@@ -43,7 +43,7 @@ class BackupSource:
 
     def list(self) -> pd.DataFrame:
         """Return all backups, the newest first; `problem` says where a manifest cannot be read."""
-        return _attempt(LISTED, lambda: _listed(self._store))
+        return _attempt(LISTED, lambda: listed(self.store))
 
     def read_back(self, newest: int = 1, name: str = "") -> pd.DataFrame:
         """Hash every byte of the newest backups, and read all of them as a restore would.
@@ -67,7 +67,7 @@ class BackupSource:
         """Say how much room is left where backups are kept, beside what one more may take."""
         columns = list(ROOM)
         return _attempt(
-            ROOM, lambda: pd.DataFrame([(self._store.free_bytes(), needed_bytes)], columns=columns)
+            ROOM, lambda: pd.DataFrame([(self.store.free_bytes(), needed_bytes)], columns=columns)
         )
 
     def take(self, content: Content = "all", jobs: int = 2) -> pd.DataFrame:
@@ -84,7 +84,8 @@ class BackupSource:
         return _attempt(RETIRED, lambda: self._retire(keep_least))
 
     @cached_property
-    def _store(self) -> store.Folder:
+    def store(self) -> store.Folder:
+        """Where they are kept on this machine."""
         env = self._env
         if env.name == SANDBOX:
             from opslib.sandbox import control
@@ -101,7 +102,7 @@ class BackupSource:
         return taking.Source(self._env.system.name, self._env.name, self._env.backup, self._name)
 
     def _take(self, content: Content, jobs: int) -> Manifest:
-        return taking.take(self._source(), self._store, content=content, jobs=jobs, say=self._say)
+        return taking.take(self._source(), self.store, content=content, jobs=jobs, say=self._say)
 
     def _tools(self, major: int) -> pd.DataFrame:
         try:
@@ -112,23 +113,28 @@ class BackupSource:
         return pd.DataFrame([row], columns=list(TOOLS))
 
     def _read_back(self, newest: int, name: str) -> pd.DataFrame:
-        chosen = [name] if name else reversed(self._store.ids()[-newest:])
-        rows = [_verified(self._store, one) for one in chosen]
+        chosen = [name] if name else reversed(self.store.ids()[-newest:])
+        rows = [_verified(self.store, one) for one in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
 
     def _retire(self, keep_least: int) -> pd.DataFrame:
         kept_days = retention.days(self._env.system)
-        rows = retention.retire(self._store, kept_days, keep_least, ids.now())
+        rows = retention.retire(self.store, kept_days, keep_least, ids.now())
         return pd.DataFrame(rows, columns=list(RETIRED))
 
 
-def _listed(kept: store.Folder) -> pd.DataFrame:
+def listed(kept: retention.Kept) -> pd.DataFrame:
+    """Return all backups of a place, the newest first; columns `LISTED`.
+
+    Raises:
+        SourceError: it cannot be listed.
+    """
     rows = [_row(kept, name) for name in reversed(kept.ids())]
     frame = pd.DataFrame(rows, columns=list(LISTED))
     return frame.astype({"age_hours": "float64", "megabytes": "float64", "rows": "Int64", "tables": "Int64"})
 
 
-def _row(kept: store.Folder, name: str) -> tuple[Any, ...]:
+def _row(kept: retention.Kept, name: str) -> tuple[Any, ...]:
     try:
         found = manifest.read(kept.manifest(name), f"backup {name}")
     except SourceError as error:

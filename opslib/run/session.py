@@ -17,6 +17,7 @@ from opslib.home import default_archive
 from opslib.run import document, history, namespace
 from opslib.run.backups import BackupSource
 from opslib.run.checker import Checker
+from opslib.run.copies import CopySource
 from opslib.run.gate import Gate
 from opslib.run.recovery import RecoverySource
 from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
@@ -70,7 +71,7 @@ class Ops:
         show: show tables and plots.
         gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
-        backups, recovery: own backups of the database, and restoring them.
+        backups, copies, recovery: own backups of the database, those in a bucket, and restoring them.
     """
 
     def __init__(self, procedure: str, env: config.Environment, run_id: str) -> None:
@@ -102,6 +103,11 @@ class Ops:
         """Own backups of the system's database: `ops.backups.list()`, `.take()`, `.read_back()`."""
         name = f"opslib/{self.procedure}/{self.run_id.replace('-', '')}"
         return BackupSource(self.env, name, self.run_id)
+
+    @cached_property
+    def copies(self) -> CopySource:
+        """Copies of own backups in a bucket: `ops.copies.list()`, `.send()`, `.read_back()`."""
+        return CopySource(self.env, self.backups, self.run_id)
 
     @cached_property
     def recovery(self) -> RecoverySource:
