@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib import ids
-from opslib.backup import manifest, reading, tools
+from opslib.backup import manifest, reading, room, tools
 from opslib.backup.manifest import Content, Holds, Manifest
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.pg import whole
@@ -58,13 +58,15 @@ def take(
         The manifest; only what was read back and found whole is in the store.
 
     Raises:
-        Refused: no fitting programs, another backup is being taken, or no view can be held there.
+        Refused: no fitting programs, no room, another backup is being taken, or no view can be held there.
         SourceError: the database could not be read as a whole.
     """
     begun = time.monotonic()
     with store.preparing() as part, whole.frozen(source.door, source.name) as view:
         used = tools.find(view.major, remote=tools.over_network(source.door))
         packed = tools.compression(used)
+        if content != "schema":
+            room.make_sure(store, view)
         say("counting and checking every row")
         words = [
             "--format=directory", f"--jobs={jobs}", tools.packed(used, packed), f"--snapshot={view.snapshot}",
