@@ -12,7 +12,7 @@ from opslib.checks import compare
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
-    from opslib.config import Limit, System
+    from opslib.config import Limit
 
 _MOST_SUBJECTS = 5
 _MB = 1e6
@@ -202,17 +202,6 @@ def manifests(listed: pd.DataFrame) -> Finding:
         "manifests", status, str(first["id"]), f"{len(bad)} not to be read", "", expected, first["problem"],
         cause=cause,
     )  # fmt: skip
-
-
-def vendor(system: System) -> Finding:
-    """Say that the vendor's own backups are seen in its console only.
-
-    Args:
-        system: as its file describes it.
-    """
-    pages = [board.url for board in system.dashboards if "backup" in board.name.lower()]
-    where = pages[0] if pages else "its console"
-    return compare.skipped("vendor's backups", f"opslib cannot see them; look at {where}")
 
 
 def taken(made: pd.DataFrame) -> Finding:

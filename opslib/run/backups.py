@@ -23,6 +23,7 @@ READ = ("id", "whole", "kind", "text")
 TOOLS = ("server", "fits", "text")
 ROOM = ("free_bytes", "needed_bytes")
 TAKEN = ("id", "rows", "tables", "megabytes", "seconds", "client", "compression", "digest")
+CODE = ("remote", "branches", "tags", "newest_tag")
 RETIRED = ("id", "taken_at", "removed", "why")
 _MB = 1e6
 _HOUR_S = 3600
@@ -83,6 +84,10 @@ class BackupSource:
         """Remove own backups that the rule no longer keeps; never one of the newest, never a strange one."""
         return _attempt(RETIRED, lambda: self._retire(keep_least))
 
+    def code(self) -> pd.DataFrame:
+        """Say what the remote of the code lists: columns remote, branches, tags, newest_tag; one row."""
+        return _attempt(CODE, self._code)
+
     @cached_property
     def store(self) -> store.Folder:
         """Where they are kept on this machine."""
@@ -116,6 +121,14 @@ class BackupSource:
         chosen = [name] if name else reversed(self.store.ids()[-newest:])
         rows = [_verified(self.store, one) for one in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
+
+    def _code(self) -> pd.DataFrame:
+        from opslib.backup import code
+
+        remote = code.remote_of(self._env)
+        found = code.listed(remote)
+        row = (remote, len(found.branches), len(found.tags), next(iter(found.tags), ""))
+        return pd.DataFrame([row], columns=list(CODE))
 
     def _retire(self, keep_least: int) -> pd.DataFrame:
         kept_days = retention.days(self._env.system)
