@@ -228,12 +228,12 @@ def test_a_drill_measures_compares_and_leaves_nothing(archive: Path) -> None:
     drill = RecoverySource(env, "run").drill(picked)
     assert drill is not None and drill.broke is None and drill.differences == []
     assert [step for step, _ in drill.steps] == [
-        "reading it back", "looking at the server", "restoring", "comparing",
+        "reading it back", "looking at the server", "restoring", "comparing", "starting the app",
     ]  # fmt: skip
     assert set(Path("/tmp").glob("opslib-*")) <= before
     minutes = Limit(warning=60, critical=240, unit="min")
     found = [
-        *restores.restored(drill, picked), restores.smoke(drill, env.system),
+        *restores.restored(drill, picked), restores.smoke(drill, env.system), *restores.app(drill, env),
         restores.time_to_restore(drill, minutes), restores.work_lost(picked, minutes),
     ]  # fmt: skip
     assert {one.status for one in found} == {Status.OK}

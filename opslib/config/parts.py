@@ -244,6 +244,22 @@ class Flags(Part):
     source: Text
 
 
+class DrillApp(Part):
+    """How an instance of the app is started against a database that a drill has restored.
+
+    Args:
+        command: run without a shell, in an empty folder and with no variables but those here; it listens on
+            the port of 127.0.0.1 that the variable PORT names. It must never be given keys of production.
+        variable: by which it learns the database's address.
+        seconds: until it must listen.
+    """
+
+    command: Text
+    variable: Text = "DATABASE_URL"
+    seconds: Number = 60
+    source: str = ""
+
+
 class Fact(Part):
     """A figure of the runbook that is no limit."""
 
