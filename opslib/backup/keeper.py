@@ -16,13 +16,13 @@ from collections.abc import Sequence
 
 def main(patience_s: float, words: Sequence[str]) -> int:
     """Run the command; return how it ended."""
-    for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(wanted, signal.SIG_IGN)
     try:
         child = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
         sys.stderr.write(f"{words[0]}: {error.strerror}\n")
         return 127
+    for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # only now: a child would ignore them, too
+        signal.signal(wanted, signal.SIG_IGN)
     threading.Thread(target=watch, args=(child, patience_s), daemon=True).start()
     code = child.wait()
     end(child.pid, signal.SIGKILL)  # what it has left behind
