@@ -17,7 +17,7 @@ from opslib import config, frames, ids
 from opslib.archive import access
 from opslib.archive.access import Access
 from opslib.archive.bucket import Answer
-from opslib.backup import copying, manifest, objects, reading, retention, taking
+from opslib.backup import manifest, objects, reading, retention, taking
 from opslib.backup.copying import Copies
 from opslib.backup.manifest import Holds, Manifest, Table
 from opslib.backup.objects import Objects
@@ -27,9 +27,9 @@ from opslib.config import Limit
 from opslib.config.environment import Environment
 from opslib.config.parts import EnvironmentFile
 from opslib.config.store import BackupBucket
-from opslib.errors import Forbidden, Malformed, SourceError, Unreachable
+from opslib.errors import Malformed, SourceError, Unreachable
 from opslib.run.backups import LISTED, READ, BackupSource
-from opslib.run.copies import SENT, CopySource
+from opslib.run.copies import PLACE, SENT, CopySource
 from opslib.verdict import Status
 from tests.buckets import KEY, SECRET, Killed, Server, dying, serving
 
@@ -199,7 +199,7 @@ def test_a_notebook_sends_lists_and_reads_back(environment: Environment, kept: F
     """Also its credentials are references, and its secrets are masked."""
     ops = source(environment, kept)
     assert "env:BUCKET_SECRET" in {secret.reference for secret in environment.secrets()}
-    assert checks.open_(ops.list()).status is Status.OK
+    assert checks.place(ops.place()).status is Status.OK
     assert checks.sent(ops.send(made(kept))).status is Status.OK
     found = checks.copies(ops.list(), ops.read_back(), AGE)
     assert {one.status for one in found} == {Status.OK}
@@ -218,16 +218,19 @@ def test_a_bucket_that_refuses_leaves_the_backup_here_and_says_that_it_is_only_h
     """No such bucket, no right to it, no key for it: the cause is the same, the words are not."""
     absent = refusing(environment, place="s3://no-such-bucket-here/x")
     keyless = refusing(environment, key="env:NO_SUCH_KEY")
-    for env, said in ((absent, "no such bucket"), (keyless, "NO_SUCH_KEY")):
+    asked = {"no such bucket": (absent, Status.CRITICAL), "NO_SUCH_KEY": (keyless, Status.UNKNOWN)}
+    for said, (env, looked) in asked.items():
         found = checks.sent(source(env, kept).send(made(kept)))
         assert (found.status, found.cause) == (Status.CRITICAL, checks.REFUSES)
         assert said in found.why and "only here" in found.why
-        assert checks.open_(source(env, kept).list()).status is Status.UNKNOWN
+        assert checks.place(source(env, kept).place()).status is looked
     server.strict(True)
     try:
         found = checks.sent(source(environment, kept).send(made(kept)))
+        looked_at = checks.place(source(environment, kept).place())
     finally:
         server.strict(False)
+    assert looked_at.cause is checks.REFUSES
     assert found.cause is checks.REFUSES and "refuses these credentials" in found.why
     assert reading.damage(kept.folder(kept.ids()[0]), manifest.read(kept.manifest(kept.ids()[0]), "")) is None
 
@@ -292,12 +295,12 @@ def test_a_bucket_that_cannot_be_looked_at_is_unknown_and_one_that_is_not_named_
     """Neither is a copy that is well."""
     unseen = frames.unavailable(LISTED, "the store does not answer")
     unread = frames.unavailable(READ, "the store does not answer")
-    found = [checks.open_(unseen), *checks.copies(unseen, unread, AGE)]
+    found = [checks.place(frames.unavailable(PLACE, "silent")), *checks.copies(unseen, unread, AGE)]
     assert {one.status for one in found} == {Status.UNKNOWN}
     assert checks.sent(frames.unavailable(SENT, "no backup was taken")).status is Status.UNKNOWN
     none = frames.unavailable(LISTED, "names no bucket", absent=True)
     assert {one.status for one in checks.copies(none, none, AGE)} == {Status.SKIPPED}
-    assert checks.sent(none).status is checks.open_(none).status is Status.SKIPPED
+    assert checks.sent(none).status is checks.place(none).status is Status.SKIPPED
 
 
 def test_no_copy_and_an_old_one_have_causes_of_their_own(environment: Environment, tmp_path: Path) -> None:
@@ -316,4 +319,3 @@ def test_the_files_words_are_checked() -> None:
     for given in ({"place": "klutr-backups"}, {"place": "s3://klutr-backups", "key": "env:K"}):
         with pytest.raises(ValueError, match=r"s3://|belong together"):
             EnvironmentFile.model_validate({"backup_bucket": given})
-    assert copying.of.__doc__ and issubclass(Forbidden, SourceError)

@@ -22,18 +22,22 @@ _HERE = {backups.NONE: NONE, backups.STALE: STALE, backups.TRUNCATED: DAMAGED, b
 _ABSENT = "the system's file names no bucket for copies of its backups"
 
 
-def open_(listed: pd.DataFrame) -> Finding:
-    """Find whether the bucket would take a copy: at least it can be listed.
+def place(found: pd.DataFrame) -> Finding:
+    """Find whether the bucket would take a copy: at least it lets itself be listed.
 
     Args:
-        listed: `ops.copies.list()`.
+        found: `ops.copies.place()`.
     """
     expected = "the bucket answers, and lets itself be listed"
-    if frames.absent(listed):
+    if frames.absent(found):
         return compare.skipped("bucket", _ABSENT)
-    if reason := frames.reason(listed):
+    if reason := frames.reason(found):
         return compare.unknown("bucket", reason, expected=expected)
-    return Finding("bucket", Status.OK, "", f"{len(listed)} whole copies", "", expected)
+    row = found.iloc[0]
+    if row["takes"]:
+        return Finding("bucket", Status.OK, str(row["place"]), str(row["text"]), "", expected)
+    why = f"{row['text']}. Backups are on this machine only"
+    return Finding("bucket", Status.CRITICAL, str(row["place"]), "refuses", "", expected, why, cause=REFUSES)
 
 
 def sent(sent: pd.DataFrame) -> Finding:

@@ -9,11 +9,13 @@ import pandas as pd
 
 from opslib import config, frames, ids
 from opslib.backup import copying, retention
-from opslib.errors import ConfigError, NotNamed, OpsError, Refused, SourceError, UsageError
+from opslib.backup.objects import KIND
+from opslib.errors import ConfigError, Forbidden, NotNamed, OpsError, Refused, SourceError, UsageError
 from opslib.run import backups
 from opslib.run.backups import LISTED, READ, RETIRED
 from opslib.show import display
 
+PLACE = ("place", "takes", "text")
 SENT = ("id", "place", "sent", "reason")
 
 
@@ -30,6 +32,13 @@ class CopySource:
         self._env, self._kept = env, kept
         self._say = display.Progress(run_id)
 
+    def place(self) -> pd.DataFrame:
+        """Say whether the bucket lets itself be listed, at least: columns `PLACE`, one row.
+
+        What the store refuses is an answer; only where it gives none, nobody knows.
+        """
+        return _attempt(PLACE, self._place)
+
     def list(self) -> pd.DataFrame:
         """Return all whole copies, the newest first; columns as `ops.backups.list()`."""
         return _attempt(LISTED, lambda: backups.listed(self._copies))
@@ -43,8 +52,8 @@ class CopySource:
         Returns:
             One row: id, place, sent, and where it could not be sent the reason.
         """
-        if reason := frames.reason(made):
-            return frames.unavailable(SENT, f"no backup was taken: {reason}")
+        if frames.reason(made):
+            return frames.unavailable(SENT, "no backup was taken", absent=self._env.bucket is None)
         return _attempt(SENT, lambda: self._sent(str(made["id"].iloc[0])))
 
     def read_back(self, newest: int = 1) -> pd.DataFrame:
@@ -58,6 +67,16 @@ class CopySource:
     @cached_property
     def _copies(self) -> copying.Copies:
         return copying.of(self._env)
+
+    def _place(self) -> pd.DataFrame:
+        copies = self._copies
+        try:
+            row = (str(copies), True, f"{len(copies.ids())} whole copies")
+        except SourceError as error:
+            if error.kind not in (KIND, Forbidden.kind):
+                raise
+            row = (str(copies), False, error.message)
+        return pd.DataFrame([row], columns=list(PLACE))
 
     def _sent(self, name: str) -> pd.DataFrame:
         reason = ""
