@@ -123,6 +123,21 @@ def test_what_the_store_has_is_not_what_was_sent(
     assert copies.ids() == []
 
 
+def test_a_copy_that_is_brought_back_by_any_tool_is_a_backup_again(
+    kept: Folder, copies: Copies, tmp_path: Path
+) -> None:
+    """When this machine is gone there is only the bucket; names in it are paths of the folder."""
+    name = kept.ids()[0]
+    copies.send(kept, name)
+    for key, content in contents(copies).items():
+        path = tmp_path / "new machine" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    back = Folder(tmp_path / "new machine" / "production", SYSTEM)
+    assert back.ids() == [name]
+    assert reading.damage(back.folder(name), manifest.read(back.manifest(name), name)) is None
+
+
 @pytest.mark.parametrize("after", [0, 1, 2])
 def test_killed_on_the_way_no_copy_is_there_and_the_next_try_makes_it(
     kept: Folder, copies: Copies, monkeypatch: pytest.MonkeyPatch, after: int
