@@ -173,7 +173,12 @@ def spoil(copies: Copies, change: Callable[[bytes], bytes] | None) -> None:
 
 @pytest.mark.parametrize(
     "change, kind",
-    [(None, "missing"), (lambda text: text[:9], "short"), (lambda text: b"y" + text[1:], "changed")],
+    [
+        (None, "missing"),
+        (lambda text: text[:9], "short"),
+        (lambda text: b"y" + text[1:], "changed"),
+        (lambda text: text + b"y", "changed"),
+    ],
 )
 def test_each_damage_of_a_copy_is_called_by_its_name(
     kept: Folder, copies: Copies, change: Any, kind: str
