@@ -356,6 +356,26 @@ def test_rows_that_cannot_be_counted_end_the_dump(
     assert store.ids() == [] and parts(store) == []
 
 
+def test_of_two_faults_the_first_is_told(
+    sandbox: object, store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that could not be read is gone, so the dump breaks, too, with words that help nobody."""
+    looked = threading.Event()
+
+    def refuse(view: object) -> None:
+        looked.set()
+        raise SourceError("no right to count")
+
+    def lose_the_view(*words: object, **more: object) -> None:
+        looked.wait(10)
+        raise Unreachable("pg_dump failed: could not import the requested snapshot", kind="pg_dump")
+
+    monkeypatch.setattr(manifest, "look", refuse)
+    monkeypatch.setattr(tools, "run", lose_the_view)
+    with pytest.raises(SourceError, match="no right to count"):
+        taking.take(source(), store)
+
+
 @pytest.mark.skipif(not OLDER.exists(), reason="no PostgreSQL 15 on this machine")
 def test_an_older_pg_dump_is_refused_before_it_can_fail(
     sandbox: object, store: Folder, programs: object, monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from opslib import ids
 from opslib.backup import manifest, reading, room, tools
 from opslib.backup.manifest import Content, Holds, Manifest
 from opslib.backup.store import DUMP, MANIFEST, Folder
+from opslib.errors import SourceError
 from opslib.pg import whole
 from opslib.pg.connect import DoorLike
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _WORDS = {"all": (), "schema": ("--schema-only",), "data": ("--data-only",)}
-_MB = 1e6
+_MB, _MOMENT_S = 1e6, 1.0
 Say = Callable[[str], None]
 
 
@@ -75,7 +76,10 @@ def take(
         with tools.reaching(source.door, source.name) as environment, _looking(view) as looked:
             dump = part / DUMP
             how_far = _how_far(dump, say, looked)
-            tools.run(used, "pg_dump", *words, f"--file={dump}", environment=environment, progress=how_far)
+            with _first_fault(looked):
+                tools.run(
+                    used, "pg_dump", *words, f"--file={dump}", environment=environment, progress=how_far
+                )
             holds = looked.result()
         say("reading it back")
         found = reading.files(part)
@@ -105,6 +109,17 @@ def _looking(view: whole.Frozen) -> Iterator[Future[Holds]]:
         finally:
             if not looked.done():
                 view.cancel()
+
+
+@contextmanager
+def _first_fault(looked: Future[Holds]) -> Iterator[None]:
+    """Let what broke first be told: where the view could not be read it is gone, and the dump breaks, too."""
+    try:
+        yield
+    except SourceError:
+        if looked in wait([looked], _MOMENT_S).done:
+            looked.result()
+        raise
 
 
 def _how_far(dump: Path, say: Say, looked: Future[Holds]) -> Callable[[], None]:
