@@ -26,24 +26,22 @@ PARTS = ("runs", "evidence", "database")
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds of the suite (default: 3).")
 @click.option("--quick", is_flag=True, help="One round of four runbooks; nothing is written without --out.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: bench/RESULTS.md.")
-@click.option("--only", type=click.Choice(PARTS), help="One part (default: runs, evidence).")
+@click.option("--only", type=click.Choice(PARTS), help="One part (default: all).")
 def main(rounds: int | None, quick: bool, out: Path | None, only: str | None) -> None:
-    """Measure opslib against stock papermill in the same run, then what evidence costs, or moving
-    rows and taking backups.
+    """Measure opslib against stock papermill in the same run, then evidence, moving rows and backups.
 
     Ends with 1, and writes nothing, when a way shows anything else than stock papermill does. What evidence
-    costs is kept in bench/EVIDENCE.md, or with --only evidence where --out says; what moving a million rows
-    and a backup cost, in bench/DATABASE.md.
+    costs is kept in bench/EVIDENCE.md, what moving a million rows and a backup cost in bench/DATABASE.md, or
+    with --only where --out says.
     """
     command = " ".join(["python -m bench", *sys.argv[1:]])
     facts = machine.facts(command)
-    if only == "database":
-        _database(facts, quick, out)
-        return
-    if only != "evidence":
+    if only in (None, "runs"):
         _runs(facts, rounds, quick, out)
-    if only != "runs":
+    if only in (None, "evidence"):
         _evidence(facts, quick, out if only else None)
+    if only in (None, "database"):
+        _database(facts, quick, out if only else None)
 
 
 def _evidence(facts: Mapping[str, str], quick: bool, out: Path | None) -> None:

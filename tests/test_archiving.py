@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +17,14 @@ import psycopg
 import pytest
 
 from opslib import catalog, config, frames
+from opslib.acts import Opening
+from opslib.changes import archiving
 from opslib.checks import old_rows, old_rows_look
 from opslib.checks.old_rows import Rule, Seen
 from opslib.cli.app import cli
 from opslib.config import Secret
 from opslib.config.environment import Door
-from opslib.errors import ParameterError
+from opslib.errors import ParameterError, Unreachable
 from opslib.gate import faults
 from opslib.pg import Database
 from opslib.sandbox import control
@@ -232,7 +236,7 @@ def shop(server: Databases) -> Iterator[psycopg.Connection[Any]]:
             yield connection
         finally:
             connection.execute(
-                b'drop table if exists orders, orders_old, lines, "Weird ""Name"" %s {x}" cascade'
+                b'drop table if exists orders, orders_old, lines, lines_old, "Weird ""Name"" %s {x}" cascade'
             )
 
 
@@ -378,3 +382,90 @@ def test_a_rule_whose_rows_are_held_is_skipped_with_their_number() -> None:
 def test_a_system_without_a_rule_has_nothing_to_archive() -> None:
     """That is an answer, not a look that failed."""
     assert [f.status for f in old_rows.waiting([])] == [Status.OK]
+
+
+@pytest.mark.parametrize(
+    ("row_bytes", "given", "rows"),
+    [(0, 0, 2097), (80, 0, 20_000), (2048, 0, 2048), (1 << 20, 0, 500), (2048, 100, 100)],
+)
+def test_a_batch_is_as_large_as_can_be_moved_in_a_moment(row_bytes: int, given: int, rows: int) -> None:
+    """Large rows go by the hundred, small ones by the thousand, and a person's word is final."""
+    identity = {"table": ["public", "orders"], "time": "at", "since": LIMIT, "cutoff": LIMIT}
+    values = {"rows": 9, "checksum": "1", "structure": "x"}
+    old = Seen(Rule("orders", "at", LIMIT), identity=identity, values=values, rows=9, row_bytes=row_bytes)
+    draft = archiving.draft([old], config.load_system(SYSTEM, ROOT).environment("sandbox"), batch=given)
+    assert draft and [target.act.params["rows"] for target in draft.targets] == [rows]
+
+
+def test_a_row_counts_what_hangs_on_it_and_what_is_stored_out_of_line(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """Else a batch of small rows with large children would hold its locks for long."""
+    _family(shop)
+    shop.execute(
+        b"update orders set note = (select string_agg(md5(n::text), '') from generate_series(1, 999) n)"
+    )
+    shop.execute(b"vacuum analyze orders")
+    alone = seen(server).row_bytes
+    shop.execute(b"vacuum analyze lines")
+    assert alone > 10_000 and seen(server, along={"lines": "lines_old"}).row_bytes > alone
+
+
+def test_a_line_that_comes_while_its_order_is_moved_is_not_deleted_with_it(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """The foreign key would delete what the batch never saw; the batch fails instead, and comes again."""
+    _family(shop)
+    found = seen(server, along={"lines": "lines_old"})
+    draft = archiving.draft([found], config.load_system(SYSTEM, ROOT).environment("sandbox"))
+    assert draft and draft.targets[0].act.text.startswith("archive_family_batch")
+    with entered(server, "operator") as operator, ThreadPoolExecutor() as pool:
+        with shop.transaction():
+            shop.execute(b"lock table orders_old in share mode")
+            moving = pool.submit(operator.act, Opening(draft.targets[0].act, "a batch"))
+            _awaited(shop, b"select 1 from pg_locks where relation = 'orders_old'::regclass and not granted")
+            shop.execute(b"insert into lines values (11, 3)")
+        with pytest.raises(Unreachable) as failed:
+            moving.result()
+        assert failed.value.kind == "moved"
+        assert shop.execute(b"select count(*) from lines").fetchone() == (11,)
+        assert list(operator.act(Opening(draft.targets[0].act, "again")).iloc[0]) == [10, 11]
+
+
+def test_a_row_that_somebody_is_writing_to_waits_and_the_others_go(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """One busy row must not cost the batch, or a table in use could never be emptied."""
+    shop.execute(b"alter table orders owner to app_voiceaitraining")
+    shop.execute(b"alter table orders_old owner to app_voiceaitraining")
+    draft = archiving.draft([seen(server)], config.load_system(SYSTEM, ROOT).environment("sandbox"))
+    assert draft
+    with entered(server, "operator") as operator, ThreadPoolExecutor() as pool:
+        with shop.transaction():
+            shop.execute(b"update orders set note = 'mine' where id = 3")
+            assert list(operator.act(Opening(draft.targets[0].act, "a batch")).iloc[0]) == [9]
+        with shop.transaction():
+            shop.execute(b"lock table orders_old in share mode")
+            moving = pool.submit(operator.act, Opening(draft.targets[0].act, "the rest"))
+            _awaited(shop, b"select 1 from pg_locks where relation = 'orders_old'::regclass and not granted")
+            shop.execute(b"update orders set note = 'still mine' where id = 3")
+        assert list(moving.result().iloc[0]) == [1]
+    assert shop.execute(b"select note from orders_old where id = 3").fetchone() == ("still mine",)
+
+
+def _family(shop: psycopg.Connection[Any]) -> None:
+    """Make lines that hang on the orders, and tables for both that the operator may write to."""
+    shop.execute(
+        b"create table lines (id int primary key, o bigint references orders on delete cascade);"
+        b"create index on lines (o); insert into lines select n, n from generate_series(1, 10) n;"
+        b"create table lines_old (like lines including all)"
+    )
+    for name in ("orders", "orders_old", "lines", "lines_old"):
+        shop.execute(f"alter table {name} owner to app_voiceaitraining".encode())
+
+
+def _awaited(shop: psycopg.Connection[Any], query: bytes) -> None:
+    """Wait until a query has an answer."""
+    until = time.monotonic() + 10
+    while shop.execute(query).fetchone() is None:
+        assert time.monotonic() < until, "nobody came to wait"

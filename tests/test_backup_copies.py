@@ -16,7 +16,7 @@ import pytest
 from opslib import config, frames, ids
 from opslib.archive import access
 from opslib.archive.access import Access
-from opslib.archive.bucket import Answer
+from opslib.archive.bucket import Answered
 from opslib.backup import manifest, objects, reading, retention, taking
 from opslib.backup.copying import Copies
 from opslib.backup.manifest import Holds, Manifest, Table
@@ -261,7 +261,7 @@ def test_a_store_that_is_full_says_so(kept: Folder, copies: Copies, monkeypatch:
 
     def full(method: str, **words: Any) -> Any:
         if method == "put_object":
-            raise Answer("XMinioStorageFull")
+            raise Answered("XMinioStorageFull")
         return call(method, **words)
 
     monkeypatch.setattr(copies.objects, "_call", full)

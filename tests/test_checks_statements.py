@@ -164,6 +164,8 @@ def test_a_candidate_needs_a_large_table_few_rows_and_many_scans(
     found = judged(SCAN | {"Plans": [WHOLE | plan]}, TABLE | table)
     assert causes(found) == ({cause} if cause else set())
     assert statuses(found) == {Status.WARNING if cause else Status.OK}
+    way = {"tables": ["public.logs"]} if cause == "bad-plan" else {}
+    assert [dict(finding.next_parameters) for finding in found] == [way]
 
 
 @pytest.mark.parametrize(
@@ -209,10 +211,10 @@ def test_a_statement_that_is_slow_on_average_is_named_with_its_weight() -> None:
 
 
 def test_a_loop_over_single_rows_is_named() -> None:
-    """Cheap, very often, and a large share: any two of them are well."""
+    """Cheap, very often, one row at a time, and a large share: without one of them it is well."""
     loop = QUERY | {"calls": 900_000, "share_pct": 40.0}
     assert statuses(statements.often(answer("slow_statements", loop))) == {Status.WARNING}
-    for changed in ({"calls": 900}, {"share_pct": 2.0}, {"rows_per_call": 80.0}):
+    for changed in ({"calls": 900}, {"share_pct": 2.0}, {"rows_per_call": 80.0}, {"mean_ms": 90.0}):
         assert statuses(statements.often(answer("slow_statements", loop | changed))) == {Status.OK}
 
 

@@ -1,8 +1,7 @@
-"""Each diagnosis of a database on every server that is at hand, and through a pooler."""
+"""Each diagnosis of a database on every server that is at hand."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,15 +12,13 @@ from opslib.catalog import Procedure
 from opslib.kernels import client
 from opslib.runner.execute import Request, run
 from opslib.sandbox import control
-from opslib.sandbox.state import path as place
 from tests import majors
 from tests.statements import SYSTEM
-from tests.test_pg_pooler import PROGRAM, pooler
-
-__all__ = ["pooler"]
 
 ROOT = Path(__file__).parents[1]
 DIAGNOSES = [one for one in catalog.load(ROOT / "notebooks").procedures if one.needs.database]
+# Some fit one system alone.
+WHERE = {one.id: SYSTEM if SYSTEM in (one.systems or (SYSTEM,)) else one.systems[0] for one in DIAGNOSES}
 OTHERS = [major for major in majors.folders() if major != majors.PACKAGED]
 
 
@@ -29,9 +26,10 @@ OTHERS = [major for major in majors.folders() if major != majors.PACKAGED]
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A sandbox whose database is of another major version."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPSLIB_PG_BIN", majors.folders()[request.param])
+        for programs in ("OPSLIB_PG_BIN", "OPSLIB_PG_CLIENT_BIN"):
+            patch.setenv(programs, majors.folders()[request.param])
         patch.setenv("OPSLIB_HOME", str(tmp_path_factory.mktemp("home")))
-        with client.owned(), control.ensure(SYSTEM, scale=0.1):
+        with client.owned(), control.ensure(*set(WHERE.values()), scale=0.1):
             yield request.param
 
 
@@ -40,20 +38,5 @@ def test_a_healthy_database_is_found_well_on_each_major_version(
     server: str, tmp_path: Path, procedure: Procedure
 ) -> None:
     """Catalogs and rights differ; what the procedure says of a good day must not."""
-    document = run(Request(procedure, SYSTEM, "sandbox", {}, archive=tmp_path)).document
-    assert document["verdict"] == "ok", document["findings"]
-
-
-@pytest.mark.skipif(PROGRAM is None, reason="no pgbouncer on this machine")
-@pytest.mark.parametrize("procedure", DIAGNOSES, ids=lambda procedure: procedure.id)
-def test_a_healthy_database_is_found_well_through_a_pooler(
-    pooler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, procedure: Procedure
-) -> None:
-    """The only door may be one behind which sessions are shared."""
-    state = json.loads(place().read_text())
-    state["databases"][SYSTEM] = {"pooler": pooler}
-    (tmp_path / "home" / "sandbox").mkdir(parents=True)
-    (tmp_path / "home" / "sandbox" / "state.json").write_text(json.dumps(state))
-    monkeypatch.setenv("OPSLIB_HOME", str(tmp_path / "home"))
-    document = run(Request(procedure, SYSTEM, "sandbox", {}, archive=tmp_path / "archive")).document
+    document = run(Request(procedure, WHERE[procedure.id], "sandbox", {}, archive=tmp_path)).document
     assert document["verdict"] == "ok", document["findings"]

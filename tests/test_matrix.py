@@ -94,9 +94,12 @@ def test_each_scenario_leads_to_its_verdict_and_its_cause(
     if cause:
         assert document["cause"] is not None, failing(document)
         assert document["cause"]["id"] == cause, document["causes"]
-    known = set(PROCEDURES)
-    assert {found["next"] for found in document["findings"]} - {""} <= known
-    assert {step["procedure"] for step in document["next"]} <= known
+    assert {found["next"] for found in document["findings"]} - {""} <= set(PROCEDURES) - {procedure}
+    for step in document["next"]:
+        onward, given = PROCEDURES[step["procedure"]], dict(step["parameters"])
+        assert (given.pop("system"), given.pop("environment")) == (system, "sandbox")
+        assert not missing(onward, system), f"{onward.id} cannot look at {system}"
+        onward.parse(given)
 
 
 def test_every_scenario_is_looked_for_by_some_procedure() -> None:

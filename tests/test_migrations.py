@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import psycopg
 import pytest
 
 from opslib import config, frames
+from opslib.__main__ import main
 from opslib.acts import Opening, Statement
 from opslib.changes import migration
 from opslib.changes.migration_text import against
 from opslib.checks import migration_files, migrations
-from opslib.errors import Malformed, OpsError, Refused, SourceError
+from opslib.errors import Malformed, OpsError, Refused, SourceError, UsageError
 from opslib.gate import faults
 from opslib.gate.plan import Risk
 from opslib.pg import Database, sql
@@ -274,7 +277,8 @@ def test_a_file_that_fails_leaves_nothing_behind_and_ends_the_rest(archive: Path
     """Not its first statement, not its note, and not the file after it."""
     place = clone(
         tmp_path, "your-app",
-        v20260101000000_half="create table public.half (a int); select 1 / 0;",
+        # Without rows, as in the rehearsal, it divides by nothing.
+        v20260101000000_half="create table public.half (a int); select 1 / (id is null)::int from users;",
         v20260102000000_next="create table public.next (a int);",
     )  # fmt: skip
     case = Case("migrations", "", "your-app", {"apply": True, "folder": str(place)}, ())
@@ -350,3 +354,57 @@ def test_an_approval_is_needed(archive: Path) -> None:
     with pytest.raises(Refused, match="no valid approval"):
         perform("migrations", "your-app", archive, apply=True, **approval)
     assert asked("your-app", "select to_regclass('public.tags')::text") == [(None,)]
+
+
+def made(place: Path, *words: str) -> str:
+    """Make a file on the command line; return its name below the folder, or the exit code without one."""
+    before = set(place.rglob("*.sql"))
+    with pytest.raises(SystemExit) as ended:
+        main(["migration", "new", *words, "--folder", str(place)])
+    found = next(iter(set(place.rglob("*.sql")) - before), None)
+    return str(ended.value.code if found is None else found.relative_to(place))
+
+
+@pytest.mark.parametrize(
+    ("there", "pattern"),
+    [
+        (["001_init.sql", "009_more.sql"], r"010_add_tags\.sql"), (["0099_x.sql"], r"0100_add_tags\.sql"),
+        (["20250101000000_init.sql"], r"20\d{12}_add_tags\.sql"), ([], r"20\d{12}_add_tags\.sql"),
+        (["20250101000000_init/migration.sql"], r"20\d{12}_add_tags/migration\.sql"),
+        (["29990101000000_ahead.sql"], r"29990101000001_add_tags\.sql"),
+    ],
+)  # fmt: skip
+def test_a_new_file_is_numbered_and_laid_out_as_the_others(
+    tmp_path: Path, there: list[str], pattern: str
+) -> None:
+    """And comes after the last of them, whatever the clock says."""
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("select 1;\n")
+    name = made(tmp_path, "Add tags")
+    assert re.fullmatch(pattern, name), name
+    text = (tmp_path / name).read_text()
+    assert "lock_timeout = '2s'" in text and ("set local" in text) is ("/" not in name)
+    assert against(text) == ""
+
+
+def test_a_new_file_overwrites_nothing_and_a_strange_name_makes_none(tmp_path: Path) -> None:
+    """Two people, one second: the second is told."""
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    first = migration_files.create(tmp_path, "add tags", now)
+    first.write_text("select 1;")
+    (tmp_path / "prisma" / "20250101000000_x").mkdir(parents=True)
+    (tmp_path / "prisma" / "20250101000000_x" / "migration.sql").touch()
+    assert migration_files.create(tmp_path, "add tags", now) != first and first.read_text() == "select 1;"
+    taken = tmp_path / "prisma" / f"{now:%Y%m%d%H%M%S}_add_tags"
+    taken.mkdir()
+    with pytest.raises(UsageError, match="file exists; nothing was written"):
+        migration_files.create(taken.parent, "add tags", now)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / f"{now:%Y%m%d%H%M%S}_add_tags.sql").symlink_to(tmp_path / "elsewhere.sql")
+    with pytest.raises(UsageError, match="file exists; nothing was written"):
+        migration_files.create(tmp_path / "other", "add tags", now)
+    assert not (tmp_path / "elsewhere.sql").exists()
+    for name in ("../evil", "", "a/b", "tags;"):
+        assert made(tmp_path, name) == "64"
+    assert made(tmp_path / "nowhere", "x") == "64"

@@ -33,13 +33,16 @@ PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbi
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no pgbouncer on this machine")
 
 
-def configuration(folder: Path, port: int, server: dict[str, Any]) -> str:
+def configuration(folder: Path, port: int, servers: dict[str, dict[str, Any]]) -> str:
     """Return the settings of a pooler with a single server connection, so that any leak is seen."""
     parts = ("host", "port", "dbname", "user", "password")
-    target = " ".join(f"{key}={server[key]}" for key in parts)
+    targets = (
+        f"{name} = {' '.join(f'{key}={server[key]}' for key in parts)}" for name, server in servers.items()
+    )
+    known = "\n".join(targets)
     return f"""
 [databases]
-{SYSTEM} = {target}
+{known}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -59,8 +62,9 @@ def pooler(sandbox: object) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="opslib-pooler-", dir="/tmp"))
     account: dict[str, Any] = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
     port = closed_port()
-    server = conninfo_to_dict(control.status()["databases"][SYSTEM]["monitor"])
-    (folder / "settings.ini").write_text(configuration(folder, port, server))
+    databases = control.status()["databases"]
+    servers = {name: conninfo_to_dict(doors["monitor"]) for name, doors in databases.items()}
+    (folder / "settings.ini").write_text(configuration(folder, port, servers))
     if account:
         for path in (folder, folder / "settings.ini"):
             os.chown(path, NOBODY, NOBODY)

@@ -93,6 +93,11 @@ BROKEN = {
     "a dead kernel": ("import os; os._exit(7)", "kernel-died", ""),
     "an endless loop": ("while True: pass", "timed-out", ""),
     "no result": ("1 + 1", "procedure-broke", "without reaching its verdict"),
+    "a parameter that fits nothing": (
+        "from opslib.errors import ParameterError; raise ParameterError('table: there is none')",
+        "parameter-refused",
+        "table: there is none",
+    ),
 }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from opslib.archive.bucket import THERE_ALREADY, Answer, Bucket
+from opslib.archive.bucket import THERE_ALREADY, Answered, Bucket
 from opslib.errors import Forbidden, SourceError
 
 PART_BYTES = 32 << 20
@@ -75,7 +75,7 @@ class Objects(Bucket):
                     IfNoneMatch="*",
                     ChecksumSHA256=_sum(content),
                 )
-            except Answer as answer:
+            except Answered as answer:
                 if answer.code not in THERE_ALREADY:  # from a try that broke off; the caller compares it
                     raise
         return _sum(content)
@@ -120,10 +120,10 @@ class Objects(Bucket):
         try:
             with self._plainly():
                 yield
-        except Answer as answer:
+        except Answered as answer:
             raise self._refused(answer, name) from None
 
-    def _refused(self, answer: Answer, what: str) -> SourceError:
+    def _refused(self, answer: Answered, what: str) -> SourceError:
         code = answer.code
         if code == "NoSuchBucket":
             return SourceError(f"{self}: there is no such bucket", kind=KIND, hint=_HINT)

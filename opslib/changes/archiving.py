@@ -22,20 +22,21 @@ if TYPE_CHECKING:
     from opslib.config import Environment
 
 _AGAIN_S = 0.2
-# Up to here a batch's row locks are held for a fraction of a second, and fewer make it slower.
-BATCH = 2000
+# A batch holds its own rows while it moves them: so much takes a tenth of a second, on a slow disk one.
+_BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 4 << 20, 500, 20_000, 2000
+_MOST_ALONG = 2000  # a batch with rows that hang on them begins again where one of them was written to
 _BACK = "`opslib undo` moves them back, batch by batch; the archive's own columns are lost with that"
 _MIXED = "the archive holds other rows of the same time, so nobody could tell which to move back"
 _DELETED = "deleted rows are gone: only a backup has them"
 
 
-def draft(looks: Sequence[Seen], env: Environment, *, batch: int = BATCH) -> Draft | None:
+def draft(looks: Sequence[Seen], env: Environment, *, batch: int = 0) -> Draft | None:
     """Propose to take out the old rows that were seen.
 
     Args:
         looks: from `old_rows_look.look`.
         env: where; its limits say when to make room for others.
-        batch: rows in one transaction.
+        batch: rows in one transaction; 0 for as many as are moved in a moment.
 
     Returns:
         The proposal; without targets where something stands in the way of all; None where nothing is old.
@@ -45,13 +46,14 @@ def draft(looks: Sequence[Seen], env: Environment, *, batch: int = BATCH) -> Dra
         return None
     free = [one for one in old if one.identity and not one.rule.hold]
     moving = any(one.rule.archive for one in old)
+    sizes = {one.rule.table: batch or _fitting(one) for one in free}
     return Draft(
         kind="archiving",
         title=_title(free, moving),
-        targets=tuple(_target(one, batch) for one in free),
+        targets=tuple(_target(one, sizes[one.rule.table]) for one in free),
         risk=Risk.HIGH,
         blast=_blast(moving),
-        numbers=_numbers(free, batch),
+        numbers=_numbers(free, sizes),
         not_undoable=tuple(_not_undoable(free)),
         undo=(_BACK,) if any(_undoable(one) for one in free) else (),
         left_out={one.rule.table: _why_not(one) for one in old if one not in free},
@@ -88,11 +90,9 @@ class Archiving(Kind):
         time.sleep(_AGAIN_S)
         return now - self._idle_since < self.PATIENCE_S
 
-    def _left(self, target: Target) -> int:
-        names = ("table", "time", "since", "cutoff")
-        box = {name: target.act.params[name] for name in names}
-        box["key"] = target.identity["key"]
-        return int(self._means.database().table("rows_between", **box).iloc[0]["rows"])
+    def _left(self, target: Target) -> bool:
+        box = {name: target.act.params[name] for name in ("table", "time", "since", "cutoff")}
+        return bool(self._means.database().table("any_between", **box).iloc[0]["any"])
 
     def _has_room(self) -> bool:
         """Wait while a replica falls behind or others queue for a lock; not for ever."""
@@ -131,6 +131,12 @@ def _target(one: Seen, batch: int) -> Target:
         undo=Statement(act.name, _params(one, batch, back=True)) if _undoable(one) else None,
         effect=_effect(one),
     )
+
+
+def _fitting(one: Seen) -> int:
+    """Return how many rows to move at once."""
+    most = _MOST_ALONG if "child" in one.identity else _MOST
+    return min(max(_BATCH_BYTES // (one.row_bytes or _UNKNOWN_ROW), _LEAST), most)
 
 
 def _statement(identity: Mapping[str, Any]) -> str:
@@ -187,10 +193,10 @@ def _blast(moving: bool) -> str:
     )
 
 
-def _numbers(free: Sequence[Seen], batch: int) -> dict[str, int]:
+def _numbers(free: Sequence[Seen], sizes: Mapping[str, int]) -> dict[str, int]:
     rows = sum(one.rows for one in free)
     hanging = sum(int(one.values.get("hanging", 0)) for one in free)
-    batches = sum(-(-one.rows // batch) for one in free)
+    batches = sum(-(-one.rows // sizes[one.rule.table]) for one in free)
     counts = {"rows": rows, "rows that hang on them": hanging, "batches": batches}
     return {name: count for name, count in counts.items() if count}
 

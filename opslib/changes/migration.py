@@ -6,6 +6,7 @@ what was approved is what is run, whatever the folder holds by then.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib import frames
@@ -14,11 +15,14 @@ from opslib.changes import Kind
 from opslib.changes.migration_text import against
 from opslib.checks.migrations import APPLIED, PLAIN, WAITING
 from opslib.gate.plan import Draft, Observed, Risk, Target
+from opslib.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+
+    from opslib.verdict import Finding
 
 SUPABASE = "supabase"
 _FORWARD = "a migration is not undone: what it did wrong is mended by a new one"
@@ -26,6 +30,9 @@ _BY_ITSELF = {
     "prisma": "Prisma applies its own: prisma migrate deploy, with a lock_timeout in PGOPTIONS",
     "alembic": "Alembic applies its own: alembic upgrade head",
 }
+_NOTES = {SUPABASE: "note_migration", PLAIN: "note_migration_name"}
+_AFTER = "it comes after one that is left out"
+_NO_BACKUP = "rows that a file spoils are lost, for there is no young backup"
 Row = dict[str, Any]
 
 
@@ -44,18 +51,65 @@ def draft(
         The proposal; without targets where something stands against it, which it says; None where
         nothing is pending, nobody asks, or nothing could be seen.
     """
-    if not wanted or frames.reason(rows) or frames.reason(files):
-        return None
-    listed = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-    texts = dict(zip(files["file"], files["text"], strict=True))
+    listed, texts = _read(rows, files, wanted)
     pending = [row for row in listed if row["state"] == WAITING]
     if not pending:
         return None
-    reason = _against(listed, ledger)
+    reason = _BY_ITSELF.get(ledger["tool"]) or _against(listed, ledger)
     fine = [] if reason else _fine(pending, texts)
     left_out = {row["file"]: reason or _why(row, texts) for row in pending[len(fine) :]}
     newest = max((str(row["noted"]) for row in listed if row["state"] == APPLIED), default="")
     return _drafted(fine, texts, ledger, newest, left_out)
+
+
+def pending(
+    rows: pd.DataFrame, files: pd.DataFrame, ledger: Mapping[str, str], *, wanted: bool
+) -> tuple[Statement, ...]:
+    """Return what a rehearsal tries: the pending files in order, up to the first that no transaction takes.
+
+    Args:
+        rows, files, ledger, wanted: as for `draft`. Files of tools that apply their own are tried without
+            a note.
+
+    Returns:
+        None of them where two histories part: on which would they be tried?
+    """
+    listed, texts = _read(rows, files, wanted)
+    if _against(listed, ledger):
+        return ()
+    waiting = [row for row in listed if row["state"] == WAITING]
+    return tuple(_act(row, texts[row["file"]], ledger) for row in _fine(waiting, texts))
+
+
+def rehearsed(draft: Draft | None, tried: pd.DataFrame, backup: Finding | None) -> Draft | None:
+    """Leave out what failed on a copy, and all after it; say what was not tried, and what no backup holds.
+
+    Args:
+        draft: as `draft` has it.
+        tried: `ops.rehearse`.
+        backup: what was found of the newest backup; None where nobody has looked.
+    """
+    if draft is None or not draft.targets:
+        return draft
+    final = list(draft.not_undoable)
+    if backup is not None and backup.status is not Status.OK:
+        final.append(f"{_NO_BACKUP}: {backup.why if backup.status is Status.UNKNOWN else backup.observed}")
+    if reason := frames.reason(tried):
+        return replace(draft, not_undoable=(*final, f"it was not rehearsed: {reason}"))
+    rows = tried.to_dict("records")
+    failed = {row["file"]: row["error"] for row in rows if row["error"] and not row["doubt"]}
+    final += [f"{row['file']} was not rehearsed to its end: {row['error']}" for row in rows if row["doubt"]]
+    names = [target.name for target in draft.targets]
+    good = next((at for at, name in enumerate(names) if name in failed), len(names))
+    if untried := [name for name in names[:good] if name not in {row["file"] for row in rows}]:
+        final.append(f"not rehearsed, behind that one: {', '.join(untried)}")
+    reasons = {
+        name: f"it fails on a copy: {failed[name]}" if name in failed else _AFTER for name in names[good:]
+    }
+    return replace(
+        draft, title=_title(good), targets=draft.targets[:good], not_undoable=tuple(final),
+        numbers={"files": good}, left_out={**reasons, **draft.left_out},
+    )  # fmt: skip
 
 
 class Migrations(Kind):
@@ -83,10 +137,16 @@ class Migrations(Kind):
 KIND = Migrations
 
 
+def _read(rows: pd.DataFrame, files: pd.DataFrame, wanted: bool) -> tuple[list[Row], dict[str, str]]:
+    """Return all migrations, and the texts by their file; nothing where nobody asks or nobody could look."""
+    if not wanted or frames.reason(rows) or frames.reason(files):
+        return [], {}
+    listed = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    return listed, dict(zip(files["file"], files["text"], strict=True))
+
+
 def _against(rows: Sequence[Row], ledger: Mapping[str, str]) -> str:
     """Return why nothing at all may be applied; "" where it may."""
-    if said := _BY_ITSELF.get(ledger["tool"]):
-        return said
     if not ledger["tool"]:
         return "there is no ledger to note it in"
     wrong = [f"{row['version']} ({row['state']})" for row in rows if row["state"] not in (APPLIED, WAITING)]
@@ -100,7 +160,7 @@ def _fine(pending: Sequence[Row], texts: Mapping[str, str]) -> list[Row]:
 
 
 def _why(row: Row, texts: Mapping[str, str]) -> str:
-    return against(texts[row["file"]]) or "it comes after one that is left out"
+    return against(texts[row["file"]]) or _AFTER
 
 
 def _drafted(
@@ -116,7 +176,7 @@ def _drafted(
         newest = str(targets[-1].identity["version"])
     return Draft(
         kind="migration",
-        title=f"Apply {len(targets)} migration{'' if len(targets) == 1 else 's'}",
+        title=_title(len(targets)),
         targets=tuple(targets),
         risk=Risk.HIGH,
         blast="what a file changes is locked until the file is done; after 2 s of waiting it fails",
@@ -126,14 +186,14 @@ def _drafted(
     )
 
 
+def _title(count: int) -> str:
+    return f"Apply {count} migration{'' if count == 1 else 's'}"
+
+
 def _target(row: Row, text: str, ledger: Mapping[str, str], newest: str) -> Target:
-    plain, table = ledger["tool"] == PLAIN, [ledger["schema"], ledger["name"]]
-    version = row["file"] if plain else str(row["version"])
-    named = {"table": table, "key": "name", "time": "applied_at", "version": version}
-    note = named if plain else {"version": version, "name": row["name"], "content": text}
-    act = Statement(
-        "note_migration_name" if plain else "note_migration", note, text, row["file"], ledger["owner"]
-    )
+    table = [ledger["schema"], ledger["name"]]
+    act = _act(row, text, ledger)
+    version = str(act.params["version"])
     return Target(
         name=row["file"],
         identity={"table": table, "version": version, "file": row["file"], "role": ledger["owner"]},
@@ -142,3 +202,13 @@ def _target(row: Row, text: str, ledger: Mapping[str, str], newest: str) -> Targ
         act=act,
         effect="what its statements say; it is whole, or nothing of it is there",
     )
+
+
+def _act(row: Row, text: str, ledger: Mapping[str, str]) -> Statement:
+    """Return a file with its note; the name of the note is "" where the tool writes its own."""
+    name, version = _NOTES.get(ledger["tool"], ""), str(row["version"])
+    note: Row = {"version": version, "name": row["name"], "content": text}
+    if ledger["tool"] == PLAIN:
+        table = [ledger["schema"], ledger["name"]]
+        note = {"table": table, "key": "name", "time": "applied_at", "version": row["file"]}
+    return Statement(name, note, text, row["file"], ledger["owner"])

@@ -87,20 +87,25 @@ class Seen:
     @property
     def wait(self) -> str:
         """Why a build or a drop would not come to its end, or nothing."""
-        if frames.reason(self.xmin_horizon):
-            return "whether an old transaction holds it up could not be seen"
-        old = self.xmin_horizon[self.xmin_horizon["since"].ge(LONGEST_WAIT_S)]
-        if old.empty:
-            return ""
-        first = old.sort_values("since").iloc[-1]
-        held = f"{first['holder']} {first['name']} ({first['owner']})"
-        return f"it would wait for {held}, {first['since'] / 60:.0f} min old; end that first"
+        return waits(self.xmin_horizon)
 
     def row(self, schema: str, index: str) -> Row | None:
         """Return one row of `indexes`."""
         named = self.indexes["schema"].eq(schema) & self.indexes["index_name"].eq(index)
         found = self.indexes[named]
         return _plain(found.to_dict("records")[0]) if len(found) else None
+
+
+def waits(horizon: pd.DataFrame) -> str:
+    """Return why a build or a drop would not come to its end, or nothing; `horizon`: `xmin_horizon`."""
+    if frames.reason(horizon):
+        return "whether an old transaction holds it up could not be seen"
+    old = horizon[horizon["since"].ge(LONGEST_WAIT_S)]
+    if old.empty:
+        return ""
+    first = old.sort_values("since").iloc[-1]
+    held = f"{first['holder']} {first['name']} ({first['owner']})"
+    return f"it would wait for {held}, {first['since'] / 60:.0f} min old; end that first"
 
 
 def seen(table: Callable[..., pd.DataFrame]) -> Seen:

@@ -86,7 +86,8 @@ def growth(sizes: pd.DataFrame, history: pd.DataFrame, limit: Limit, now: dateti
     then, days = earlier
     grown = _bytes(sizes) - then * 1024**2
     pct = 100 * grown / max(then * 1024**2, 1) * 7 / days if grown >= ENOUGH_GROWTH_BYTES else 0.0
-    return _below(pct, limit, "growth", expected, why=_doubling(pct), unit="% a week")
+    why = _doubling(pct)
+    return _below(pct, limit, "growth", expected, why=why, unit="% a week", next="archive-rows")
 
 
 def forecast(
@@ -125,6 +126,7 @@ def forecast(
     return compare.above(
         left / weekly, check="disk", warning=weeks.warning, critical=weeks.critical, unit=weeks.unit,
         expected=expected, why="at this pace the disk is full then; WAL and logs take room as well",
+        next="archive-rows",
     )  # fmt: skip
 
 
@@ -154,13 +156,13 @@ def wraparound(ages: pd.DataFrame, limit: Limit) -> list[Finding]:
     return [
         _below(
             float(end["pct_to_wraparound"]), limit, "wraparound", "far from the last transaction id",
-            subject=str(end["database"]), cause=WRAPAROUND,
+            subject=str(end["database"]), cause=WRAPAROUND, next="vacuum-analyze",
             why="at the end the server takes no more writes; vacuum the tables with the oldest rows now",
         ),
         compare.below(
             float(behind["pct_of_freeze_age"]), check="freezing", warning=FREEZE_AGE_PCT, unit="%",
             expected="autovacuum freezes rows about as fast as they age", subject=str(behind["database"]),
-            cause=WRAPAROUND,
+            cause=WRAPAROUND, next="vacuum-analyze",
             why="old snapshots, locks or a switched-off autovacuum keep rows from being frozen",
         ),
     ]  # fmt: skip
@@ -183,7 +185,7 @@ def invalid_indexes(indexes: pd.DataFrame) -> list[Finding]:
     return [
         Finding(
             "invalid index", Status.WARNING, str(row["index_name"]),
-            f"{row['leftover']} on {row['table_name']}", "none", expected, why, cause=INVALID,
+            f"{row['leftover']} on {row['table_name']}", "none", expected, why, "reindex", INVALID,
         )
         for row in left.head(_MOST_SUBJECTS).to_dict("records")
     ]  # fmt: skip
@@ -238,11 +240,11 @@ def _doubling(pct: float) -> str:
 
 def _below(
     value: float, limit: Limit, check: str, expected: str, *, subject: str = "", cause: Cause | None = None,
-    why: str = "", unit: str = "",
+    why: str = "", unit: str = "", next: str = "",
 ) -> Finding:  # fmt: skip
     return compare.below(
         value, check=check, warning=limit.warning, critical=limit.critical, expected=expected, why=why,
-        subject=subject, cause=cause, unit=unit or limit.unit,
+        subject=subject, cause=cause, unit=unit or limit.unit, next=next,
     )  # fmt: skip
 
 
@@ -256,5 +258,6 @@ def _hit_rate(row: dict[Any, Any], limit: Limit) -> Finding:
     return compare.above(
         float(row["hit_pct"]), check="hit rate", warning=limit.warning, critical=limit.critical,
         expected="nearly all reads are served from memory", subject=row["of"], unit=limit.unit,
+        next="slow-queries",
         why=f"of {volume} block reads{since}: memory is short of what is read; not the fault of an index",
     )  # fmt: skip

@@ -208,7 +208,7 @@ def _wrong(look: Look, name: str, value: str, named: bool) -> Finding:
     accepted = " or ".join(look.endpoint.expect[name])
     cause = _blamed(name, named)
     why = cause.text if cause else "the app itself says that it is not well"
-    next_step = "vendor-status" if cause is VENDOR else NEXT
+    next_step = {VENDOR: "vendor-status", DATABASE: "database-connections"}.get(cause or ODD, NEXT)
     subject = f"{look.name}.{name}"
     return Finding("content", Status.CRITICAL, subject, value, accepted, accepted, why, next_step, cause)
 
@@ -270,9 +270,8 @@ def _timed(look: Look, check: str, value: float | None, limit: Limit) -> Finding
         expected=f"an answer within {_within(limit)}",
         why="visitors wait",
         subject=look.name,
-        cause=SLOW,
-        unit="ms",
-    )
+        cause=SLOW, next="slow-queries", unit="ms",
+    )  # fmt: skip
 
 
 def _within(limit: Limit) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare
+from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _bloated(row: dict[Any, Any], expected: str) -> Finding:
     why = "an estimate; a rebuild beside it gives the space back and shuts nobody out"
     return Finding(
         "index bloat", Status.WARNING, name(row), observed, f"{BLOAT_PCT:.0f} %", expected, why,
-        "reindex", cause=BLOAT,
+        "reindex", BLOAT, {"indexes": [written(row["schema"], row["index_name"])]},
     )  # fmt: skip
 
 

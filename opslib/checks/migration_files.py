@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames, home
+from opslib.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from opslib.config import Environment
 
 FILES = ("version", "name", "file", "checksum", "content", "text")
 _NUMBERED = re.compile(r"(\d+)[_-](.+)\.sql")
 _PRISMA = "migration.sql"
 _LARGEST = 5_000_000
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_TIME = "%Y%m%d%H%M%S"
+_HEAD = """-- {name}
+-- Why:
+-- Way back: a new migration. Once this one is applied anywhere, it is never edited.
+{setting} lock_timeout = '2s';
+
+"""
 
 
 def folder(env: Environment, given: str) -> Path | None:
@@ -56,6 +67,45 @@ def read(env: Environment, given: str) -> pd.DataFrame:
     if not rows:
         return frames.unavailable(FILES, f"folder: {place} holds no migration")
     return pd.DataFrame(rows, columns=list(FILES)).sort_values("file", ignore_index=True)
+
+
+def create(place: Path, name: str, now: datetime) -> Path:
+    """Write a new, empty file after those that are there, numbered and laid out as they are.
+
+    Args:
+        place: the folder.
+        name: what it does, in words.
+        now: for tools that number by time.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: the name will not do, or there is no such folder, or no room for such a file in it.
+    """
+    words = re.sub(r"[\s-]+", "_", name.strip().lower())
+    if not _NAME.fullmatch(words):
+        raise UsageError(f"{name!r} will not do as a name", hint="letters, figures, spaces")
+    try:
+        there = _found(place)
+        path = place / f"{_number([name for name, _ in there], now)}_{words}"
+        nested = any(file.name == _PRISMA for _, file in there)
+        path = path / _PRISMA if nested else path.with_name(f"{path.name}.sql")
+        path.parent.mkdir(exist_ok=not nested)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(_HEAD.format(name=words, setting="set" if nested else "set local"))
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        raise UsageError(f"{error.filename or place}: {why}; nothing was written") from None
+    return path
+
+
+def _number(names: list[str], now: datetime) -> str:
+    """Return the next number where files are counted, else the time; after the last one in any case."""
+    given = max((found[1] for name in names if (found := re.match(r"(\d+)[_-]", name))), default="", key=int)
+    if 0 < len(given) < len(now.strftime(_TIME)):
+        return str(int(given) + 1).zfill(len(given))
+    return max(now.strftime(_TIME), str(int(given or 0) + 1))
 
 
 def _found(place: Path) -> list[tuple[str, Path]]:

@@ -13,10 +13,11 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare
+from opslib.checks.rls import API_ROLES, PLATFORM_SCHEMAS
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from opslib.config import Environment
 
@@ -199,3 +200,37 @@ def _key(name: Any) -> str:
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def things(table: Callable[..., pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Look at what a file may leave open: tables and views with their guards, constraints that hold no row.
+
+    Args:
+        table: `ops.pg.table`.
+
+    Returns:
+        The statements `api_relations` and `constraints_unproven`.
+    """
+    skip = list(PLATFORM_SCHEMAS)
+    relations = table("api_relations", roles=list(API_ROLES), skip_schemas=skip)
+    return relations, table("constraints_unproven", skip_schemas=skip)
+
+
+def made(
+    before: tuple[pd.DataFrame, pd.DataFrame], now: tuple[pd.DataFrame, pd.DataFrame]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what of it is new.
+
+    Args:
+        before, now: `things`.
+    """
+    return _new(before[0], now[0]), _new(before[1], now[1])
+
+
+def _new(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that were not there, by their first three columns."""
+    if reason := frames.reason(before) or frames.reason(now):
+        return frames.unavailable(list(now.columns), reason)
+    names = list(now.columns[:3])
+    known = set(before[names].itertuples(index=False, name=None))
+    return now[[row not in known for row in now[names].itertuples(index=False, name=None)]]

@@ -60,6 +60,7 @@ class Seen:
         columns: the columns by which rows are moved: of the table, and of what goes along.
         oldest: of the old rows; nothing where there are none.
         rows: how many are old.
+        row_bytes: what one of them takes, with what hangs on it; 0 where nobody knows yet.
     """
 
     rule: Rule
@@ -71,6 +72,7 @@ class Seen:
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     oldest: str = ""
     rows: int = 0
+    row_bytes: int = 0
 
 
 def archive_rules(

@@ -116,7 +116,8 @@ def _seen(database: Asked, rule: Rule) -> Seen:
     table = source.relation.parts
     counted = _one(database, "rows_between", table=table, **{**box, "since": FOREVER})
     oldest = str(counted["oldest"] or "")
-    seen = Seen(rule, oldest=oldest, rows=int(counted["rows"]))
+    bytes_of_one = int(source.facts["row_bytes"] or 0)
+    seen = Seen(rule, oldest=oldest, rows=int(counted["rows"]), row_bytes=bytes_of_one)
     # Up to the oldest that was seen: what comes from before it later was never shown to anybody.
     identity = {"table": table, **box, "since": oldest or rule.before}
     against = list(_against_index(source))
@@ -136,6 +137,7 @@ def _with_archive(
     against += _against_effects(database, source, rule.along)
     columns = {"columns": _named(database, source.relation.parts, archive.relation.parts)}
     hanging = [row for row in _children(database, source.relation.parts) if row["effect"] == "cascade"]
+    child = None
     if len(hanging) == 1 and hanging[0]["name"] in rule.along:
         child = _table(database, "child", _dotted(hanging[0]), hanging[0]["column_name"])
         kept = _table(database, "archive of the child", rule.along[hanging[0]["name"]], "")
@@ -152,7 +154,8 @@ def _with_archive(
         if twice := int(_one(database, "rows_in_both", **both)["rows"]):
             against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
     stays = _emptied(database, source.relation.parts)
-    return _judged(database, seen, identity, against, columns, stays)
+    judged = _judged(database, seen, identity, against, columns, stays)
+    return _with_them(judged, child) if child else judged
 
 
 def _judged(
@@ -163,6 +166,12 @@ def _judged(
         return replace(seen, against=tuple(against))
     found = values(database, identity)
     return replace(seen, identity=identity, values=found, columns=columns, stays=stays)
+
+
+def _with_them(seen: Seen, child: _Table) -> Seen:
+    """Return what was seen, with the bytes of what goes along counted to the rows that it hangs on."""
+    each = int(seen.values.get("hanging", 0)) / max(seen.rows, 1)
+    return replace(seen, row_bytes=seen.row_bytes + round(each * int(child.facts["row_bytes"] or 0)))
 
 
 def _against_index(source: _Table) -> Iterator[str]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare
+from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
 MISSING = Cause("missing-index", "a large table is read whole for a few rows, for want of an index", 30)
@@ -30,6 +31,7 @@ SCAN_COLUMNS = (
     "calls",
     "total_ms",
 )
+CANDIDATE_COLUMNS = (*SCAN_COLUMNS, "rows", "seq_scans", "indexed")
 # Smaller tables are read whole for good reason; so is a table of which much is wanted.
 ENOUGH_ROWS, WANTED_SHARE, ENOUGH_SCANS = 10_000, 0.05, 10
 # A bracket behind a word is a function's: what it makes of a column no plain index serves.
@@ -119,20 +121,38 @@ def missing_indexes(found: pd.DataFrame, tables: pd.DataFrame) -> list[Finding]:
         found: `scans`.
         tables: the statement `table_scans`.
     """
-    if reason := frames.reason(tables):
-        return [compare.unknown("missing index", reason, expected=_SERVED)]
-    if (blind := compare.blind("missing index", found, expected=_SERVED)) is not None:
+    named = candidates(found, tables)
+    if (blind := compare.blind("missing index", named, expected=_SERVED)) is not None:
         return [blind]
-    known = {(row["schema"], row["table_name"]): row for row in tables.to_dict("records")}
-    pairs = [
-        (row, known[row["schema"], row["table_name"]])
-        for row in found.to_dict("records")
-        if (row["schema"], row["table_name"]) in known
-    ]
-    bad = {(row["table_name"], row["column_name"]): _candidate(row, table) for row, table in pairs}
-    named = [finding for finding in bad.values() if finding]
+    rows = [_candidate(row) for row in named.head(_MOST_SUBJECTS).to_dict("records")]
     seen = f"{len(found)} scans under a condition in these plans"
-    return named[:_MOST_SUBJECTS] or [Finding("missing index", Status.OK, "", seen, "", _SERVED)]
+    return rows or [Finding("missing index", Status.OK, "", seen, "", _SERVED)]
+
+
+def candidates(found: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that an index would serve, by plans and counters, one row each.
+
+    Args:
+        found: `scans`.
+        tables: the statement `table_scans`.
+
+    Returns:
+        The columns of `scans`, and rows (of the table), seq_scans, indexed (an index begins with the
+        column, and is passed by).
+    """
+    if reason := frames.reason(tables):
+        return frames.unavailable(CANDIDATE_COLUMNS, reason)
+    if reason := frames.reason(found):
+        return frames.unavailable(CANDIDATE_COLUMNS, reason, absent=frames.absent(found))
+    known = {(row["schema"], row["table_name"]): row for row in tables.to_dict("records")}
+    kept: dict[tuple[str, ...], tuple[Any, ...]] = {}
+    for scan in found.to_dict("records"):
+        table = known.get((scan["schema"], scan["table_name"]))
+        place = (scan["schema"], scan["table_name"], scan["column_name"])
+        if table is not None and place not in kept and _serves(scan, table):
+            indexed = scan["column_name"] in table["led_by"]
+            kept[place] = (*scan.values(), int(table["rows_estimate"]), int(table["seq_scans"]), indexed)
+    return pd.DataFrame(kept.values(), columns=list(CANDIDATE_COLUMNS))
 
 
 def switches(frame: pd.DataFrame) -> list[Finding]:
@@ -177,16 +197,23 @@ def _column(condition: str) -> str:
     return found[1].strip('"') if found else ""
 
 
-def _candidate(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> Finding | None:
+def _serves(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> bool:
+    """Tell whether an index over the column of a scan would save reading a large table."""
     rows = int(table["rows_estimate"])
     few = float(scan["rows_wanted"]) <= rows * WANTED_SHARE
-    if rows < ENOUGH_ROWS or not few or int(table["seq_scans"]) < ENOUGH_SCANS or not scan["column_name"]:
-        return None
-    subject = f"{scan['schema']}.{scan['table_name']} ({scan['column_name']})"
-    seen = f"{table['seq_scans']} times read whole, about {rows} rows, for {scan['rows_wanted']:.0f}"
-    took = f"query {scan['queryid']}: {scan['calls']} calls, {compare.number(float(scan['total_ms']), 'ms')}"
-    if scan["column_name"] in table["led_by"]:
+    often = int(table["seq_scans"]) >= ENOUGH_SCANS
+    return rows >= ENOUGH_ROWS and few and often and bool(scan["column_name"])
+
+
+def _candidate(row: Mapping[Any, Any]) -> Finding:
+    subject = f"{row['schema']}.{row['table_name']} ({row['column_name']})"
+    seen = f"{row['seq_scans']} times read whole, about {row['rows']} rows, for {row['rows_wanted']:.0f}"
+    took = f"query {row['queryid']}: {row['calls']} calls, {compare.number(float(row['total_ms']), 'ms')}"
+    if row["indexed"]:
         why = f"{took}; an index begins with this column and is not used: see statistics and the planner"
-        return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=BAD)
-    why = f"{took}; where {scan['condition']}: create index concurrently, as a migration, and plan again"
+        given = {"tables": [written(row["schema"], row["table_name"])]}
+        return Finding(
+            "missing index", Status.WARNING, subject, seen, "", _SERVED, why, "vacuum-analyze", BAD, given
+        )
+    why = f"{took}; where {row['condition']}"
     return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=MISSING)

@@ -25,6 +25,7 @@ PLATFORM_SCHEMAS = (
     "pgbouncer", "supabase_functions", "supabase_migrations", "cron", "net", "pgmq", "_realtime",
     "_analytics", "neon_auth",
 )  # fmt: skip
+API_ROLES = ("anon", "authenticated")
 OFF = Cause("rls-off", "row security is off for a table, so everybody sees every row", 20)
 PERMISSIVE = Cause("rls-permissive", "a policy lets everybody through", 25)
 BYPASSED = Cause("rls-bypassed", "a view or a function goes around row security", 30)
@@ -33,7 +34,7 @@ _GUARDED = "row security is on for each table that the web API reaches"
 _JUDGED = "no policy lets everybody through"
 _AROUND = "no view and no function goes around row security"
 _MOST_SUBJECTS = 10
-_PUBLIC, _EVERYBODY = "public", ("anon", "authenticated")
+_PUBLIC = "public"
 
 
 def api(roles: pd.DataFrame, named: Collection[str]) -> Finding:
@@ -227,7 +228,7 @@ def _nothing_of_others(who: str) -> str:
 def _shared(row: Mapping[Any, Any], roles: Iterable[str], declared: Mapping[str, Table]) -> bool:
     """Whoever is not signed in may see no more than what is shared with him as well."""
     table = declared.get(row["table_name"]) or declared.get(_name(row))
-    asking = {one for role in roles for one in (_EVERYBODY if role == _PUBLIC else (role,))}
+    asking = {one for role in roles for one in (API_ROLES if role == _PUBLIC else (role,))}
     return table is not None and asking <= set(table.shared_with)
 
 

@@ -209,7 +209,8 @@ def _long(name: str, rows: pd.DataFrame, limit: Limit, expected: str) -> Finding
         _bounds(limit),
         expected,
         "it takes the server's time, and vacuum can't clean behind it",
-        cause=cause,
+        "slow-queries",
+        cause,
     )
 
 

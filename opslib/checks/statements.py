@@ -9,13 +9,14 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare
+from opslib.config.limits import defaults
 from opslib.verdict import Finding, Status
 
 if TYPE_CHECKING:
     from opslib.config import Limit
 
 # A loop that asks for one row at a time shows as very many cheap calls that add up.
-OFTEN_CALLS, OFTEN_SHARE_PCT, ONE_ROW = 100_000, 20.0, 1.5
+OFTEN_CALLS, OFTEN_SHARE_PCT, ONE_ROW, CHEAP_MS = 100_000, 20.0, 1.5, 5.0
 # Slower means twice as slow and by as much as somebody notices, over enough calls.
 SLOWER_TIMES, SLOWER_MS, ENOUGH_CALLS = 2.0, 20.0, 20
 _REMEMBERED = 12
@@ -32,18 +33,18 @@ def located(here: pd.DataFrame) -> list[Finding]:
         here: the statement `statements_located`.
     """
     if reason := frames.reason(here):
-        return [compare.unknown("statistics", reason, expected=_KEPT, next="database-connections")]
+        return [compare.unknown("statement counters", reason, expected=_KEPT, next="database-connections")]
     row = here.iloc[0]
     if row["schema"] and row["loaded"]:
         seen = f"pg_stat_statements {row['version']} in {row['schema']}"
-        return [Finding("statistics", Status.OK, "", seen, "", _KEPT)]
+        return [Finding("statement counters", Status.OK, "", seen, "", _KEPT)]
     if row["loaded"]:
         why = "the library is loaded: create extension pg_stat_statements"
     elif row["available"]:
         why = "switch pg_stat_statements on: shared_preload_libraries or the vendor's console, and a restart"
     else:
         why = "pg_stat_statements is not to be had on this server"
-    return [compare.unknown("statistics", why, expected=_KEPT)]
+    return [compare.unknown("statement counters", why, expected=_KEPT)]
 
 
 def schema(here: pd.DataFrame) -> str:
@@ -69,6 +70,27 @@ def window(frame: pd.DataFrame) -> list[Finding]:
     hours = float(row["age"]) / 3600
     seen = f"{hours:.1f} h, {row['entries']} of {row['most']} places taken, {row['dropped']} times dropped"
     return [Finding("window", Status.OK, "", seen, "", expected)]
+
+
+def logged(here: pd.DataFrame, limit: Limit) -> Finding:
+    """Find whether the server writes slow statements into its log, where the system's own file asks for it.
+
+    Args:
+        here: the statement `statements_located`.
+        limit: mean time in ms; one of opslib's own asks for no log.
+    """
+    expected = "a statement slower than the limit is in the log, with its values"
+    if reason := frames.reason(here):
+        return compare.unknown("slow log", reason, expected=expected)
+    if limit.source == defaults().limits["slow_query_ms"].source or limit.warning is None:
+        return compare.skipped("slow log", "no runbook asks for it")
+    least = int(here["log_min_duration_ms"].iloc[0])
+    bound = compare.number(limit.warning, limit.unit)
+    if 0 <= least <= limit.warning:
+        return Finding("slow log", Status.OK, "", f"from {compare.number(least, 'ms')} on", bound, expected)
+    seen = "switched off" if least < 0 else f"from {compare.number(least, 'ms')} on"
+    why = f"{limit.source} asks for it: log_min_duration_statement, in the vendor's console"
+    return Finding("slow log", Status.WARNING, "", seen, bound, expected, why)
 
 
 def slow(statements: pd.DataFrame, limit: Limit) -> list[Finding]:
@@ -100,6 +122,7 @@ def often(statements: pd.DataFrame) -> list[Finding]:
         (statements["calls"] >= OFTEN_CALLS)
         & (statements["share_pct"] >= OFTEN_SHARE_PCT)
         & (statements["rows_per_call"] <= ONE_ROW)
+        & (statements["mean_ms"] <= CHEAP_MS)
     ]
     why = "one query for each row of another (N+1): let the application ask for all at once"
     found = [_looped(row, expected, why) for row in rows.head(_MOST_SUBJECTS).to_dict("records")]

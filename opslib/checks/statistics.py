@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib import frames
 from opslib.checks import compare
+from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def old(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
 
 
 def stale(tables: pd.DataFrame, limit: Limit) -> list[Finding]:
-    """Find tables whose statistics are missing or out of date.
+    """Find tables whose statistics are missing or out of date; each leads on to `vacuum-analyze` for it.
 
     Args:
         tables: the statement `tended_tables`.
@@ -55,7 +56,10 @@ def _stale(row: dict[Any, Any], limit: Limit) -> Finding:
         observed = f"none, over {row['live_rows']} rows"
     bound = compare.number(limit.warning or limit.critical or 0, limit.unit)
     why = "the planner guesses wrong, and takes slow ways; analyze the table"
-    return Finding("statistics", Status.WARNING, _name(row), observed, bound, _EXPECTED, why, cause=STALE)
+    return Finding(
+        "statistics", Status.WARNING, _name(row), observed, bound, _EXPECTED, why, "vacuum-analyze", STALE,
+        {"tables": [written(row["schema"], row["table_name"])]},
+    )  # fmt: skip
 
 
 def _name(row: dict[Any, Any]) -> str:

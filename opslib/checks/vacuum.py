@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from opslib import frames
 from opslib.checks import compare
 from opslib.checks.database import blind
+from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ OLD_SNAPSHOT_S = 3600.0
 OLD_SNAPSHOT_XIDS = 1_000_000
 _MOST_SUBJECTS = 5
 _REWRITTEN_MB_A_SECOND = 50  # read and written, on an ordinary disk
-
+_TENDING = "vacuum-analyze"
 BLOAT = Cause("bloat", "tables hold much more dead space than rows", 60)
 
 
@@ -112,11 +114,16 @@ def _dead(row: dict[Any, Any], limit: Limit) -> Finding:
     if not row["autovacuum_enabled"]:
         why = "autovacuum is switched off for this table"
     critical = limit.critical if row["dead_rows"] >= URGENT_DEAD_ROWS else None
-    return compare.below(
+    found = compare.below(
         float(row["dead_pct"]), check="dead rows", warning=_first(limit), critical=critical, unit=limit.unit,
         expected="vacuum keeps up with changes", subject=f"{row['schema']}.{row['table_name']}",
-        cause=BLOAT, why=why,
+        cause=BLOAT, why=why, next=_TENDING,
     )  # fmt: skip
+    return replace(found, next_parameters=_named(row))
+
+
+def _named(row: dict[Any, Any]) -> dict[str, list[str]]:
+    return {"tables": [written(row["schema"], row["table_name"])]}
 
 
 def _first(limit: Limit) -> float | None:
@@ -134,7 +141,7 @@ def _bloated(row: dict[Any, Any]) -> Finding:
         "bloat", Status.WARNING, f"{row['schema']}.{row['table_name']}", observed, f"{BLOAT_PCT:.0f} %",
         "tables are not much larger than their rows",
         "an estimate: measure with pgstattuple before any rewrite, and see first why vacuum fell behind",
-        cause=BLOAT,
+        _TENDING, BLOAT, _named(row),
     )  # fmt: skip
 
 

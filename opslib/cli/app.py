@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "lab": ("Build", "building"),
     "kernels": ("Build", "kernels"),
     "new": ("Build", "building"),
+    "migration": ("Build", "migrating"),
     "version": ("Build", "building"),
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opslib.cli import output
+from opslib.errors import EXIT_USAGE
 from opslib.runner.attempt import NEEDS
 from opslib.show.words import HEADLINE, SENTENCE, SIGN, counts
 from opslib.verdict import Status
@@ -42,7 +43,9 @@ def headline(status: Status, what: str) -> None:
 
 
 def code(document: Mapping[str, Any]) -> int:
-    """Return the exit code that a verdict stands for."""
+    """Return the exit code that a verdict stands for, or that of a mistake where a parameter was one."""
+    if (document.get("cause") or {}).get("id") == "parameter-refused":
+        return EXIT_USAGE
     return Status(document["verdict"]).exit_code
 
 

@@ -110,6 +110,7 @@ class Environment:
         targets: the databases that a backup may be restored into, by name.
         backups: where its backups are kept; None for the place that holds for all.
         bucket: where finished backups are copied to; None where the system's file names no bucket.
+        copies: where the copies of its buckets are in the sandbox; None for the places that its file names.
     """
 
     system: System = field(repr=False)
@@ -126,6 +127,7 @@ class Environment:
     targets: Mapping[str, Door] = field(default_factory=dict)
     backups: Path | None = None
     bucket: BackupBucket | None = None
+    copies: Path | None = None
 
     @property
     def health(self) -> tuple[HealthEndpoint, ...]:
@@ -180,8 +182,8 @@ def build(system: System, name: str) -> Environment:
         },
         limits={**system.limits, **spec.limits},
         production=spec.production,
-        operator=_operator(spec.database.operator),
-        backup=_backup(spec.database.backup or spec.database.direct),
+        operator=_single(OPERATOR, spec.database.operator),
+        backup=_single(BACKUP, spec.database.backup or spec.database.direct),
         targets={name: Door(name, Secret.parse(text), False) for name, text in spec.database.targets.items()},
         bucket=spec.backup_bucket,
     )
@@ -192,12 +194,8 @@ def _doors(references: Mapping[str, str | None]) -> tuple[Door, ...]:
     return tuple(Door(name, Secret.parse(text), name == "pooler") for name, text in given if text)
 
 
-def _backup(reference: str | None) -> Door | None:
-    return Door(BACKUP, Secret.parse(reference), False) if reference else None
-
-
-def _operator(reference: str | None) -> Door | None:
-    return Door(OPERATOR, Secret.parse(reference), False) if reference else None
+def _single(name: str, reference: str | None) -> Door | None:
+    return Door(name, Secret.parse(reference), False) if reference else None
 
 
 def _access(name: str, vendor: parts.Vendor, here: parts.Vendor | None) -> VendorAccess:
@@ -246,6 +244,7 @@ def _sandbox(system: System) -> Environment:
         backup=next((Door(BACKUP, door.dsn, False) for door in doors if door.name == "direct"), None),
         targets=_sandbox_targets(system.name, state),
         backups=state.backups if state else None,
+        copies=state.copies if state else None,
     )
 
 
@@ -288,6 +287,7 @@ def _simulated(system: str, real: VendorAccess, state: overlay.State | None) -> 
         components=real.components,
         settings={**real.settings, **settings},
         token=Secret.literal(f"sandbox-{real.name}-token", token) if token else None,
-        secrets={},
+        # The sandbox has one credential a vendor, whatever it is called.
+        secrets={n: Secret.literal(f"sandbox-{real.name}-{n}", token) for n in real.secrets} if token else {},
         title=real.title,
     )

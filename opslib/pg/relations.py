@@ -49,7 +49,7 @@ class Relation:
     @property
     def text(self) -> str:
         """The name as SQL has it, quoted where it must be."""
-        return ".".join(_written(part) for part in self.parts)
+        return written(self.schema, self.name)
 
 
 def find(database: Database, key: str, text: str, kinds: Collection[str] = TABLES) -> Relation:
@@ -86,6 +86,11 @@ def find(database: Database, key: str, text: str, kinds: Collection[str] = TABLE
         raise ParameterError(f"{key}: {rows[0].text} is: {rows[0].kind}; it must be: {wanted}")
     hint = 'capitals and spaces need quotes, as in "Weird Name"; other schemas must be named'
     raise ParameterError(f"{key}: there is no {wanted} {text!r}", hint=hint)
+
+
+def written(schema: str, name: str) -> str:
+    """Return schema and name as SQL has them, quoted where they must be: what `find` takes."""
+    return ".".join(_written(part) for part in (schema, name))
 
 
 def taken_apart(text: str) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +46,18 @@ def next_steps(ops: Ops, verdict: Verdict) -> list[dict[str, Any]]:
     for finding in wanted:
         parameters = {"system": ops.system.name, "environment": ops.env.name, **finding.next_parameters}
         why = f"{finding.check}: {finding.why or finding.observed}"
-        steps.setdefault(finding.next, {"procedure": finding.next, "parameters": parameters, "why": why})
+        step = steps.setdefault(
+            finding.next, {"procedure": finding.next, "parameters": parameters, "why": why}
+        )
+        _join(step["parameters"], parameters)
     return list(steps.values())
+
+
+def _join(given: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add what another finding names to the lists of a step that is there."""
+    for name, value in more.items():
+        if isinstance(value, list):
+            given[name] = [*dict.fromkeys([*given.get(name, []), *value])]
 
 
 def note(ops: Ops, verdict: Verdict) -> str:
@@ -89,5 +101,6 @@ def _line(finding: Finding) -> str:
 def _command(step: dict[str, Any]) -> str:
     given = dict(step["parameters"])
     words = [step["procedure"], "--system", given.pop("system"), "--env", given.pop("environment")]
-    words += [f"-p {name}={value}" for name, value in given.items()]
+    told = {name: json.dumps(v) if isinstance(v, list) else v for name, v in given.items()}
+    words += [f"-p {shlex.quote(f'{name}={value}')}" for name, value in told.items()]
     return " ".join(words)

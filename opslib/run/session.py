@@ -6,6 +6,7 @@ import atexit
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,11 @@ from opslib import config, ids
 from opslib.calls import Call
 from opslib.errors import UnknownName
 from opslib.home import default_archive
-from opslib.run import document, history, namespace
+from opslib.run import document, history, namespace, rehearsal
 from opslib.run.backups import BackupSource
 from opslib.run.checker import Checker
 from opslib.run.copies import CopySource
+from opslib.run.files import FileSource
 from opslib.run.gate import Gate
 from opslib.run.recovery import RecoverySource
 from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
@@ -26,6 +28,8 @@ from opslib.verdict import Finding, Status, Verdict, conclude
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from opslib.acts import Statement
 
 _OPEN = ExitStack()
 atexit.register(_OPEN.close)
@@ -72,6 +76,8 @@ class Ops:
         gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
         backups, copies, recovery: own backups of the database, those in a bucket, and restoring them.
+        files: the buckets of files and their copies.
+        rehearse: try migrations on a copy of the tables.
     """
 
     def __init__(self, procedure: str, env: config.Environment, run_id: str) -> None:
@@ -113,6 +119,15 @@ class Ops:
     def recovery(self) -> RecoverySource:
         """What backups are for: `ops.recovery.choose()`, `.target()`, `.compare()`, `.drill()`."""
         return RecoverySource(self.env, self.run_id)
+
+    def rehearse(self, acts: Sequence[Statement], ledger: Sequence[str]) -> pd.DataFrame:
+        """Try migrations on a copy of the tables; arguments and columns as `rehearsal.rehearse`."""
+        return rehearsal.rehearse(self.env, acts, ledger, display.Progress(self.run_id))
+
+    @cached_property
+    def files(self) -> FileSource:
+        """The buckets of files and their copies: `ops.files.inventory()`, `.buckets()`, `.wanted()`."""
+        return FileSource(self.env, self.calls.append)
 
     @cached_property
     def site(self) -> SiteSource:
@@ -194,7 +209,9 @@ class Ops:
         display.result(document.build(self, verdict), document.note(self, verdict))
         return verdict
 
-    def _added(self, found: Sequence[Finding]) -> None:
+    def _added(self, made: Sequence[Finding]) -> None:
+        # Checks are shared: where one leads to the procedure that is being run, it leads nowhere.
+        found = [replace(one, next="") if one.next == self.procedure else one for one in made]
         again = self._before & {finding.check for finding in found}
         self._found = [finding for finding in self._found if finding.check not in again]
         self._before -= again

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from opslib.errors import ParameterError
 from opslib.masking import Masker, register, registered
 from opslib.runner.imports import lighten, quick
 from opslib.runner.kernel import QuickManager
@@ -179,9 +180,7 @@ class Client(NotebookClient):  # type: ignore[misc]
         except CellTimeoutError:
             return Ending("timed-out", f"cell {number} took longer than {self.timeout:g} s", number)
         except CellExecutionError as error:
-            said = f"{error.ename}: {self._masker.mask(error.evalue)}".removesuffix(": ")
-            text = f"cell {number} ended with {shortened(said, _SENTENCE_MOST)}"
-            return Ending("procedure-broke", text, number, error.ename)
+            return _raised(error.ename, self._masker.mask(error.evalue), number)
         finally:
             self._budget.close(cell.outputs)
             ended = datetime.now(UTC)
@@ -274,6 +273,14 @@ def _private(sockets: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="opslib-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def _raised(name: str, said: str, number: int) -> Ending:
+    """Return how a run ended whose cell raised something: a parameter may be what nobody could use."""
+    if name == ParameterError.__name__:
+        return Ending("parameter-refused", shortened(said, _SENTENCE_MOST), number, name)
+    text = shortened(f"{name}: {said}".removesuffix(": "), _SENTENCE_MOST)
+    return Ending("procedure-broke", f"cell {number} ended with {text}", number, name)
 
 
 def _fits(sockets: Path) -> bool:

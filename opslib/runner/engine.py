@@ -51,7 +51,7 @@ class OpslibEngine(Engine):  # type: ignore[misc]
         masked = notebooks.masked(notebook, masker)
         manager.nb = type(notebook)(_nodes(masked))
         manager.nb.metadata.papermill["exception"] = True if ending.cause else None
-        if ending.cause and ending.cause != "procedure-broke":
+        if ending.cause not in ("", "procedure-broke", "parameter-refused"):
             raise RuntimeError(masker.mask(ending.text))
 
 

@@ -99,7 +99,8 @@ class Ending:
     """How the execution of a notebook ended.
 
     Args:
-        cause: "" when all cells ran; else procedure-broke, kernel-died, timed-out, interrupted or withheld.
+        cause: "" when all cells ran; else procedure-broke, parameter-refused, kernel-died, timed-out,
+            interrupted or withheld.
         text: what happened, in a sentence.
         cell: number of the code cell, counted from 1, where it happened.
         error: name of the exception.

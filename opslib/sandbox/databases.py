@@ -155,9 +155,9 @@ class Databases:
         self._progress(f"{system}: database ready")
 
     def _settings(self) -> dict[str, str]:
-        settings = {}
+        settings = {"log_min_duration_statement": "1000"}
         if self._ground.programs.major >= 16:
-            settings = {"reserved_connections": str(RESERVED_CONNECTIONS), "scram_iterations": "64"}
+            settings |= {"reserved_connections": str(RESERVED_CONNECTIONS), "scram_iterations": "64"}
         if self._ground.programs.has_library(_LIBRARY):
             settings |= {"shared_preload_libraries": _LIBRARY, f"{_LIBRARY}.track": "all"}
         return settings

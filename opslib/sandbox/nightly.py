@@ -65,7 +65,9 @@ def back_up(databases: Databases, system: str) -> None:
         if kept.ids():
             return
         with databases.admin(system) as admin:
-            admin.execute(f'create database "{target(system)}"'.encode())
+            there = admin.execute("select from pg_database where datname = %s", [target(system)])
+            if not there.rowcount:  # an attempt that failed has made it already
+                admin.execute(f'create database "{target(system)}"'.encode())
         last = taking.take(source(databases, system), kept)
         for days in range(1, _NIGHTS + 1):
             age(kept, last, timedelta(days=days), copied=True)

@@ -16,12 +16,13 @@ _DATABASE = "scratch"
 
 
 @contextmanager
-def scratch(major: int, roles: Iterable[str]) -> Iterator[Door]:
+def scratch(major: int, roles: Iterable[str], *, owner: str = "postgres") -> Iterator[Door]:
     """Yield the door to an empty database on a server that was started for it.
 
     Args:
         major: the least major version that will do.
         roles: to be there, without a login.
+        owner: whose the database is, one of these.
 
     Raises:
         SandboxError: no server of that version is on this machine, or it did not start.
@@ -32,21 +33,21 @@ def scratch(major: int, roles: Iterable[str]) -> Iterator[Door]:
         if ground.programs.major < major:
             there = f"{ground.programs.version} ({ground.programs.source})"
             raise SandboxError(
-                f"a drill needs a PostgreSQL server {major} on this machine; there is {there}",
+                f"this needs a PostgreSQL server {major} on this machine; there is {there}",
                 hint="let OPSLIB_PG_BIN name the folder of one",
             )
         cluster = Cluster(ground, _DATABASE, 0)
         cluster.create(ground.template())
         cluster.start()
         try:
-            yield _door(cluster, password, roles)
+            yield _door(cluster, password, roles, owner)
         finally:
             cluster.stop()
     finally:
         ground.close()
 
 
-def _door(cluster: Cluster, password: str, roles: Iterable[str]) -> Door:
+def _door(cluster: Cluster, password: str, roles: Iterable[str], owner: str) -> Door:
     import psycopg
     from psycopg import sql
 
@@ -55,5 +56,6 @@ def _door(cluster: Cluster, password: str, roles: Iterable[str]) -> Door:
     with psycopg.connect(dsn.format("postgres"), autocommit=True) as admin:
         for role in (role for role in roles if role != "postgres"):
             admin.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(_DATABASE)))
+        made = sql.SQL("create database {} owner {}")
+        admin.execute(made.format(sql.Identifier(_DATABASE), sql.Identifier(owner)))
     return Door(_DATABASE, Secret.literal("scratch", dsn.format(_DATABASE)), False)

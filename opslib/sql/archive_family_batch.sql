@@ -24,10 +24,10 @@ moved as (
   delete from {table} t where t.ctid = any (array(select b.place from batch b)) returning t.*
 ),
 kept as (
-  insert into {archive} ({columns}) overriding system value select {columns} from moved returning 1
+  insert into {archive} ({columns}) overriding system value select {columns} from moved
 ),
 kept_too as (
   insert into {child_archive} ({child_columns}) overriding system value
-  select {child_columns} from hanging returning 1
+  select {child_columns} from hanging
 )
-select count(*) as moved, (select count(*) from kept_too) as with_them from kept having count(*) > 0
+select count(*) as moved, (select count(*) from hanging) as with_them from moved having count(*) > 0

@@ -1,5 +1,5 @@
 -- title: Delete one batch of old rows
--- kind: batch
+-- kind: write
 -- returns: deleted int
 -- params: table name, time name, since time, cutoff time, rows int
 -- needs: delete on the table, and to be let past its row level security

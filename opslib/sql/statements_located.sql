@@ -1,7 +1,7 @@
 -- title: Where the statistics of statements are kept, if they are
 -- kind: read
 -- returns: schema text, version text, available bool, loaded bool, track text, io_timing bool,
---   log_min_duration text
+--   log_min_duration_ms int
 -- params: nothing
 -- needs: nothing
 -- cost: two small catalogs
@@ -15,7 +15,7 @@ select found.schema, found.version,
        current_setting('pg_stat_statements.max', true) is not null as loaded,
        current_setting('pg_stat_statements.track', true) as track,
        current_setting('track_io_timing') = 'on' as io_timing,
-       current_setting('log_min_duration_statement') as log_min_duration
+       (select setting::int from pg_settings where name = 'log_min_duration_statement') as log_min_duration_ms
 from (select) one
 left join lateral (
   select n.nspname::text as schema, e.extversion as version

@@ -1,6 +1,7 @@
 -- title: What has to be known of a table before old rows are taken out of it
 -- kind: read
--- returns: key text, time_type text, time_indexed bool, readable bool, hidden bool, rows_estimate int
+-- returns: key text, time_type text, time_indexed bool, readable bool, hidden bool, rows_estimate int,
+--   row_bytes int
 -- params: schema text, name text, time text
 -- needs: nothing
 -- cost: catalog only
@@ -8,6 +9,7 @@
 -- since: 14
 -- pooler: yes
 -- The key is the primary one, where it is one column. Row level security may hide rows from our role.
+-- The bytes of a row are those of the pages at the last VACUUM or ANALYZE, with what is stored out of line.
 select (select min(a.attname::text)
         from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
         where i.indrelid = c.oid and i.indisprimary
@@ -18,9 +20,13 @@ select (select min(a.attname::text)
                  and i.indkey[0] = t.attnum) as time_indexed,
        has_table_privilege(c.oid, 'select') as readable,
        row_security_active(c.oid) as hidden,
-       greatest(c.reltuples, 0)::bigint as rows_estimate
+       greatest(c.reltuples, 0)::bigint as rows_estimate,
+       case when c.reltuples > 0 then
+         ceil((c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::float8 / c.reltuples)
+       end::bigint as row_bytes
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_attribute t on t.attrelid = c.oid and t.attnum > 0 and not t.attisdropped
   and t.attname = %(time)s
+left join pg_class o on o.oid = c.reltoastrelid
 where n.nspname = %(schema)s and c.relname = %(name)s

@@ -1,0 +1,50 @@
+"""`ops.rehearse`: what a plan of migrations would do, tried on a copy of the tables first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from opslib import frames
+from opslib.errors import NotNamed, Refused, SandboxError, SecretError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opslib import config
+    from opslib.acts import Statement
+
+_NOTHING = "nothing is about to be applied"
+
+
+def rehearse(
+    env: config.Environment, acts: Sequence[Statement], ledger: Sequence[str], say: Callable[[str], None]
+) -> pd.DataFrame:
+    """Try files on a copy without rows, on a server that is made for it and removed.
+
+    Args:
+        env: whose tables.
+        acts: the files with their notes, from `opslib.changes.migration`; none where nothing is to be tried.
+        ledger: schema and name of the table with the notes.
+        say: told how far it is.
+
+    Returns:
+        One row a file that was tried: file, ms, shut, unwritable, rewritten (tables), error, doubt (why it
+        may fail on the copy only), lacking (what could not be copied). Unavailable, with the reason, where no
+        copy could be made.
+    """
+    from opslib.sandbox import trial
+
+    columns = [*(one.name for one in fields(trial.Tried)), "lacking"]
+    if not acts:
+        return frames.unavailable(columns, _NOTHING, absent=True)
+    try:
+        if env.backup is None:
+            raise NotNamed(f"{env.system.name} names no door to the server itself in {env.name}: `backup:`")
+        found = trial.trial(env.backup, acts, ledger, say)
+    except (SourceError, SecretError, Refused, SandboxError) as error:
+        return frames.unavailable(columns, error.message)
+    rows = [{**asdict(one), "lacking": found.lacking} for one in found.files]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,197 @@
+"""Pending migrations, tried on a copy of the tables without rows, on a server that is made for it.
+
+The copy is all that is ever written to: its door is made here, and no other one gets near a file. The
+server, the copy and the dump go when the trial ends, however it ends: a watchdog sees to that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opslib.acts import Statement
+from opslib.backup import tools
+from opslib.errors import OpsError, SandboxError, SourceError, Unreachable
+from opslib.pg import script, sql, whole
+from opslib.pg.connect import DoorLike, parameters
+from opslib.pg.relations import written
+from opslib.sandbox.scratch import scratch
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_NAME = "opslib/rehearsal"
+_WITHOUT = ("--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces")
+_TABLES = """select c.oid, n.nspname, c.relname, pg_relation_filenode(c.oid)
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'm') and not starts_with(n.nspname, 'pg_')
+and n.nspname <> 'information_schema'"""
+_HELD = "select relation from pg_locks where pid = pg_backend_pid() and granted and mode = any(%s)"
+_SHUT = ["AccessExclusiveLock"]
+_UNWRITABLE = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"]
+NOTED = "it notes itself in the ledger, or is noted there already"
+# A failure of these kinds may be the copy's fault: it has no rows, and rights to tables alone.
+_DOUBT = {
+    "23503": "the rows that it refers to are not copied",
+    "P0002": "the rows that it looks for are not copied",
+    "42501": "of the rights of roles only those to tables are copied",
+}
+Tables = dict[int, tuple[str, int | None]]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of one file.
+
+    Args:
+        file: what it is called.
+        ms: how long it took without rows.
+        shut: tables that nobody reads or writes until it ends.
+        unwritable: tables that nobody writes until it ends.
+        rewritten: tables whose rows are all written anew.
+        error: why it failed, or nothing.
+        doubt: why it may fail on the copy only, or nothing.
+    """
+
+    file: str
+    ms: float
+    shut: tuple[str, ...] = ()
+    unwritable: tuple[str, ...] = ()
+    rewritten: tuple[str, ...] = ()
+    error: str = ""
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of all of them.
+
+    Args:
+        files: those that were tried: all, or up to the first that failed.
+        lacking: what could not be copied, or nothing.
+    """
+
+    files: tuple[Tried, ...]
+    lacking: str = ""
+
+
+def trial(
+    source: DoorLike, acts: Sequence[Statement], ledger: Sequence[str], say: Say = lambda text: None
+) -> Trial:
+    """Try files in order, each as it would be applied, with its note.
+
+    Args:
+        source: a way to the server itself, as a role that may read every table; it is only read.
+        acts: the files and their notes.
+        ledger: schema and name of the table with the notes, whose rows are copied too.
+        say: told how far it is.
+
+    Raises:
+        SourceError: the tables cannot be copied.
+        Refused: no client programs fit the server.
+        SandboxError: no server fits, or it did not start.
+    """
+    import psycopg
+
+    with whole.frozen(source, _NAME) as view:
+        major = view.major
+        roles = {role for role in view.table("roles")["role"] if not role.startswith("pg_")}
+        facts = view.table("rehearsal_facts").iloc[0]
+    used = tools.find(major, remote=tools.over_network(source))
+    say("starting a server for the rehearsal")
+    everybody = roles | {facts["owner"], *(act.role for act in acts)}
+    try:
+        with scratch(major, sorted(everybody), owner=facts["owner"]) as copy:
+            say("copying the tables without their rows")
+            lacking = _copied(used, source, copy, ledger)
+            found = _tried(copy, acts, facts["search_path"], say)
+    except psycopg.Error as error:
+        raise SandboxError(f"the copy could not be made: {error}") from None
+    return Trial(
+        tuple(replace(one, doubt=lacking or one.doubt) if one.error else one for one in found), lacking
+    )
+
+
+def _copied(used: tools.Tools, source: DoorLike, copy: DoorLike, ledger: Sequence[str]) -> str:
+    """Copy all that tables are made of, and the rows of the ledger; return what could not be copied."""
+    place = Path(parameters(copy)["host"])  # the server's own folder, so that nothing outlives it
+    schema, notes = place / "schema.dump", place / "notes.dump"
+    asked = ("--format=custom", "--no-password", f"--lock-wait-timeout={whole.LOCK_TIMEOUT_S}s", *_WITHOUT)
+    with tools.reaching(source, _NAME) as environment:
+        tools.run(used, "pg_dump", *asked, "--schema-only", f"--file={schema}", environment=environment)
+        rows = ("--data-only", f"--table={written(*ledger)}", f"--file={notes}")
+        tools.run(used, "pg_dump", *asked, *rows, environment=environment)
+    lacking = ""
+    with tools.reaching(copy, _NAME) as environment:
+        into = ("--no-password", f"--dbname=service={environment['PGSERVICE']}")
+        try:
+            tools.run(used, "pg_restore", *into, schema, environment=environment)
+        except Unreachable as error:  # it goes on behind an error, as far as it can
+            lacking = error.message
+        try:
+            tools.run(used, "pg_restore", *into, notes, environment=environment)
+        except Unreachable as error:
+            raise SourceError(f"the copy is of no use: {lacking or error.message}") from None
+    return lacking
+
+
+def _tried(copy: DoorLike, acts: Sequence[Statement], search_path: str, say: Say) -> list[Tried]:
+    import psycopg
+
+    found: list[Tried] = []
+    said = search_path.replace("\\", "\\\\").replace(" ", "\\ ")
+    options = f"-c search_path={said}"
+    with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True, options=options)) as connection:
+        for act in acts:
+            say(f"trying {act.script_name}")
+            found.append(_one(connection, act))
+            if found[-1].error:
+                break
+    return found
+
+
+def _one(connection: Connection, act: Statement) -> Tried:
+    import psycopg
+
+    before, begun = _tables(connection), time.monotonic()
+    shut: tuple[str, ...] = ()
+    unwritable: tuple[str, ...] = ()
+    error = doubt = ""
+    try:
+        with connection.transaction():
+            script.run(connection, act.script, act.role)
+            shut, unwritable = _held(connection, _SHUT, before), _held(connection, _UNWRITABLE, before)
+            error = _noted(connection, act)
+    except psycopg.Error as failed:
+        error, doubt = str(failed).partition("\n")[0], _DOUBT.get(failed.sqlstate or "", "")
+    except OpsError as failed:
+        error = failed.message
+    ms = round((time.monotonic() - begun) * 1000, 1)
+    after = _tables(connection)
+    anew = sorted(name for oid, (name, node) in before.items() if after.get(oid, ("", node))[1] != node)
+    open_ = tuple(name for name in unwritable if name not in shut)
+    return Tried(act.script_name, ms, shut, open_, tuple(anew), error, doubt)
+
+
+def _noted(connection: Connection, act: Statement) -> str:
+    """Note a file in the copy's ledger; return why that would not work, or nothing."""
+    if not act.name:
+        return ""
+    text, bound = sql.load(act.name).filled(connection.info.server_version // 10000, act.params)
+    return "" if len(connection.execute(text.encode(), bound).fetchall()) == 1 else NOTED
+
+
+def _tables(connection: Connection) -> Tables:
+    rows = connection.execute(_TABLES.encode()).fetchall()
+    return {oid: (written(schema, name), node) for oid, schema, name, node in rows}
+
+
+def _held(connection: Connection, modes: list[str], before: Tables) -> tuple[str, ...]:
+    """Return the tables that were there before and that this transaction has locked in one of these ways."""
+    rows = connection.execute(_HELD, [modes]).fetchall()
+    return tuple(sorted({before[oid][0] for (oid,) in rows if oid in before}))

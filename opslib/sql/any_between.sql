@@ -1,0 +1,12 @@
+-- title: Whether a table still has a row between two times
+-- kind: read
+-- returns: any bool
+-- params: table name, time name, since time, cutoff time
+-- needs: select on the table, and to be let past its row level security
+-- cost: one row by an index that begins with the time, after those that were deleted before it
+-- lock: access share
+-- since: 14
+-- pooler: yes
+select exists (
+  select from {table} t where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
+) as any

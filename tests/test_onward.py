@@ -1,0 +1,79 @@
+"""Where a finding leads: to the procedure that goes on, with what it needs to know filled in."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from opslib import catalog, config
+from opslib.run import Ops, document
+from opslib.sandbox import control
+from opslib.verdict import Finding, Status, conclude
+from tests.acting import ROOT, perform
+
+# What breaks, who finds it, and who goes on with which parameters.
+LINKS: tuple[tuple[str, str, str, str, dict[str, list[str]]], ...] = (
+    ("long-query", "klutr", "database-connections", "slow-queries", {}),
+    ("bloat", "kulti", "database-health", "vacuum-analyze", {"tables": ["public.import_staging"]}),
+    ("wraparound-near", "kulti", "database-health", "vacuum-analyze", {}),
+    ("invalid-index", "kulti", "database-health", "reindex", {}),
+    ("app-slow", "klutr", "health-check", "slow-queries", {}),
+    ("bloat", "kulti", "index-usage", "reindex", {"indexes": ["public.import_staging_pkey"]}),
+)
+
+
+def steps(*findings: Finding, procedure: str = "site-down") -> list[dict[str, object]]:
+    """Return where findings lead."""
+    env = config.load_system("kulti", ROOT / "parameters").environment("production")
+    return document.next_steps(Ops(procedure, env, "run-1"), conclude(findings))
+
+
+def found(subject: str, **given: list[str]) -> Finding:
+    """Return a finding that leads to vacuum-analyze."""
+    return Finding(
+        "dead rows", Status.WARNING, subject, "9", next="vacuum-analyze", next_parameters=given, why="bad"
+    )
+
+
+@pytest.mark.parametrize(("scenario", "system", "procedure", "onward", "given"), LINKS)
+def test_a_finding_leads_on_with_its_parameters_filled_in(
+    sandbox: object, tmp_path: Path, scenario: str, system: str, procedure: str, onward: str,
+    given: dict[str, list[str]],
+) -> None:  # fmt: skip
+    """Nobody should have to type at 3 am what the page in front of them says."""
+    control.break_(scenario, system)
+    told = perform(procedure, system, tmp_path)
+    (step,) = [one for one in told["next"] if one["procedure"] == onward]
+    assert {name: step["parameters"].get(name) for name in given} == given
+    assert onward in catalog.load(ROOT / "notebooks").get(procedure).next
+
+
+def test_what_several_findings_name_is_one_step_with_all_of_it() -> None:
+    """Two tables are one run of the next procedure, not two."""
+    (step,) = steps(found("a", tables=["public.a"]), found("b", tables=["public.b", "public.a"]), found("c"))
+    assert step["parameters"] == {
+        "system": "kulti", "environment": "production", "tables": ["public.a", "public.b"],
+    }  # fmt: skip
+
+
+def test_the_command_in_the_note_can_be_pasted_whatever_the_names_are() -> None:
+    """Quotes and spaces arrive as they are."""
+    names = ['public."My ""Own"""', "public.it's"]
+    env = config.load_system("kulti", ROOT / "parameters").environment("production")
+    ops = Ops("site-down", env, "run-1")
+    note = document.note(ops, conclude([found("a", tables=names)]))
+    (line,) = [line for line in note.splitlines() if "opslib run vacuum-analyze" in line]
+    words = shlex.split(line[line.index("vacuum-analyze") :].partition("  (")[0])
+    (given,) = [word for word in words if word.startswith("tables=")]
+    chosen = catalog.load(ROOT / "notebooks").get("vacuum-analyze")
+    assert chosen.parse({"tables": given.removeprefix("tables=")})["tables"] == names
+
+
+def test_a_finding_does_not_lead_back_to_where_it_was_made(sandbox: object, tmp_path: Path) -> None:
+    """A person would go round in circles."""
+    control.break_("invalid-index", "kulti")
+    told = perform("reindex", "kulti", tmp_path)
+    assert told["cause"]["id"] == "invalid-index"
+    assert "reindex" not in {one["next"] for one in told["findings"]}

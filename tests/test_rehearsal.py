@@ -1,0 +1,289 @@
+"""Migrations tried on a copy: what fails is known before anything is touched, and nothing of it stays."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib import config, frames
+from opslib.acts import Statement
+from opslib.changes import migration
+from opslib.checks import migration_trial, migrations
+from opslib.config import Secret
+from opslib.config.environment import Door
+from opslib.gate.plan import Draft
+from opslib.run import rehearsal
+from opslib.sandbox import trial
+from opslib.verdict import Finding, Status
+from tests.acting import Case, applied, perform, planned, ready, states
+from tests.answers import administrator, answer, unanswered
+from tests.test_matrix import traces
+from tests.test_migrations import LEDGER, clone, files, noted
+
+SYSTEM = "your-app"
+PLACE = ["supabase_migrations", "schema_migrations"]
+COLUMNS = ("file", "ms", "shut", "unwritable", "rewritten", "error", "doubt", "lacking")
+TRIED: dict[str, Any] = {
+    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "rewritten": (), "error": "",
+    "doubt": "", "lacking": "",
+}  # fmt: skip
+MANY = answer(
+    "tended_tables",
+    {"schema": "public", "table_name": "events", "live_rows": 5_000_000, "bytes": 0},
+    {"schema": "public", "table_name": "files", "live_rows": 0, "bytes": 10**9},
+    {"schema": "public", "table_name": "small", "live_rows": 9, "bytes": 8192},
+)
+
+
+@pytest.fixture
+def empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which a server would be made, short enough for its socket, and open to its account."""
+    place = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    place.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def archive(signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An archive in the running sandbox, and a key to approve with."""
+    ready(monkeypatch, tmp_path)
+    yield tmp_path
+
+
+def source() -> Door:
+    """Return the door by which the tables of the rehearsed system are copied."""
+    found = config.load_system(SYSTEM).environment("sandbox").backup
+    assert found
+    return found
+
+
+def act(version: str, text: str) -> Statement:
+    """Return a file with its note."""
+    params = {"version": version, "name": "x", "content": text}
+    return Statement("note_migration", params, text, f"{version}.sql", "app_your_app")
+
+
+def drafted(**texts: str) -> Draft:
+    """Return the proposal to apply files of which the first is there."""
+    there = files(**texts)
+    rows = migrations.states(there, noted("1"), "supabase")
+    draft = migration.draft(rows, there, LEDGER, wanted=True)
+    assert draft
+    return draft
+
+
+def tries(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Return what a rehearsal would say."""
+    return pd.DataFrame([TRIED | row for row in rows], columns=list(COLUMNS))
+
+
+def judged(*rows: dict[str, Any], tended: pd.DataFrame = MANY) -> dict[str, Finding]:
+    """Return the findings by their check."""
+    return {finding.check: finding for finding in migration_trial.judged(tries(*rows), tended)}
+
+
+def test_files_are_tried_in_order_and_say_whom_they_keep_out(sandbox: object, empty: Path) -> None:
+    """Of the copy nothing stays, and of the files nothing arrives."""
+    before = traces(SYSTEM)
+    acts = [
+        act("2099", "create table tags (id int); alter table users add nick text;"),
+        act("2100", "create index on tags (id); create index on events (name);"),
+        act("2101", "alter table events alter column name type varchar(99)"),
+        act("2102", "create table half (a int); select 1 / 0"),
+        act("2103", "select 1"),
+    ]
+    found = trial.trial(source(), acts, PLACE)
+    assert [(one.shut, one.unwritable, one.rewritten, one.error) for one in found.files] == [
+        (("public.users",), (), (), ""),
+        ((), ("public.events", "public.tags"), (), ""),
+        (("public.events",), (), ("public.events",), ""),
+        ((), (), (), "division by zero"),
+    ]
+    assert found.lacking == "" and all(one.ms > 0 for one in found.files)
+    assert traces(SYSTEM) == before and list(empty.iterdir()) == []
+
+
+def test_a_file_finds_what_new_sessions_find_and_is_noted_once(sandbox: object) -> None:
+    """By the database's own search path; and one that notes itself would conflict with its note."""
+    itself = "insert into supabase_migrations.schema_migrations (version) values ('2100')"
+    with administrator(SYSTEM) as admin:
+        admin.execute('create schema "An extra" create table thing (i int)')
+        admin.execute('alter table "An extra".thing owner to app_your_app')
+        admin.execute('grant all on schema "An extra" to app_your_app')
+        admin.execute("""alter database "your-app" set search_path = public, 'An extra'""")
+        try:
+            acts = [act("2099", "alter table thing add j int"), act("2100", itself)]
+            found = trial.trial(source(), acts, PLACE)
+        finally:
+            admin.execute('alter database "your-app" reset search_path')
+            admin.execute('drop schema "An extra" cascade')
+    assert [one.error for one in found.files] == ["", trial.NOTED], found.lacking
+
+
+def test_an_interrupted_rehearsal_leaves_nothing_behind(sandbox: object, empty: Path) -> None:
+    """Ctrl-C in the middle of it: no server, no copy, no dump."""
+    seen: list[str] = []
+
+    def interrupted(text: str) -> None:
+        if text.startswith("trying"):
+            seen.extend(path.name for path in next(empty.iterdir()).iterdir())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trial.trial(source(), [act("2099", "select 1")], PLACE, interrupted)
+    assert {"schema.dump", "notes.dump"} <= set(seen) and list(empty.iterdir()) == []
+
+
+def test_without_a_server_or_the_right_to_read_it_is_unknown_why(
+    sandbox: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not rehearsed is not: it works."""
+    env, draft = config.load_system(SYSTEM).environment("sandbox"), drafted(v1="select 1", v2="select 2")
+    acts = [act("2099", "select 1")]
+
+    def why(other: config.Environment) -> str:
+        return str(frames.reason(rehearsal.rehearse(other, acts, PLACE, lambda text: None)))
+
+    with administrator(SYSTEM) as admin:
+        admin.execute("create role stranger login password 'let-me-in'")
+        door = source().dsn.reveal()
+        address = psycopg.conninfo.make_conninfo(door, user="stranger", password="let-me-in")
+        try:
+            strange = Door("backup", Secret.literal("stranger", address), False)
+            assert "permission denied" in why(replace(env, backup=strange))
+        finally:
+            admin.execute("drop role stranger")
+    assert "names no door to the server itself" in why(replace(env, backup=None))
+    monkeypatch.setenv("OPSLIB_PG_BIN", str(tmp_path))
+    assert "does not hold" in why(env)
+    tried = rehearsal.rehearse(env, acts, PLACE, lambda text: None)
+    assert [one.status for one in migration_trial.judged(tried, MANY)] == [Status.UNKNOWN]
+    told = migration.rehearsed(draft, tried, None)
+    assert told and told.targets == draft.targets and "it was not rehearsed" in told.not_undoable[-1]
+
+
+def test_a_file_that_fails_is_known_before_anything_is_touched_and_is_not_planned(
+    archive: Path, tmp_path: Path
+) -> None:
+    """The good one before it may go; it and all after it may not."""
+    place = clone(
+        tmp_path, SYSTEM, v20260101000000_good="create table public.good (a int);",
+        v20260102000000_bad="alter table public.nowhere add a int;", v20260103000000_next="select 1;",
+    )  # fmt: skip
+    before = traces(SYSTEM)
+    document = perform("migrations", SYSTEM, archive, apply=True, folder=str(place))
+    assert (document["verdict"], document["cause"]["id"]) == ("warning", "migration-fails-midway")
+    assert document["plan"]["targets"] == ["20260101000000_good.sql"] and traces(SYSTEM) == before
+    told = {one["check"]: one for one in document["findings"]}
+    assert 'relation "public.nowhere" does not exist' in told["rehearsal"]["observed"]
+    assert told["age"]["status"] == "ok"
+
+
+def test_files_that_a_tool_applies_itself_are_tried_as_well(archive: Path, tmp_path: Path) -> None:
+    """Nothing is planned of them, but what fails is known before the tool is let loose."""
+    place = clone(tmp_path, "klutr")
+    (place / "20991231000000_bad").mkdir()
+    (place / "20991231000000_bad" / "migration.sql").write_text('alter table "Nowhere" add column a int;')
+    document = perform("migrations", "klutr", archive, apply=True, folder=str(place))
+    assert (document["cause"]["id"], document["plan"]) == ("migration-fails-midway", None)
+    assert "Nowhere" in {one["check"]: one for one in document["findings"]}["rehearsal"]["observed"]
+
+
+def test_what_is_tried_is_what_would_be_applied() -> None:
+    """The same texts, with the same notes; nothing where two histories part, or nobody asks."""
+    there, draft = files(v1="select 1", v2="select 2", v3="vacuum"), drafted(v1="select 1", v2="select 2")
+    rows = migrations.states(there, noted("1"), "supabase")
+    assert migration.pending(rows, there, LEDGER, wanted=True) == tuple(one.act for one in draft.targets)
+    assert migration.pending(rows, there, LEDGER, wanted=False) == ()
+    edited = migrations.states(there, noted("1", text="select 9"), "supabase")
+    assert migration.pending(edited, there, LEDGER, wanted=True) == ()
+
+
+def test_a_new_table_that_everybody_can_read_is_found_once_it_is_made(archive: Path, tmp_path: Path) -> None:
+    """And a constraint that old rows need not keep; those that were there before are not this file's."""
+    text = """create table public.open (a int); grant select on public.open to anon;
+        alter table public.users add constraint kept check (email <> '') not valid;"""
+    place = clone(tmp_path, SYSTEM, v20260101000000_open=text)
+    case = Case("migrations", "", SYSTEM, {"apply": True, "folder": str(place)}, ())
+    document = planned(case, archive)
+    try:
+        after = applied(case, document, archive)
+    finally:
+        with administrator(SYSTEM) as admin:
+            admin.execute("drop table public.open; alter table public.users drop constraint kept")
+            admin.execute("delete from supabase_migrations.schema_migrations where version like '2026%'")
+    assert (states(after), after["cause"]["id"]) == (["done"], "rls-off")
+    found = {(one["check"], one["subject"]) for one in after["findings"] if one["status"] != "ok"}
+    assert {("row security", "public.open"), ("constraints", "public.users.kept")} <= found
+
+
+def test_a_failure_on_half_a_copy_proves_nothing() -> None:
+    """What is missing there may be what the file needs."""
+    whole = judged({"error": "boom"})["rehearsal"]
+    half = judged({"error": "boom", "doubt": "no vector"})["rehearsal"]
+    assert (whole.status, whole.cause) == (Status.WARNING, migration_trial.FAILS)
+    assert (half.status, half.cause) == (Status.UNKNOWN, None) and "no vector" in half.why
+    assert "no vector" in judged({"lacking": "no vector"})["rehearsal"].observed
+    nothing = frames.unavailable(COLUMNS, "nothing is about to be applied", absent=True)
+    assert [one.status for one in migration_trial.judged(nothing, MANY)] == [Status.SKIPPED]
+
+
+def test_what_fails_for_want_of_rows_or_rights_is_left_to_people(sandbox: object) -> None:
+    """The copy has no rows, and of the rights only those to tables: such a failure refuses nothing."""
+    text = "insert into sessions select gen_random_uuid(), gen_random_uuid(), '::1', '', now(), now()"
+    (one,) = trial.trial(source(), [act("2099", text)], PLACE).files
+    assert "violates foreign key" in one.error and one.doubt == "the rows that it refers to are not copied"
+    draft = drafted(v1="select 1", v2="select 2", v3="select 3")
+    plan = migration.rehearsed(draft, tries({"error": "boom", "doubt": "no rows"}), None)
+    assert plan and plan.targets == draft.targets
+    assert plan.not_undoable[-2:] == (
+        "2_step.sql was not rehearsed to its end: boom", "not rehearsed, behind that one: 3_step.sql",
+    )  # fmt: skip
+
+
+def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:
+    """The copy has none of them, so that only the server itself knows."""
+    anew = {"rewritten": ("public.events",)}
+    assert judged(anew)["rewrites"].status is Status.WARNING
+    assert "5000000 rows" in judged(anew)["rewrites"].observed
+    assert judged({"rewritten": ("public.files",)})["rewrites"].status is Status.WARNING
+    assert judged({"rewritten": ("public.small",)})["rewrites"].status is Status.OK
+    assert judged({"rewritten": ("public.unseen",)})["rewrites"].status is Status.UNKNOWN
+    assert judged()["rewrites"].status is Status.OK
+    assert judged(anew, tended=unanswered("tended_tables"))["rewrites"].status is Status.UNKNOWN
+
+
+def test_a_plan_leaves_out_what_failed_and_says_that_no_backup_is_young() -> None:
+    """From the first that fails on; and in the sentences that an approver reads."""
+    draft = drafted(v1="select 1", v2="select 2", v3="select 3", v4="vacuum")
+    old = Finding("age", Status.CRITICAL, "", "no backup", why="nothing could be restored")
+    told = migration.rehearsed(draft, tries({}, {"file": "3_step.sql", "error": "boom"}), old)
+    assert told and [target.name for target in told.targets] == ["2_step.sql"]
+    assert (told.title, told.numbers) == ("Apply 1 migration", {"files": 1})
+    assert list(told.left_out) == ["3_step.sql", "4_step.sql"]
+    assert told.left_out["3_step.sql"] == "it fails on a copy: boom"
+    assert told.not_undoable[-1].endswith("no young backup: no backup")
+    young = Finding("age", Status.OK, "", "2 h")
+    same = migration.rehearsed(draft, tries({}, {"file": "3_step.sql"}), young)
+    assert same and (same.targets, same.not_undoable) == (draft.targets, draft.not_undoable)
+    assert migration.rehearsed(None, tries(), old) is None
+
+
+def test_only_what_is_new_is_told_as_new() -> None:
+    """A table of last year is another procedure's; and what nobody could see is not nothing."""
+    one, other = ({"schema": "public", "relation": name, "kind": "table"} for name in ("old", "new"))
+    before, now = answer("api_relations", one), answer("api_relations", one, other)
+    none = answer("constraints_unproven")
+    tables, constraints = migrations.made((before, none), (now, none))
+    assert list(tables["relation"]) == ["new"] and constraints.empty
+    assert frames.reason(migrations.made((unanswered("api_relations"), none), (now, none))[0])
