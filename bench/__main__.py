@@ -28,11 +28,11 @@ PARTS = ("runs", "evidence", "database")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: bench/RESULTS.md.")
 @click.option("--only", type=click.Choice(PARTS), help="One part (default: all).")
 def main(rounds: int | None, quick: bool, out: Path | None, only: str | None) -> None:
-    """Measure opslib against stock papermill in the same run, then what evidence and moving rows cost.
+    """Measure opslib against stock papermill in the same run, then evidence, moving rows and backups.
 
     Ends with 1, and writes nothing, when a way shows anything else than stock papermill does. What evidence
-    costs is kept in bench/EVIDENCE.md, what moving a million rows costs in bench/DATABASE.md, or with --only
-    where --out says.
+    costs is kept in bench/EVIDENCE.md, what moving a million rows and a backup cost in bench/DATABASE.md, or
+    with --only where --out says.
     """
     command = " ".join(["python -m bench", *sys.argv[1:]])
     facts = machine.facts(command)
@@ -53,11 +53,15 @@ def _evidence(facts: Mapping[str, str], quick: bool, out: Path | None) -> None:
 
 
 def _database(facts: Mapping[str, str], quick: bool, out: Path | None) -> None:
-    from bench import database
+    from bench import backups, database
 
-    shown = database.tables(database.QUICK if quick else database.Plan())
+    shown = [
+        *database.tables(database.QUICK if quick else database.Plan()),
+        *backups.tables(backups.QUICK if quick else backups.Plan()),
+    ]
     report.show(_console(), shown)
-    _keep(out or (None if quick else DATABASE), report.document(facts, shown, title="What moving rows costs"))
+    title = "What moving rows and taking backups cost"
+    _keep(out or (None if quick else DATABASE), report.document(facts, shown, title=title))
 
 
 def _runs(facts: Mapping[str, str], rounds: int | None, quick: bool, out: Path | None) -> None:

@@ -21,10 +21,11 @@ from opslib import config, frames, ids
 from opslib.backup import manifest, reading, retention, taking, tools
 from opslib.backup.manifest import Manifest
 from opslib.backup.store import DUMP, MANIFEST, Folder
+from opslib.backup.store import of as store_of
 from opslib.checks import backups
 from opslib.config import Door, Limit, Secret
 from opslib.errors import Malformed, Refused, SourceError, Unreachable, UsageError
-from opslib.sandbox import control, nightly, roles
+from opslib.sandbox import control, nightly, roles, small_disk, watchdog
 from opslib.verdict import Finding, Status
 
 SYSTEM = "kulti"
@@ -235,6 +236,48 @@ def test_rows_behind_a_policy_are_never_left_out_without_a_word(sandbox: object,
     assert store.ids() == [] and parts(store) == []
 
 
+@pytest.mark.skipif(not small_disk.possible(), reason="a full disk can be made by root only")
+def test_on_a_full_disk_it_is_refused_with_the_figures_before_anything_is_dumped(sandbox: object) -> None:
+    """A dump that breaks at the end costs the server all the work, and leaves less room than before."""
+    control.backups(SYSTEM)
+    control.break_("disk-nearly-full", SYSTEM)
+    kept = store_of(config.load_system(SYSTEM).environment("sandbox"))
+    before, said = kept.ids(), list[str]()
+    with pytest.raises(OSError, match="No space left"):
+        (kept.path / "one-more").write_bytes(b"x" * 9000)
+    (kept.path / "one-more").unlink()
+    with pytest.raises(Refused, match=r"has 0\.0 MB left, and \d\.\d MB are needed: twice the"):
+        taking.take(source(), kept, say=said.append)
+    assert said == [] and kept.ids() == before and parts(kept) == []
+
+
+@pytest.mark.skipif(not small_disk.possible(), reason="a full disk can be made by root only")
+def test_a_small_disk_is_taken_away_also_when_the_sandbox_was_killed(tmp_path: Path) -> None:
+    """A file system that stays behind outlives its folder's owner."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / "one").write_bytes(b"x" * 100)
+    small_disk.fill(folder)
+    assert folder.is_mount() and (folder / "one").read_bytes() == b"x" * 100
+    watchdog.unmount_all(tmp_path)
+    assert not folder.is_mount()
+
+
+def test_room_is_measured_by_the_last_backup_else_by_the_tables(
+    sandbox: object, store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables are larger than what is packed; without a backup nothing better is known."""
+    with monkeypatch.context() as full:
+        full.setattr(Folder, "free_bytes", lambda self: 1000)
+        with pytest.raises(Refused, match="that the tables have"):
+            taking.take(source(), store)
+        assert taking.take(source(), store, content="schema").content == "schema"
+    taking.take(source(), store)
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: 1000)
+    with pytest.raises(Refused, match="that the last backup has"):
+        taking.take(source(), store)
+
+
 def test_a_transaction_pooler_is_refused_before_anything_is_read(sandbox: object, store: Folder) -> None:
     """Behind it every statement may have another session, and so another view."""
     with pytest.raises(Refused, match="pooler"):
@@ -279,6 +322,58 @@ def test_programs_without_tls_are_for_a_socket_of_this_machine_only(
     assert not tools.find(18, remote=False).tls
     with pytest.raises(Refused, match="without TLS"):
         tools.find(18, remote=True)
+
+
+@pytest.mark.parametrize(
+    "version, said, compression, argument",
+    [
+        ("17.11", "connection to server failed", "zstd:1", "--compress=zstd:1"),
+        ("17.11", "this build does not support compression with ZSTD", "gzip:1", "--compress=gzip:1"),
+        ("15.18", "connection to server failed", "gzip:1", "--compress=1"),
+    ],
+)
+def test_it_packs_with_what_the_programs_say_they_can(
+    programs: Callable[..., Path], version: str, said: str, compression: str, argument: str
+) -> None:
+    """Asked for zstd, version 15 stops, and version 14 writes everything unpacked without a word."""
+    programs(version, said)
+    used = tools.find(int(version[:2]), remote=True)
+    assert tools.compression(used) == compression
+    assert tools.packed(used, compression) == argument
+
+
+def test_rows_that_cannot_be_counted_end_the_dump(
+    sandbox: object, store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both work at once; a dump whose manifest cannot be made is of no use."""
+
+    def refuse(view: object) -> None:
+        raise SourceError("no right to count")
+
+    monkeypatch.setattr(manifest, "look", refuse)
+    with pytest.raises(SourceError, match="no right to count"):
+        taking.take(source(), store)
+    assert store.ids() == [] and parts(store) == []
+
+
+def test_of_two_faults_the_first_is_told(
+    sandbox: object, store: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that could not be read is gone, so the dump breaks, too, with words that help nobody."""
+    looked = threading.Event()
+
+    def refuse(view: object) -> None:
+        looked.set()
+        raise SourceError("no right to count")
+
+    def lose_the_view(*words: object, **more: object) -> None:
+        looked.wait(10)
+        raise Unreachable("pg_dump failed: could not import the requested snapshot", kind="pg_dump")
+
+    monkeypatch.setattr(manifest, "look", refuse)
+    monkeypatch.setattr(tools, "run", lose_the_view)
+    with pytest.raises(SourceError, match="no right to count"):
+        taking.take(source(), store)
 
 
 @pytest.mark.skipif(not OLDER.exists(), reason="no PostgreSQL 15 on this machine")

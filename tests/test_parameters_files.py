@@ -197,7 +197,7 @@ REDIS_URL SENTRY_DSN .env.example usage_metrics vercel railway supabase stripe s
 verify-migrations 012_add_rls_core_tables.sql 2024-12-30 next_business_day next_release
 """,
 }
-LOWER_IS_WORSE = {"index_hit_pct", "tls_days", "disk_weeks"}
+LOWER_IS_WORSE = {"index_hit_pct", "tls_days", "disk_weeks", "vendor_window_hours"}
 HEADINGS = [
     line.split(": ", 1)
     for line in Path(__file__).with_name("runbook_headings.txt").read_text(encoding="utf-8").splitlines()

@@ -23,7 +23,7 @@ _REFUSED = {
     "AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
     "RequestTimeTooSkewed", "AuthorizationHeaderMalformed", "InvalidClientTokenId",
 }  # fmt: skip
-_THERE_ALREADY = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
+THERE_ALREADY = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 _NO_LOCK = {"ObjectLockConfigurationNotFoundError", "InvalidRequest"}
 
 
@@ -169,7 +169,7 @@ class Bucket:
         try:
             self._put(name, content, IfNoneMatch="*", **typed, **held)
         except Answered as answer:
-            if answer.code in _THERE_ALREADY:
+            if answer.code in THERE_ALREADY:
                 return False
             raise self._refused(answer, f"{name} cannot be written") from None
         return True

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
-from opslib.backup import comparing, manifest, reading, restoring
+from opslib.backup import comparing, instance, manifest, reading, restoring
 from opslib.backup.comparing import Difference
 from opslib.backup.manifest import Manifest
 from opslib.backup.store import Folder
-from opslib.errors import OpsError
+from opslib.errors import OpsError, Unreachable
 from opslib.pg import whole
 from opslib.pg.connect import DoorLike
 
@@ -29,6 +30,8 @@ class Drill:
         differences: between the manifest and what came back.
         broke: (step, kind, words) where it went no further, or nothing.
         rows: of each table that came back.
+        app: what came of trying an app on it: what it answered, or in words why it did not start; None
+            where that was not reached.
     """
 
     backup: Manifest
@@ -36,6 +39,7 @@ class Drill:
     differences: list[Difference] = field(default_factory=list)
     broke: tuple[str, str, str] | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    app: Any = None
 
     @property
     def minutes(self) -> float:
@@ -44,7 +48,11 @@ class Drill:
 
 
 def drill(
-    kept: Folder, backup: Manifest, server: Server, say: Callable[[str], None] = lambda text: None
+    kept: Folder,
+    backup: Manifest,
+    server: Server,
+    say: Callable[[str], None] = lambda text: None,
+    try_app: Callable[[DoorLike], Any] = lambda door: None,
 ) -> Drill:
     """Restore a backup into a server that is started for it, and compare every row.
 
@@ -53,6 +61,7 @@ def drill(
         backup: which one.
         server: yields the door to an empty database, and removes it after.
         say: told how far it is.
+        try_app: starts an app against the restored database, and asks it; not where something differs.
 
     Returns:
         What came of it; nothing is raised for a backup or a server that is no good.
@@ -76,6 +85,9 @@ def drill(
             restoring.restore(kept, backup, door)
             clock.step("comparing")
             _compare(made, door)
+            if not made.differences:
+                clock.step("starting the app")
+                made.app = _tried(try_app, door)
     except OpsError as error:
         made.broke = (clock.now, getattr(error, "kind", "refused"), error.message)
     finally:
@@ -88,6 +100,15 @@ def _compare(made: Drill, door: DoorLike) -> None:
         now = manifest.look(view)
     made.rows = {name: table.rows for name, table in now.tables.items()}
     made.differences = comparing.differences(made.backup.holds, now, content=made.backup.content)
+
+
+def _tried(try_app: Callable[[DoorLike], Any], door: DoorLike) -> Any:
+    try:
+        return try_app(door)
+    except Unreachable as error:
+        if error.kind != instance.KIND:
+            raise
+        return error.message
 
 
 class _Clock:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from opslib import ids
 from opslib.backup import manifest
-from opslib.errors import SourceError
+from opslib.errors import Refused, SourceError
 
 if TYPE_CHECKING:
-    from opslib.backup.store import Folder
     from opslib.config import System
 
 KEEP_DAYS, KEEP_LEAST = 7.0, 3
@@ -23,15 +22,26 @@ def days(system: System) -> float:
     return float(fact.value) if fact and isinstance(fact.value, int | float) else KEEP_DAYS
 
 
-def retire(
-    kept: Folder, keep_days: float, keep_least: int, now: datetime
-) -> list[tuple[str, str, bool, str]]:
+class Kept(Protocol):
+    """A place with backups: a folder, or a bucket."""
+
+    def ids(self) -> list[str]:
+        """Return the names of all backups, the oldest first."""
+
+    def manifest(self, name: str) -> bytes:
+        """Return the manifest of a backup."""
+
+    def remove(self, name: str) -> None:
+        """Remove a backup."""
+
+
+def retire(kept: Kept, keep_days: float, keep_least: int, now: datetime) -> list[tuple[str, str, bool, str]]:
     """Remove what the rule no longer keeps.
 
-    A backup whose manifest cannot be read, or that is another system's, is left: a person must look.
+    A backup whose manifest cannot be read, or that the store holds on to, is left: a person must look.
 
     Args:
-        kept: the backups of one system.
+        kept: the backups of one system, on disk or in a bucket.
         keep_days: younger ones are kept.
         keep_least: so many of the newest whole ones are kept, however old.
         now: the time.
@@ -48,6 +58,13 @@ def retire(
             found.append((name, "", False, error.message))
     for name, taken in whole[keep_least:]:
         if now - taken > timedelta(days=keep_days):
-            kept.remove(name)
-            found.append((name, ids.stamp(taken), True, f"older than {keep_days:g} days"))
+            found.append((name, ids.stamp(taken), *_removed(kept, name, f"older than {keep_days:g} days")))
     return found
+
+
+def _removed(kept: Kept, name: str, why: str) -> tuple[bool, str]:
+    try:
+        kept.remove(name)
+    except (SourceError, Refused) as error:
+        return False, f"{why}, but {error.message}"
+    return True, why

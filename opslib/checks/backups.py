@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames
+from opslib.backup import room as room_
 from opslib.checks import compare
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
-    from opslib.config import Limit, System
+    from opslib.config import Limit
 
 _MOST_SUBJECTS = 5
 _MB = 1e6
-# What the files need beside their own size: the one before stays until the new one is read back.
-SPARE = 2.0
 
 TOOLS = Cause("backup-tools-missing", "no client programs on this machine fit the database's server", 20)
 HIDDEN = Cause("backup-rows-hidden", "row-level security hides rows from the role that takes backups", 15)
 UNREADABLE = Cause("backup-table-unreadable", "the role that takes backups may not read every table", 16)
 NO_ROOM = Cause("disk-nearly-full", "there is no room for another backup", 18)
 NONE = Cause("backup-missing", "there is no whole backup at all", 10)
+FAILED = Cause("backup-failed", "the backup could not be taken", 22)
 STALE = Cause("backup-stale", "the newest backup is too old", 30)
 SHRUNK = Cause("backup-shrunk", "the newest backup holds far less than those before", 20)
 TRUNCATED = Cause("backup-truncated", "a file of the newest backup is cut off or gone", 15)
@@ -107,7 +107,7 @@ def room(found: pd.DataFrame) -> Finding:
     if finding := compare.blind("room", found, expected=expected):
         return finding
     row = found.iloc[0]
-    needed = float(row["needed_bytes"]) * SPARE / _MB
+    needed = float(row["needed_bytes"]) * room_.SPARE / _MB
     return compare.above(
         float(row["free_bytes"]) / _MB, check="room", critical=needed, unit="MB", expected=expected,
         cause=NO_ROOM, why="a full disk ends a backup half way; remove old ones, or enlarge it",
@@ -204,17 +204,6 @@ def manifests(listed: pd.DataFrame) -> Finding:
     )  # fmt: skip
 
 
-def vendor(system: System) -> Finding:
-    """Say that the vendor's own backups are seen in its console only.
-
-    Args:
-        system: as its file describes it.
-    """
-    pages = [board.url for board in system.dashboards if "backup" in board.name.lower()]
-    where = pages[0] if pages else "its console"
-    return compare.skipped("vendor's backups", f"opslib cannot see them; look at {where}")
-
-
 def taken(made: pd.DataFrame) -> Finding:
     """Find whether the backup that was just asked for was taken.
 
@@ -224,8 +213,7 @@ def taken(made: pd.DataFrame) -> Finding:
     expected = "taken, and read back to its end"
     if reason := frames.reason(made):
         why = f"{reason}; nothing was kept of it"
-        cause = Cause("backup-failed", "the backup could not be taken", 12)
-        return Finding("taken", Status.CRITICAL, "", "not taken", "", expected, why, cause=cause)
+        return Finding("taken", Status.CRITICAL, "", "not taken", "", expected, why, cause=FAILED)
     row = made.iloc[0]
     seen = f"{row['rows']} rows of {row['tables']} tables in {row['seconds']:g} s"
     return Finding("taken", Status.OK, str(row["id"]), seen, "", expected)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
 from opslib import frames, ids
-from opslib.checks import backups, compare
+from opslib.checks import backups, compare, health
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
     from opslib.backup.drilling import Drill
     from opslib.backup.manifest import Manifest
     from opslib.backup.restoring import Place
-    from opslib.config import Limit, System
+    from opslib.config import Environment, Limit, System
 
 IN_USE = Cause("target-in-use", "the target is the database that the system uses", 5)
 BUSY = Cause("target-busy", "a restore into the target is under way", 8)
@@ -25,6 +25,8 @@ EXTENSION = Cause("restore-missing-extension", "the server lacks an extension th
 ROLE = Cause("restore-missing-role", "the server lacks a role that the backup needs", 25)
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
 BROKE = Cause("restore-failed", "the backup could not be restored", 30)
+APP = Cause("restore-app-unwell", "the app does not come up on what was restored", 28)
+_BAD = (Status.WARNING, Status.CRITICAL)
 _MOST_SUBJECTS = 5
 _DAMAGED = ("missing", "short", "changed", "extra", "unreadable")
 
@@ -175,6 +177,28 @@ def smoke(drill: Drill | None, system: System) -> Finding:
     if empty:
         return Finding("smoke", Status.CRITICAL, empty[0], "no rows", "", expected, cause=DIFFERS)
     return Finding("smoke", Status.OK, "", f"{len(wanted)} tables answer", "", expected)
+
+
+def app(drill: Drill | None, env: Environment) -> list[Finding]:
+    """Find whether an instance of the app came up on the restored database and answers its health checks.
+
+    Args:
+        drill: `ops.recovery.drill()`.
+        env: its endpoints are asked.
+    """
+    if drill is None or drill.app is None:
+        return [compare.skipped("app", "nothing was restored that an app could run on")]
+    if isinstance(drill.app, str):
+        expected = "it starts, and listens"
+        return [Finding("app", Status.CRITICAL, "", "did not start", "", expected, drill.app, cause=APP)]
+    if frames.absent(drill.app):
+        return [compare.skipped("app", str(frames.reason(drill.app)))]
+    asked = [*env.health, *env.smoke]
+    found = [*health.answers(drill.app, asked), *health.contents(drill.app, asked)]
+    return [
+        replace(one, check=f"app {one.check}", next="", cause=APP if one.status in _BAD else None)
+        for one in found
+    ]
 
 
 def time_to_restore(drill: Drill | None, limit: Limit) -> Finding:

@@ -16,6 +16,7 @@ from opslib.config.fields import is_placeholder
 from opslib.config.limits import Limit, defaults
 from opslib.config.model import SANDBOX, System
 from opslib.config.secret import Secret
+from opslib.config.store import BackupBucket
 from opslib.config.validate import close
 from opslib.errors import UnknownName
 
@@ -108,6 +109,7 @@ class Environment:
         backup: the way in that reads every row, for backups; None where no door leads to the server itself.
         targets: the databases that a backup may be restored into, by name.
         backups: where its backups are kept; None for the place that holds for all.
+        bucket: where finished backups are copied to; None where the system's file names no bucket.
         copies: where the copies of its buckets are in the sandbox; None for the places that its file names.
     """
 
@@ -124,6 +126,7 @@ class Environment:
     backup: Door | None = None
     targets: Mapping[str, Door] = field(default_factory=dict)
     backups: Path | None = None
+    bucket: BackupBucket | None = None
     copies: Path | None = None
 
     @property
@@ -155,6 +158,7 @@ class Environment:
         found = [door.dsn for door in doors if door]
         for vendor in self.vendors.values():
             found += [*([vendor.token] if vendor.token else []), *vendor.secrets.values()]
+        found += [Secret.parse(one) for one in (self.bucket.credentials if self.bucket else ())]
         return tuple({secret.reference: secret for secret in found}.values())
 
     def _endpoints(self, endpoints: Iterable[parts.Endpoint]) -> Iterable[HealthEndpoint]:
@@ -178,9 +182,10 @@ def build(system: System, name: str) -> Environment:
         },
         limits={**system.limits, **spec.limits},
         production=spec.production,
-        operator=_operator(spec.database.operator),
-        backup=_backup(spec.database.backup or spec.database.direct),
+        operator=_single(OPERATOR, spec.database.operator),
+        backup=_single(BACKUP, spec.database.backup or spec.database.direct),
         targets={name: Door(name, Secret.parse(text), False) for name, text in spec.database.targets.items()},
+        bucket=spec.backup_bucket,
     )
 
 
@@ -189,12 +194,8 @@ def _doors(references: Mapping[str, str | None]) -> tuple[Door, ...]:
     return tuple(Door(name, Secret.parse(text), name == "pooler") for name, text in given if text)
 
 
-def _backup(reference: str | None) -> Door | None:
-    return Door(BACKUP, Secret.parse(reference), False) if reference else None
-
-
-def _operator(reference: str | None) -> Door | None:
-    return Door(OPERATOR, Secret.parse(reference), False) if reference else None
+def _single(name: str, reference: str | None) -> Door | None:
+    return Door(name, Secret.parse(reference), False) if reference else None
 
 
 def _access(name: str, vendor: parts.Vendor, here: parts.Vendor | None) -> VendorAccess:

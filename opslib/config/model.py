@@ -61,6 +61,7 @@ class System(Part):
     tools: tuple[Text, ...] = ()
     access: dict[str, Text] = Field(default_factory=dict)
     facts: dict[str, parts.Fact] = Field(default_factory=dict)
+    drill_app: parts.DrillApp | None = None
     records: parts.Records = parts.Records()
 
     @field_validator("routines")

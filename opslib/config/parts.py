@@ -19,6 +19,7 @@ from opslib.config.fields import (
     UrlPath,
 )
 from opslib.config.limits import Limit
+from opslib.config.store import BackupBucket
 
 
 class Endpoint(Part):
@@ -93,6 +94,7 @@ class EnvironmentFile(Part):
     database: Database = Database()
     vendors: dict[str, Vendor] = Field(default_factory=dict)
     limits: dict[str, Limit] = Field(default_factory=dict)
+    backup_bucket: BackupBucket | None = None
     note: str = ""
 
 
@@ -240,6 +242,22 @@ class Flags(Part):
     table: str = ""
     endpoint: str = ""
     source: Text
+
+
+class DrillApp(Part):
+    """How an instance of the app is started against a database that a drill has restored.
+
+    Args:
+        command: run without a shell, in an empty folder and with no variables but those here; it listens on
+            the port of 127.0.0.1 that the variable PORT names. It must never be given keys of production.
+        variable: by which it learns the database's address.
+        seconds: until it must listen.
+    """
+
+    command: Text
+    variable: Text = "DATABASE_URL"
+    seconds: Number = 60
+    source: str = ""
 
 
 class Fact(Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -44,30 +44,56 @@ class ObjectLock(Part):
     days: Annotated[int, Field(strict=True, ge=1, le=36_500)]
 
 
-class Store(Part):
-    """The file.
+Place = Annotated[Text, AfterValidator(_place)]
+
+
+class Reached(Part):
+    """How a store is reached.
 
     Args:
-        copy_to: where the copy is; `copy` in the file.
         endpoint: of the store; that of AWS when not given.
         region: of the bucket.
         key, secret, token: references to credentials; those of the usual AWS environment when not given.
-        object_lock: for the heads of the log, in a bucket that was made with Object Lock.
     """
 
-    copy_to: Annotated[Text, AfterValidator(_place), Field(alias="copy")]
     endpoint: Url | None = None
     region: Text | None = None
     key: Reference | None = None
     secret: Reference | None = None
     token: Reference | None = None
-    object_lock: ObjectLock | None = None
 
     @model_validator(mode="after")
-    def _both_halves(self) -> Store:
+    def _both_halves(self) -> Self:
         if bool(self.key) != bool(self.secret) or (self.token and not self.key):
             raise wrong("`key` and `secret` belong together, and `token` to both")
         return self
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """The references that are given."""
+        return tuple(one for one in (self.key, self.secret, self.token) if one)
+
+
+class Store(Reached):
+    """The file.
+
+    Args:
+        copy_to: where the copy is; `copy` in the file.
+        object_lock: for the heads of the log, in a bucket that was made with Object Lock.
+    """
+
+    copy_to: Annotated[Place, Field(alias="copy")]
+    object_lock: ObjectLock | None = None
+
+
+class BackupBucket(Reached):
+    """Where finished backups of a database are copied to.
+
+    Args:
+        place: such as s3://acme-backups/databases.
+    """
+
+    place: Place
 
 
 def read_store(path: Path) -> Store:

@@ -96,6 +96,10 @@ class Frozen:
         name = "pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename)"
         return dict(self._rows(f"select {name}, last_value from pg_catalog.pg_sequences order by 1"))
 
+    def cancel(self) -> None:
+        """End what is being read, from another thread: whoever waited for it has gone."""
+        self._connection.cancel_safe()
+
     def _rows(self, text: str) -> list[tuple[Any, ...]]:
         import psycopg
 

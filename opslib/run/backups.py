@@ -12,7 +12,7 @@ from opslib import config, frames, ids
 from opslib.backup import manifest, reading, retention, store, taking, tools
 from opslib.backup.manifest import Content, Manifest
 from opslib.config.model import SANDBOX
-from opslib.errors import NotNamed, OpsError, Refused, SecretError, SourceError
+from opslib.errors import NotNamed, OpsError, Refused, SandboxError, SecretError, SourceError
 from opslib.show import display
 
 LISTED = (
@@ -23,6 +23,7 @@ READ = ("id", "whole", "kind", "text")
 TOOLS = ("server", "fits", "text")
 ROOM = ("free_bytes", "needed_bytes")
 TAKEN = ("id", "rows", "tables", "megabytes", "seconds", "client", "compression", "digest")
+CODE = ("remote", "branches", "tags", "newest_tag")
 RETIRED = ("id", "taken_at", "removed", "why")
 _MB = 1e6
 _HOUR_S = 3600
@@ -43,7 +44,7 @@ class BackupSource:
 
     def list(self) -> pd.DataFrame:
         """Return all backups, the newest first; `problem` says where a manifest cannot be read."""
-        return _attempt(LISTED, lambda: _listed(self._store))
+        return _attempt(LISTED, lambda: listed(self.store))
 
     def read_back(self, newest: int = 1, name: str = "") -> pd.DataFrame:
         """Hash every byte of the newest backups, and read all of them as a restore would.
@@ -67,10 +68,10 @@ class BackupSource:
         """Say how much room is left where backups are kept, beside what one more may take."""
         columns = list(ROOM)
         return _attempt(
-            ROOM, lambda: pd.DataFrame([(self._store.free_bytes(), needed_bytes)], columns=columns)
+            ROOM, lambda: pd.DataFrame([(self.store.free_bytes(), needed_bytes)], columns=columns)
         )
 
-    def take(self, content: Content = "all", jobs: int = 1) -> pd.DataFrame:
+    def take(self, content: Content = "all", jobs: int = 2) -> pd.DataFrame:
         """Take a backup; it is in the store only when all of it was read back.
 
         Args:
@@ -83,8 +84,13 @@ class BackupSource:
         """Remove own backups that the rule no longer keeps; never one of the newest, never a strange one."""
         return _attempt(RETIRED, lambda: self._retire(keep_least))
 
+    def code(self) -> pd.DataFrame:
+        """Say what the remote of the code lists: columns remote, branches, tags, newest_tag; one row."""
+        return _attempt(CODE, self._code)
+
     @cached_property
-    def _store(self) -> store.Folder:
+    def store(self) -> store.Folder:
+        """Where they are kept on this machine."""
         env = self._env
         if env.name == SANDBOX:
             from opslib.sandbox import control
@@ -101,34 +107,47 @@ class BackupSource:
         return taking.Source(self._env.system.name, self._env.name, self._env.backup, self._name)
 
     def _take(self, content: Content, jobs: int) -> Manifest:
-        return taking.take(self._source(), self._store, content=content, jobs=jobs, say=self._say)
+        return taking.take(self._source(), self.store, content=content, jobs=jobs, say=self._say)
 
     def _tools(self, major: int) -> pd.DataFrame:
         try:
             found = tools.find(major, remote=tools.over_network(self._source().door))
-            row = (major, True, str(found))
+            row = (major, True, f"{found}; packs with {tools.compression(found)}")
         except Refused as error:
             row = (major, False, error.message)
         return pd.DataFrame([row], columns=list(TOOLS))
 
     def _read_back(self, newest: int, name: str) -> pd.DataFrame:
-        chosen = [name] if name else reversed(self._store.ids()[-newest:])
-        rows = [_verified(self._store, one) for one in chosen]
+        chosen = [name] if name else reversed(self.store.ids()[-newest:])
+        rows = [_verified(self.store, one) for one in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
+
+    def _code(self) -> pd.DataFrame:
+        from opslib.backup import code
+
+        remote = code.remote_of(self._env)
+        found = code.listed(remote)
+        row = (remote, len(found.branches), len(found.tags), next(iter(found.tags), ""))
+        return pd.DataFrame([row], columns=list(CODE))
 
     def _retire(self, keep_least: int) -> pd.DataFrame:
         kept_days = retention.days(self._env.system)
-        rows = retention.retire(self._store, kept_days, keep_least, ids.now())
+        rows = retention.retire(self.store, kept_days, keep_least, ids.now())
         return pd.DataFrame(rows, columns=list(RETIRED))
 
 
-def _listed(kept: store.Folder) -> pd.DataFrame:
+def listed(kept: retention.Kept) -> pd.DataFrame:
+    """Return all backups of a place, the newest first; columns `LISTED`.
+
+    Raises:
+        SourceError: it cannot be listed.
+    """
     rows = [_row(kept, name) for name in reversed(kept.ids())]
     frame = pd.DataFrame(rows, columns=list(LISTED))
     return frame.astype({"age_hours": "float64", "megabytes": "float64", "rows": "Int64", "tables": "Int64"})
 
 
-def _row(kept: store.Folder, name: str) -> tuple[Any, ...]:
+def _row(kept: retention.Kept, name: str) -> tuple[Any, ...]:
     try:
         found = manifest.read(kept.manifest(name), f"backup {name}")
     except SourceError as error:
@@ -167,5 +186,5 @@ def _taken(made: Manifest) -> pd.DataFrame:
 def _attempt(columns: Sequence[str], look: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     try:
         return look()
-    except (SourceError, SecretError, Refused) as error:
+    except (SourceError, SecretError, Refused, SandboxError) as error:
         return frames.unavailable(columns, error.message, absent=isinstance(error, NotNamed))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import shlex
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
-from opslib import config, frames
-from opslib.backup import comparing, drilling, manifest, restoring, store
+from opslib import config, frames, site
+from opslib.backup import comparing, drilling, instance, manifest, restoring, store
 from opslib.backup.drilling import Drill
 from opslib.backup.manifest import Manifest
 from opslib.backup.restoring import Place
 from opslib.config.model import SANDBOX
 from opslib.errors import Refused, SandboxError, SecretError, SourceError
 from opslib.pg import whole
+from opslib.pg.connect import DoorLike
 from opslib.show import display
 
 DIFFERENCES = ("part", "name", "was", "now")
@@ -122,8 +124,29 @@ class RecoverySource:
 
         holds = picked.backup.holds
         return drilling.drill(
-            self._store, picked.backup, lambda: scratch.scratch(holds.major, holds.roles), self._say
+            self._store,
+            picked.backup,
+            lambda: scratch.scratch(holds.major, holds.roles),
+            self._say,
+            self._try_app,
         )
+
+    def _try_app(self, door: DoorLike) -> pd.DataFrame:
+        """Start an instance of the app against a database, and ask each of its endpoints once."""
+        start = self._start()
+        if start is None:
+            reason = f"{self._env.system.name} does not say how its app is started (drill_app)"
+            return frames.unavailable(site.PROBE_COLUMNS, reason, absent=True)
+        with instance.running(start, door.dsn.reveal()) as url:
+            return site.probe(replace(self._env, base_url=url, resolver=None), samples=1)
+
+    def _start(self) -> instance.Start | None:
+        if self._env.name == SANDBOX:
+            from opslib.sandbox import instance as rehearsed
+
+            return rehearsed.start(self._env.system.name)
+        told = self._env.system.drill_app
+        return instance.Start(tuple(shlex.split(told.command)), told.variable, told.seconds) if told else None
 
     @cached_property
     def _store(self) -> store.Folder:

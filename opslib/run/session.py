@@ -18,6 +18,7 @@ from opslib.home import default_archive
 from opslib.run import document, history, namespace, rehearsal
 from opslib.run.backups import BackupSource
 from opslib.run.checker import Checker
+from opslib.run.copies import CopySource
 from opslib.run.files import FileSource
 from opslib.run.gate import Gate
 from opslib.run.recovery import RecoverySource
@@ -74,7 +75,7 @@ class Ops:
         show: show tables and plots.
         gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
-        backups, recovery: own backups of the database, and restoring them.
+        backups, copies, recovery: own backups of the database, those in a bucket, and restoring them.
         files: the buckets of files and their copies.
         rehearse: try migrations on a copy of the tables.
     """
@@ -108,6 +109,11 @@ class Ops:
         """Own backups of the system's database: `ops.backups.list()`, `.take()`, `.read_back()`."""
         name = f"opslib/{self.procedure}/{self.run_id.replace('-', '')}"
         return BackupSource(self.env, name, self.run_id)
+
+    @cached_property
+    def copies(self) -> CopySource:
+        """Copies of own backups in a bucket: `ops.copies.list()`, `.send()`, `.read_back()`."""
+        return CopySource(self.env, self.backups, self.run_id)
 
     @cached_property
     def recovery(self) -> RecoverySource:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -45,8 +46,17 @@ def clear(base: Path, quiet_rounds: int) -> None:
     while quiet < quiet_rounds and time.monotonic() < deadline:
         quiet = 0 if stop_all(base) else quiet + 1
         time.sleep(_PAUSE_S)
+    unmount_all(base)
     while base.exists() and time.monotonic() < deadline:
         shutil.rmtree(base, ignore_errors=True)
+
+
+def unmount_all(base: Path) -> None:
+    """Take away the small disks that a rehearsal had put below `base`."""
+    mounts = Path("/proc/self/mounts")
+    for line in mounts.read_text().splitlines() if mounts.exists() else ():
+        if (place := Path(line.split()[1])).is_relative_to(base):
+            subprocess.run(["umount", "--lazy", place], stderr=subprocess.DEVNULL, check=False)
 
 
 def stop_all(base: Path) -> bool:

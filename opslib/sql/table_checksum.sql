@@ -10,5 +10,5 @@
 -- Only for a session that has pinned how values are written (opslib.pg.whole does), and that fails where
 -- row-level security would hide rows.
 select count(*) as rows,
-       coalesce(sum(hashtextextended(opslib_row::text, 0)::numeric), 0)::text as checksum
+       coalesce(sum(hashtextextended(opslib_row::text, 0)), 0)::text as checksum
 from only {table} as opslib_row

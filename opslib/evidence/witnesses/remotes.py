@@ -68,7 +68,7 @@ class _Git:
             Unreachable: it took too long.
             SourceError: it failed; its last words are in the message.
         """
-        return _git(self.folder, words, text, {"GIT_INDEX_FILE": index} if index else {})
+        return git(self.folder, words, text, {"GIT_INDEX_FILE": index} if index else {})
 
     def opened(self) -> _Git:
         """Return it, made if it is not there yet."""
@@ -205,10 +205,24 @@ def _repository(witness: Witness, log: Log) -> _Git:
     return _Git(private("witness-git") / ours, remote, witness.branch, file)
 
 
-def _git(folder: Path, words: tuple[str, ...], text: bytes, more: Mapping[str, str]) -> bytes:
+def git(
+    folder: Path, words: tuple[str, ...], text: bytes = b"", more: Mapping[str, str] | None = None
+) -> bytes:
+    """Run git without anybody's settings, and with nobody to be asked; return what it said.
+
+    Args:
+        folder: where, and its repository if there is one.
+        words: the command.
+        text: on its standard input.
+        more: variables.
+
+    Raises:
+        Unreachable: it is not there, or took too long.
+        SourceError: it failed; its last words are in the message.
+    """
     inherited = {name: value for name, value in os.environ.items() if not _INHERITED.match(name)}
     ssh = inherited.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=10")
-    own = {**inherited, **_QUIET, "GIT_SSH_COMMAND": ssh, "GIT_DIR": str(folder), **more}
+    own = {**inherited, **_QUIET, "GIT_SSH_COMMAND": ssh, "GIT_DIR": str(folder), **(more or {})}
     plain = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "commit.gpgSign=false")
     pipe = subprocess.PIPE
     try:

@@ -10,9 +10,11 @@ from opslib.backup import manifest, taking
 from opslib.backup.store import DUMP, Folder
 from opslib.sandbox import nightly
 from opslib.sandbox.scenario import Scenario, World
+from opslib.sandbox.scenarios.point_in_time import forget
 from opslib.verdict import Status
 
 _DAYS = 3
+_SHORT = "vendor-window-short"
 
 
 def spoil(world: World, system: str) -> Folder:
@@ -104,5 +106,11 @@ SCENARIOS: tuple[Scenario, ...] = (
         _lead_astray,
         _critical("backup-shrunk", "backup-check"),
         heal=put_back,
+    ),
+    Scenario(
+        _SHORT,
+        "the vendor keeps its own history of the database for minutes only",
+        lambda world, system: forget(world, system, _SHORT),
+        _critical(_SHORT, "backup-check"),
     ),
 )

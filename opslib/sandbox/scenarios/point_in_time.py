@@ -16,9 +16,9 @@ _ID = "target-time-out-of-window"
 _LEFT = timedelta(minutes=10)
 
 
-def _forget(world: World, system: str) -> None:
-    """Cut the vendor's history short, as a change to a smaller plan does."""
-    stack = world.hold(_ID, system)
+def forget(world: World, system: str, scenario: str = _ID) -> None:
+    """Cut the vendor's history short, as a change to a smaller plan does, until the scenario is healed."""
+    stack = world.hold(scenario, system)
     if "neon" in world.web.app(system).system.vendors:
         neon = cast("NeonApi", world.web.simulator("neon")).project(system)
         stack.callback(setattr, neon, "history_s", neon.history_s)
@@ -33,7 +33,7 @@ SCENARIOS = (
     Scenario(
         _ID,
         "the vendor keeps the history for minutes only, so an hour ago is gone",
-        _forget,
+        forget,
         {"point-in-time": (Status.CRITICAL, _ID)},
     ),
 )

@@ -1,0 +1,155 @@
+"""Copies of backups in an S3 bucket. The manifest is sent last: without it, half a copy is no backup."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from opslib.archive.access import Access
+from opslib.backup import manifest
+from opslib.backup.objects import Objects
+from opslib.backup.reading import Wrong
+from opslib.backup.store import ID, MANIFEST, Folder
+from opslib.config import Secret
+from opslib.config.store import bucket_and_prefix
+from opslib.errors import Malformed, NotNamed, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opslib.config import Environment
+
+_MB = 1e6
+# What was begun so long ago is no longer being sent by anybody.
+_ABANDONED = timedelta(days=1)
+
+
+class Copies:
+    """The copies of one system's backups.
+
+    Args:
+        objects: below the bucket's prefix.
+        folder: environment and system, as a part of each name.
+    """
+
+    def __init__(self, objects: Objects, folder: str) -> None:
+        self.objects, self._folder = objects, folder
+
+    def __str__(self) -> str:
+        return f"{self.objects}/{self._folder}"
+
+    def ids(self) -> list[str]:
+        """Return the names of all whole copies, the oldest first.
+
+        Raises:
+            SourceError: the bucket cannot be listed.
+        """
+        return sorted(name for name, parts in self._listed().items() if MANIFEST in parts)
+
+    def manifest(self, name: str) -> bytes:
+        """Return the manifest of a copy.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        found = self.objects.read(self._name(name, MANIFEST))
+        if found is None:
+            raise Malformed(f"copy {name} has no manifest", kind="manifest")
+        return found
+
+    def send(self, kept: Folder, name: str, say: Callable[[str], None] = lambda text: None) -> None:
+        """Copy a backup, hold every file against what the store has of it, and send the manifest last.
+
+        Raises:
+            SourceError: the store refuses or does not answer; what was sent of it is no backup.
+            Malformed: what the store has is not what was sent.
+        """
+        if name in self.ids():
+            return
+        self._clear_away()
+        known = manifest.read(kept.manifest(name), f"backup {name}")
+        sent = 0
+        for path, file in known.files.items():
+            place = self._name(name, path)
+            said = self.objects.send(place, kept.folder(name) / path)
+            if not self.objects.has(place, file.bytes, said, file.sha256):
+                raise Malformed(f"{place}: the store has not what was sent", kind="copy")
+            sent += file.bytes
+            say(f"{sent / _MB:.1f} of {known.bytes / _MB:.1f} MB sent")
+        if not self.objects.create(self._name(name, MANIFEST), kept.manifest(name)):
+            raise Malformed(f"copy {name}: somebody else has sent it meanwhile", kind="copy")
+
+    def check(self, name: str) -> Wrong | None:
+        """Return what is wrong with a copy, or None where the store has every byte of it.
+
+        Raises:
+            SourceError: the store cannot be asked.
+        """
+        known, there = manifest.read(self.manifest(name), f"copy {name}"), self._listed()[name]
+        for path, file in known.files.items():
+            if path not in there:
+                return Wrong("missing", f"{path} is gone from the bucket")
+            if there[path] < file.bytes:
+                return Wrong("short", f"{path} has {there[path]} of {file.bytes} bytes")
+            if not self.objects.has(self._name(name, path), file.bytes, "", file.sha256):
+                return Wrong("changed", f"{path} is not the file that was sent: its checksum differs")
+        return None
+
+    def remove(self, name: str) -> None:
+        """Remove a copy for good: its manifest first, so that what is left of it is no backup.
+
+        Raises:
+            Refused: the store holds on to it.
+            SourceError: the store cannot be asked.
+        """
+        parts = sorted(self._listed()[name], key=lambda path: path != MANIFEST)
+        for path in parts:
+            if why := self.objects.gone(self._name(name, path)):
+                raise Refused(why)
+
+    def _clear_away(self) -> None:
+        """Remove what was left of copies that broke off, once nobody can still be sending them."""
+        for name, parts in self._listed().items():
+            if MANIFEST not in parts and _begun(name) < datetime.now(UTC) - _ABANDONED:
+                self.remove(name)
+
+    def _listed(self) -> dict[str, dict[str, int]]:
+        """Return backup -> path -> bytes."""
+        found: dict[str, dict[str, int]] = {}
+        for name, stored in self.objects.listed(f"{self._folder}/").items():
+            backup, _, path = name.removeprefix(f"{self._folder}/").partition("/")
+            if ID.fullmatch(backup):
+                found.setdefault(backup, {})[path] = stored.size
+        return found
+
+    def _name(self, backup: str, path: str) -> str:
+        return f"{self._folder}/{backup}/{path}"
+
+
+def of(env: Environment) -> Copies:
+    """Return the copies of one environment of a system.
+
+    Raises:
+        NotNamed: the system's file names no bucket.
+        SecretError: a credential cannot be had.
+        SourceError: the packages for S3 are not installed.
+    """
+    named = env.bucket
+    if named is None:
+        raise NotNamed(
+            f"{env.system.name} names no bucket for its backups in {env.name}: they are on this machine only",
+            hint="add `backup_bucket:` to the environment",
+        )
+    parts = bucket_and_prefix(named.place)
+    assert parts, "the file was checked"
+    values = {
+        part: Secret.parse(reference).reveal()
+        for part in ("key", "secret", "token")
+        if (reference := getattr(named, part))
+    }
+    access = Access(named.endpoint or "", named.region or "", **values)
+    return Copies(Objects(*parts, access), f"{env.name}/{env.system.name}")
+
+
+def _begun(name: str) -> datetime:
+    return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
