@@ -84,7 +84,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Work:
-    """A piece of work that takes PostgreSQL's own programs: `restore_backup`.
+    """A piece of work that takes more than one request: PostgreSQL's own programs, or bytes that are copied.
 
     Args:
         name: what is done.

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,6 @@ _REQUIRED: dict[str, type | tuple[type, ...]] = {
     "reviewed": str,
     "next": list,
 }
-_NEEDS: dict[str, type] = {"database": bool, "site": bool, "vendors": list, "status_pages": bool}
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,18 @@ class Needs:
         site: the system's own URLs.
         vendors: vendors whose API is asked; all of them.
         status_pages: at least one vendor's public status page.
+        files: at least one bucket of files.
     """
 
     database: bool = False
     site: bool = False
     vendors: tuple[str, ...] = ()
     status_pages: bool = False
+    files: bool = False
+
+
+_SAID = {"database": "database", "site": "web address", "files": "files", "status_pages": "status page"}
+_NEEDS: dict[str, type] = {need.name: list if need.name == "vendors" else bool for need in fields(Needs)}
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,7 @@ def find_notebooks() -> Path:
     Raises:
         ConfigError: there is no such folder.
     """
-    given = os.environ.get("OPSLIB_NOTEBOOKS")
-    if given:
+    if given := os.environ.get("OPSLIB_NOTEBOOKS"):
         path = Path(given).expanduser().absolute()
     else:
         from opslib.config import find_parameters
@@ -183,8 +187,7 @@ def load(root: Path | None = None) -> Catalog:
             found[procedure.id] = procedure
         except ConfigError as error:
             problems[path.stem] = error
-    ordered = sorted(found.values(), key=lambda procedure: (procedure.folder, procedure.id))
-    return Catalog(tuple(ordered), problems)
+    return Catalog(tuple(sorted(found.values(), key=lambda each: (each.folder, each.id))), problems)
 
 
 def read(path: Path, root: Path | None = None) -> Procedure:
@@ -266,7 +269,6 @@ def _procedure(path: Path, root: Path, meta: Mapping[str, Any], declared: tuple[
     except ValueError as error:
         raise _wrong(path, "reviewed", "not a date like 2026-11-21") from error
     needs = Needs(**{**meta["needs"], "vendors": tuple(meta["needs"].get("vendors", ()))})
-    systems = () if meta["systems"] == "all" else tuple(meta["systems"])
     same = ("id", "title", "severity", "owner", "changes", "minutes", "idempotent")
     return Procedure(
         **{key: meta[key] for key in same},
@@ -274,7 +276,7 @@ def _procedure(path: Path, root: Path, meta: Mapping[str, Any], declared: tuple[
         folder="/".join(path.parent.relative_to(root).parts),
         symptoms=tuple(meta["symptoms"]),
         needs=needs,
-        systems=systems,
+        systems=() if meta["systems"] == "all" else tuple(meta["systems"]),
         reviewed=reviewed,
         next=tuple(meta["next"]),
         controls=controls_of(meta.get("controls", ())),
@@ -284,17 +286,15 @@ def _procedure(path: Path, root: Path, meta: Mapping[str, Any], declared: tuple[
 
 def _missing(procedure: Procedure, environment: Environment) -> Iterator[str]:
     system = environment.system.name
-    add = f"add it to parameters/systems/{system}.yml"
     if procedure.systems and system not in procedure.systems:
         yield f"{procedure.id} is for {', '.join(procedure.systems)}, not for {system}"
     if environment.name == "sandbox" and not environment.attached:
         return  # its addresses are known only once it is up
-    if procedure.needs.database and not environment.doors:
-        yield f"{system} names no database for {environment.name}: {add}"
-    if procedure.needs.site and not environment.base_url:
-        yield f"{system} names no web address for {environment.name}: {add}"
-    for vendor in procedure.needs.vendors:
-        if vendor not in environment.vendors:
-            yield f"{system} names no vendor {vendor}: {add}"
-    if procedure.needs.status_pages and not any(v.status_url for v in environment.vendors.values()):
-        yield f"{system} names no vendor with a status page: {add}"
+    there: dict[str, object] = {
+        "database": environment.doors, "site": environment.base_url, "files": environment.system.files,
+        "status_pages": any(v.status_url for v in environment.vendors.values()),
+    }  # fmt: skip
+    lacking = [words for need, words in _SAID.items() if getattr(procedure.needs, need) and not there[need]]
+    lacking += [f"vendor {name}" for name in procedure.needs.vendors if name not in environment.vendors]
+    hint = f"add it to parameters/systems/{system}.yml"
+    yield from (f"{system} names no {what} for {environment.name}: {hint}" for what in lacking)

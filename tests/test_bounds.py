@@ -54,6 +54,8 @@ INDEX = {"relation": ["public", "jobs_old"], "table": ["public", "jobs"]}
 BUILD = Statement("create_index", {"table": ["public", "jobs"], "index": "jobs_old"})
 RESTORED = {"target": "scratch", "database": "klutr", "server": "1"}
 RESTORE = Work("restore_backup", RESTORED)
+FILE_AT = {"bucket": "uploads", "side": "live", "place": "supabase:b", "key": "a.mp3", "source": "a.mp3"}
+BACK = Work("copy_file", {**FILE_AT, "size": 3, "sha256": "0", "type": "audio/mpeg"})
 HOOK = Request(
     "railway", "POST", "", {}, {**railway_acts.rollback("x").body, "query": "mutation { projectDelete }"}
 )
@@ -98,6 +100,7 @@ _GOOD: dict[str, tuple[dict[str, Any], Act]] = {
     "credit": (CREDITS, ENTRY),
     "upkeep": (INDEX, BUILD),
     "restore": (RESTORED, RESTORE),
+    "files": (FILE_AT, BACK),
 }
 
 
@@ -138,6 +141,8 @@ def test_every_kind_of_change_has_its_bounds() -> None:
         ("upkeep", INDEX, BUILD),
         ("upkeep", INDEX, Statement("drop_index", {"index": INDEX["relation"]})),
         ("restore", RESTORED, RESTORE),
+        ("files", FILE_AT, BACK),
+        ("files", FILE_AT, replace(BACK, name="remove_file")),
     ],
     ids=lambda part: part.text if isinstance(part, Request | Statement | Work) else "",
 )  # fmt: skip
@@ -196,6 +201,10 @@ def test_what_the_planners_plan_is_within_the_bounds(
         ("upkeep", INDEX, other(BUILD, table=["public", "users"])),
         ("upkeep", INDEX, Statement("drop_index", {"index": ["public", "users_pkey"]})),
         ("restore", RESTORED, Work("restore_backup", {**RESTORED, "target": "klutr"})),
+        ("files", FILE_AT, RESTORE),
+        ("files", FILE_AT, replace(BACK, name="empty_bucket")),
+        *(("files", FILE_AT, replace(BACK, params={**BACK.params, name: "x"})) for name in FILE_AT),
+        ("restore", RESTORED, BACK),
     ],
     ids=lambda part: part.text if isinstance(part, Request | Statement | Work) else "",
 )  # fmt: skip

@@ -308,9 +308,17 @@ def test_acts_are_carried_out_by_the_gate_alone() -> None:
                 assert all([getattr(a, "id", "") for a in n.args] == ["opening"] for n in acting), path
 
 
+def test_bytes_are_carried_for_the_gate_alone() -> None:
+    """A work does what no request says, so only the gate begins one, and one module sends what it takes."""
+    assert outside(calling("carry_out"), "gate/") == set()
+    assert outside(calling("carry"), "files/supabase.py") == set()
+    assert calling("carry_out") and calling("carry"), "nobody does: this proves nothing"
+
+
 def test_only_the_lowest_layer_spends_an_opening() -> None:
     """A spent opening is an act in plain sight, secret values and all."""
-    assert outside(calling("use"), "http/", "pg/", "backup/restoring.py") == set()
+    own = ("backup/restoring.py", "files/folder.py", "files/s3.py")
+    assert outside(calling("use"), "http/", "pg/", *own) == set()
 
 
 def test_only_one_package_talks_http_and_one_talks_to_databases() -> None:

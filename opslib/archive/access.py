@@ -59,4 +59,6 @@ def _made(access: Access) -> Any:
     known = {name: value for name, value in given.items() if value}
     # One request an object: more would first ask how large it is, also of versions that are hidden.
     more = {"max_concurrency": 1, "use_listings_cache": False, "skip_instance_cache": True}
-    return S3FileSystem(**known, client_kwargs=own, config_kwargs=_PATIENCE, **more)
+    made = S3FileSystem(**known, client_kwargs=own, config_kwargs=_PATIENCE, **more)
+    made.retries = 1  # botocore asks again already: five times as often, a store that is silent takes minutes
+    return made

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from opslib.archive.access import Access
 from opslib.errors import ConfigError, Forbidden, OpsError, SourceError, Unreachable, UsageError
@@ -74,7 +74,7 @@ class Lock:
     until: datetime
 
 
-class _Answer(Exception):
+class Answered(Exception):
     """The store has refused something.
 
     Args:
@@ -96,7 +96,12 @@ class Bucket:
 
     Raises:
         UsageError: the package that speaks to stores is not installed.
+
+    Attributes:
+        FILE: where people name the store.
     """
+
+    FILE: ClassVar[str] = "parameters/store.yml"
 
     def __init__(self, name: str, prefix: str, access: Access) -> None:
         self.name = name
@@ -141,22 +146,29 @@ class Bucket:
         try:
             with self._plainly():
                 content = self._files.cat_file(f"{self.name}/{self.prefix}{name}", **older)
-        except _Answer as answer:
+        except Answered as answer:
             if answer.code in _NOT_THERE:
                 return None
             raise self._refused(answer, f"{name} cannot be read") from None
         return bytes(content)
 
-    def create(self, name: str, content: bytes, lock: Lock | None = None) -> bool:
+    def create(self, name: str, content: bytes, lock: Lock | None = None, kind: str = "") -> bool:
         """Put an object where there is none; say whether it is ours, or there was one before.
+
+        Args:
+            name: of the object.
+            content: its bytes.
+            lock: until when nobody is to remove it.
+            kind: its media type; that of the store when not given.
 
         Raises:
             SourceError: the store cannot be asked, or refuses.
         """
         held = {"ObjectLockMode": lock.mode, "ObjectLockRetainUntilDate": lock.until} if lock else {}
+        typed = {"ContentType": kind} if kind else {}
         try:
-            self._put(name, content, IfNoneMatch="*", **held)
-        except _Answer as answer:
+            self._put(name, content, IfNoneMatch="*", **typed, **held)
+        except Answered as answer:
             if answer.code in _THERE_ALREADY:
                 return False
             raise self._refused(answer, f"{name} cannot be written") from None
@@ -170,7 +182,7 @@ class Bucket:
         """
         try:
             self._put(name, content)
-        except _Answer as answer:
+        except Answered as answer:
             raise self._refused(answer, f"{name} cannot be written") from None
 
     def remove(self, version: Version) -> bool:
@@ -181,7 +193,7 @@ class Bucket:
         """
         try:
             self._call("delete_object", Key=self.prefix + version.name, VersionId=version.id)
-        except _Answer as answer:
+        except Answered as answer:
             if answer.code in ("AccessDenied", "ObjectLocked", "403"):
                 return False
             raise self._refused(answer, f"{version.name} cannot be removed") from None
@@ -195,7 +207,7 @@ class Bucket:
         """
         try:
             self._call("delete_object", Key=self.prefix + name)
-        except _Answer as answer:
+        except Answered as answer:
             raise self._refused(answer, f"{name} cannot be removed") from None
 
     def must_lock(self) -> None:
@@ -207,7 +219,7 @@ class Bucket:
         """
         try:
             self._call("get_object_lock_configuration")
-        except _Answer as answer:
+        except Answered as answer:
             if answer.code not in _NO_LOCK:
                 raise self._refused(answer, "its Object Lock cannot be looked at") from None
             raise ConfigError(
@@ -226,7 +238,7 @@ class Bucket:
         while True:
             try:
                 page = self._call(method, Prefix=self.prefix + under, **where)
-            except _Answer as answer:
+            except Answered as answer:
                 raise self._refused(answer, "cannot be listed") from None
             yield page
             if not page.get("IsTruncated"):
@@ -241,12 +253,12 @@ class Bucket:
     def _own(self, key: str) -> str:
         return key.removeprefix(self.prefix)
 
-    def _refused(self, answer: _Answer, what: str) -> OpsError:
+    def _refused(self, answer: Answered, what: str) -> OpsError:
         if answer.code in _NO_BUCKET:
-            hint = "make it, or see `copy` in parameters/store.yml"
+            hint = f"make it, or see `copy` in {self.FILE}"
             return UsageError(f"{self}: there is no such bucket", hint=hint)
         if answer.code in _REFUSED:
-            hint = "see `key` and `secret` in parameters/store.yml, or AWS_ACCESS_KEY_ID and its like"
+            hint = f"see `key` and `secret` in {self.FILE}, or AWS_ACCESS_KEY_ID and its like"
             why = f"the store refuses these credentials ({answer.code})"
             return Forbidden(f"{self}: {what}: {why}", hint=hint)
         return SourceError(f"{self}: {what}: the store answers {answer.code}", hint=_AGAIN)
@@ -259,11 +271,11 @@ class Bucket:
         try:
             yield
         except (boto.NoCredentialsError, boto.PartialCredentialsError):
-            hint = "name `key` and `secret` in parameters/store.yml, or set AWS_ACCESS_KEY_ID and its like"
+            hint = f"name `key` and `secret` in {self.FILE}, or set AWS_ACCESS_KEY_ID and its like"
             raise ConfigError(f"{self}: there are no credentials for the store", hint=hint) from None
         except (boto.BotoCoreError, boto.ClientError, OSError) as error:
             if code := _code(error):
-                raise _Answer(code) from None
+                raise Answered(code) from None
             why = f"{self}: {self._where} does not answer ({type(error).__name__})"
             raise Unreachable(why, hint=_AGAIN) from None
 

@@ -108,6 +108,7 @@ class Environment:
         backup: the way in that reads every row, for backups; None where no door leads to the server itself.
         targets: the databases that a backup may be restored into, by name.
         backups: where its backups are kept; None for the place that holds for all.
+        copies: where the copies of its buckets are in the sandbox; None for the places that its file names.
     """
 
     system: System = field(repr=False)
@@ -123,6 +124,7 @@ class Environment:
     backup: Door | None = None
     targets: Mapping[str, Door] = field(default_factory=dict)
     backups: Path | None = None
+    copies: Path | None = None
 
     @property
     def health(self) -> tuple[HealthEndpoint, ...]:
@@ -241,6 +243,7 @@ def _sandbox(system: System) -> Environment:
         backup=next((Door(BACKUP, door.dsn, False) for door in doors if door.name == "direct"), None),
         targets=_sandbox_targets(system.name, state),
         backups=state.backups if state else None,
+        copies=state.copies if state else None,
     )
 
 
@@ -283,6 +286,7 @@ def _simulated(system: str, real: VendorAccess, state: overlay.State | None) -> 
         components=real.components,
         settings={**real.settings, **settings},
         token=Secret.literal(f"sandbox-{real.name}-token", token) if token else None,
-        secrets={},
+        # The sandbox has one credential a vendor, whatever it is called.
+        secrets={n: Secret.literal(f"sandbox-{real.name}-{n}", token) for n in real.secrets} if token else {},
         title=real.title,
     )

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from opslib.config import parts
 from opslib.config.fields import Part, Text, is_placeholder
+from opslib.config.files import FileBucket
 from opslib.config.limits import Limit
 from opslib.config.routines import Routine
 from opslib.config.validate import close
@@ -45,6 +46,7 @@ class System(Part):
     vendors: dict[str, parts.Vendor] = Field(default_factory=dict)
     variables: tuple[parts.Variable, ...] = ()
     tables: dict[str, parts.Table] = Field(default_factory=dict)
+    files: dict[str, FileBucket] = Field(default_factory=dict)
     pools: dict[str, parts.Pool] = Field(default_factory=dict)
     migrations: parts.Migrations | None = None
     webhooks: tuple[parts.Webhook, ...] = ()

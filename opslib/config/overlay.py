@@ -28,6 +28,7 @@ class State:
         settings: vendor -> what its simulated API must be told.
         targets: system -> name -> address of a database that a backup may be restored into.
         backups: where the backups of its databases are kept.
+        copies: where the copies of its buckets are kept.
         limits: limit -> warning and critical, where nobody can wait as long as in production.
     """
 
@@ -41,6 +42,7 @@ class State:
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     targets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     backups: Path | None = None
+    copies: Path | None = None
 
     def site(self, system: str) -> str | None:
         """Return the address of a system's site, without the last slash."""
@@ -102,6 +104,7 @@ def _state(data: dict[str, Any]) -> State:
         limits=dict(data.get("limits") or {}),
         targets=dict(data.get("targets") or {}),
         backups=Path(data["backups"]) if data.get("backups") else None,
+        copies=Path(data["copies"]) if data.get("copies") else None,
     )
 
 

@@ -177,6 +177,7 @@ def _migration(act: Any, identity: Mapping[str, Any]) -> bool:
     return bool(act.script) and all(_equal(value, identity.get(name)) for name, value in said.items())
 
 
+_FILE = {name: name for name in ("bucket", "side", "place", "key", "source")}
 _ENV = "/v9/projects/{project}/env/*"
 _BACK = _request("vercel", "POST", "/v1/projects/{project}/rollback/*", params=_TEAM | {"description"})
 BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
@@ -208,6 +209,10 @@ BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
     "restore": (
         Risk.MEDIUM,
         (_statement("restore_backup", Work, target="target", database="database", server="server"),),
+    ),
+    "files": (
+        Risk.MEDIUM,
+        (_statement("copy_file", Work, **_FILE), _statement("remove_file", Work, **_FILE)),
     ),
     "flag": (Risk.MEDIUM, (_statement("set_feature_flag", name="flag"),)),
     "flag_posthog": (

@@ -1,4 +1,4 @@
-"""An act is carried out: by a vendor, by the database in one go or in steps, or by PostgreSQL's programs."""
+"""An act is carried out: by a vendor, by the database in one go or in steps, or by work of our own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Statement, Work
 from opslib.backup import restoring
+from opslib.files import copying
 from opslib.gate import faults, steps
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def send(
         OpsError: it failed; of kind `lost`, nobody knows.
     """
     if isinstance(way.act, Work):
-        restoring.carry_out(opening(), means.env)
+        carry_out = copying.carry_out if way.act.name in (copying.PUT, copying.TAKE) else restoring.carry_out
+        carry_out(opening(), means.env)
     elif not isinstance(way.act, Statement):
         means.vendor(way.act.source).act(opening())
     elif kind.STEPS:

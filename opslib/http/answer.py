@@ -29,6 +29,7 @@ class Sending:
         body: JSON to send; None sends nothing.
         headers: besides the client's own.
         asked: what the record's digest covers in place of the request, without secret values.
+        content: bytes to send in place of JSON.
     """
 
     method: str
@@ -37,6 +38,12 @@ class Sending:
     body: Any = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     asked: Any = None
+    content: bytes | None = field(default=None, repr=False)
+
+    def words(self, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Return what httpx takes to build the request; `headers` are the client's own."""
+        sent = {"json": self.body} if self.content is None else {"content": self.content}
+        return {"params": self.params, "headers": {**headers, **self.headers}, **sent}
 
     def trace(self, base_url: str) -> tuple[str, str]:
         """Return method and path, and SHA-256 of what was asked, both without secrets."""

@@ -237,13 +237,8 @@ class Client:
         self._clock.begin(self._timeout)
         started = time.perf_counter()
         try:
-            request = self._http.build_request(
-                sending.method,
-                self.base_url + sending.path,
-                params=sending.params,
-                json=sending.body,
-                headers={**self._authorised(), **sending.headers},
-            )
+            words = sending.words(self._authorised())
+            request = self._http.build_request(sending.method, self.base_url + sending.path, **words)
             return self._follow(request, started)
         except failures.TRANSPORT_ERRORS as error:
             raise failures.from_exception(error, self._where) from error

@@ -10,6 +10,7 @@ from typing import Any
 
 _GRAPHQL_KEYS = {"query", "variables", "operationName"}
 _HOGQL_KEYS = {"query", "name", "refresh"}
+_LISTING_KEYS = {"prefix", "limit", "cursor", "with_delimiter", "sortBy"}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(
     r'(?P<skip>[\s,\ufeff]+|#[^\n\r]*)|(?P<text>"""(?:\\"""|\\(?!""")|[^"\\]|"(?!""))*"""|"(?:\\.|[^"\\\n\r])*")'
@@ -46,10 +47,16 @@ def hogql_reads(body: Any) -> bool:
     return re.match(r"\s*(select|with)\b", str(query.get("query", "")), re.IGNORECASE) is not None
 
 
+def listing_reads(body: Any) -> bool:
+    """Tell whether a request to Supabase Storage asks for one page of a listing."""
+    return isinstance(body, Mapping) and set(body) <= _LISTING_KEYS
+
+
 # Client's name -> path (as a whole) -> what the body must be.
 SAFE: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "railway": {r"": graphql_reads},
     "posthog": {r"/api/projects/[\w@-]+/query/": hogql_reads},
+    "supabase-storage": {r"/object/list-v2/[\w%-][\w%\x2e-]{0,99}": listing_reads},
 }
 
 

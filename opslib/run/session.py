@@ -18,6 +18,7 @@ from opslib.home import default_archive
 from opslib.run import document, history, namespace, rehearsal
 from opslib.run.backups import BackupSource
 from opslib.run.checker import Checker
+from opslib.run.files import FileSource
 from opslib.run.gate import Gate
 from opslib.run.recovery import RecoverySource
 from opslib.run.sources import DatabaseSource, SiteSource, StatusSource, VendorSource
@@ -74,6 +75,7 @@ class Ops:
         gate: show a plan, and carry out the approved one.
         pg, site, vendors: the database, the system's own URLs, the vendors' status pages.
         backups, recovery: own backups of the database, and restoring them.
+        files: the buckets of files and their copies.
         rehearse: try migrations on a copy of the tables.
     """
 
@@ -115,6 +117,11 @@ class Ops:
     def rehearse(self, acts: Sequence[Statement], ledger: Sequence[str]) -> pd.DataFrame:
         """Try migrations on a copy of the tables; arguments and columns as `rehearsal.rehearse`."""
         return rehearsal.rehearse(self.env, acts, ledger, display.Progress(self.run_id))
+
+    @cached_property
+    def files(self) -> FileSource:
+        """The buckets of files and their copies: `ops.files.inventory()`, `.buckets()`, `.wanted()`."""
+        return FileSource(self.env, self.calls.append)
 
     @cached_property
     def site(self) -> SiteSource:

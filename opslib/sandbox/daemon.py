@@ -22,7 +22,7 @@ from typing import Any
 
 from opslib import config, ids
 from opslib.errors import OpsError
-from opslib.sandbox import data, migrations, nightly, state
+from opslib.sandbox import copies, data, migrations, nightly, state
 from opslib.sandbox.databases import Databases, Progress
 from opslib.sandbox.scenario import World
 from opslib.sandbox.server import Control
@@ -73,6 +73,7 @@ class Sandbox:
             self._web = Web(_Addresses(self._databases), self._databases.restart)
             undo.callback(self._web.stop)
             self._web.start()
+            copies.make(self._databases.base, self._web)
             progress("apps, vendors and names answer")
             self._undo = undo.pop_all()
         self._stage = Stage(World(self._databases, self._web), self.announce)
@@ -97,6 +98,7 @@ class Sandbox:
                 "started_at": self._started_at,
                 "base": str(self._databases.base),
                 "backups": str(nightly.place(self._databases)),
+                "copies": str(copies.place(self._databases.base)),
                 "targets": {s: nightly.targets(self._databases, s) for s in made},
                 "broken": [{"id": name, "system": system} for name, system in self._stage.broken],
                 "databases": {s: {role: self._databases.dsn(s, role) for role in roles} for s in made},

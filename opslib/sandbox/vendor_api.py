@@ -64,8 +64,9 @@ class VendorApi:
         if name not in self._simulators:
             return error(404, "not_found", "not found")
         raw = await request.body()
+        file = "x-upsert" in request.headers
         try:
-            body = json.loads(raw) if raw else None
+            body = raw if file else json.loads(raw) if raw else None
         except ValueError:
             return error(400, "bad_request", "Invalid JSON")
         return await run_in_threadpool(self._simulated, name, path, request, body)

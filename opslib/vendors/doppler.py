@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pandas as pd
 
 from opslib import masking
-from opslib.calls import Call
-from opslib.errors import Malformed, SourceError
-from opslib.http import Client
+from opslib.errors import Malformed
+from opslib.vendors.base import VendorClient
 
-if TYPE_CHECKING:
-    from opslib.acts import Opening
-    from opslib.config import VendorAccess
-    from opslib.http import Answer
-
-API = "https://api.doppler.com"
 _CONFIG = "/v3/configs/config"
 SECRET_NAMES = ("name",)
 LOGS = ("id", "created", "text", "author", "rollback")
 
 
-class Doppler:
+class Doppler(VendorClient):
     """Reads one Doppler config.
 
     Args:
@@ -32,23 +25,13 @@ class Doppler:
         on_call: receives a record of each request.
     """
 
+    NAME: ClassVar[str] = "doppler"
+    API: ClassVar[str] = "https://api.doppler.com"
     COLUMNS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "secret_names": SECRET_NAMES,
         "logs": LOGS,
         "probe": ("ok", "account", "detail"),
     }
-
-    def __init__(
-        self,
-        access: VendorAccess,
-        *,
-        resolver: str | None = None,
-        on_call: Callable[[Call], None] | None = None,
-    ) -> None:
-        self._access = access
-        self._client = Client(
-            access.api_url or API, name="doppler", token=access.token, resolver=resolver, on_call=on_call
-        )
 
     def secret_names(self) -> pd.DataFrame:
         """Return the names of the config's secrets, without those that Doppler makes; column name.
@@ -93,22 +76,12 @@ class Doppler:
             masking.register(f"{name} at doppler", value)
         return value if isinstance(value, str) else None
 
-    def act(self, opening: Opening) -> Answer:
-        """Carry out the act of an opening, once."""
-        return self._client.act(opening)
-
     def _read(self, path: str, **more: str) -> dict[str, Any]:
         where = {name: self._setting(name) for name in ("project", "config")}
         answer = self._client.get(f"{_CONFIG}{path}", params={**where, **more}).json
         if not isinstance(answer, dict):
             raise Malformed("doppler answered with something else than an object")
         return answer
-
-    def _setting(self, name: str) -> str:
-        value = self._access.settings.get(name, "")
-        if not value:
-            raise SourceError(f"the settings of doppler name no {name}", hint=f"add `{name}:` to the file")
-        return str(value)
 
 
 def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:

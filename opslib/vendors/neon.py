@@ -6,22 +6,15 @@ Neon keeps no daily backups. It keeps a history of all changes for as long as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pandas as pd
 
-from opslib.calls import Call
-from opslib.errors import Malformed, SourceError
-from opslib.http import Client
+from opslib.errors import Malformed
+from opslib.vendors.base import VendorClient
 
-if TYPE_CHECKING:
-    from opslib.acts import Opening
-    from opslib.config import VendorAccess
-    from opslib.http import Answer
-
-API = "https://console.neon.tech/api/v2"
 PROJECT = ("id", "name", "region", "version", "history_seconds", "created")
 BRANCHES = (
     "id", "name", "parent", "parent_time", "default", "protected", "state", "pending", "bytes", "created",
@@ -32,7 +25,7 @@ SNAPSHOTS = ("id", "name", "branch", "manual", "created", "expires")
 _PAGE = 1000
 
 
-class Neon:
+class Neon(VendorClient):
     """Reads one Neon project.
 
     Args:
@@ -41,6 +34,8 @@ class Neon:
         on_call: receives a record of each request.
     """
 
+    NAME: ClassVar[str] = "neon"
+    API: ClassVar[str] = "https://console.neon.tech/api/v2"
     COLUMNS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "project": PROJECT,
         "branches": BRANCHES,
@@ -48,18 +43,6 @@ class Neon:
         "snapshots": SNAPSHOTS,
         "probe": ("ok", "account", "detail"),
     }
-
-    def __init__(
-        self,
-        access: VendorAccess,
-        *,
-        resolver: str | None = None,
-        on_call: Callable[[Call], None] | None = None,
-    ) -> None:
-        self._access = access
-        self._client = Client(
-            access.api_url or API, name="neon", token=access.token, resolver=resolver, on_call=on_call
-        )
 
     def project(self) -> pd.DataFrame:
         """Return the project; columns `PROJECT`, one row. history_seconds is how far back a branch can begin.
@@ -119,15 +102,8 @@ class Neon:
         detail = f"history of {row['history_seconds'] / 3600:g} h"
         return pd.DataFrame([{"ok": True, "account": row["id"], "detail": detail}])
 
-    def act(self, opening: Opening) -> Answer:
-        """Carry out the act of an opening, once."""
-        return self._client.act(opening)
-
     def _path(self, rest: str = "") -> str:
-        project = self._access.settings.get("project", "")
-        if not project:
-            raise SourceError("the settings of neon name no project", hint="add `project:` to the file")
-        return f"/projects/{quote(str(project), safe='')}{rest}"
+        return f"/projects/{quote(self._project, safe='')}{rest}"
 
 
 def _next_page(page: Any) -> dict[str, str] | None:

@@ -5,21 +5,15 @@ A flag is changed by its number, not by its key, which is why every row has both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pandas as pd
 
-from opslib.calls import Call
-from opslib.errors import Malformed, SourceError
-from opslib.http import Answer, Client
+from opslib.errors import Malformed
+from opslib.vendors.base import VendorClient
 
-if TYPE_CHECKING:
-    from opslib.acts import Opening
-    from opslib.config import VendorAccess
-
-API = "https://us.posthog.com"
 FLAGS = (
     "id", "key", "name", "active", "rollout", "kind", "version", "updated", "changed_by", "filters",
 )  # fmt: skip
@@ -28,7 +22,7 @@ _PAGE = 100
 _SHOWN_ONLY = ("cohort_name", "cohort_names")
 
 
-class PostHog:
+class PostHog(VendorClient):
     """Reads one PostHog project.
 
     Args:
@@ -38,22 +32,12 @@ class PostHog:
         on_call: receives a record of each request.
     """
 
+    NAME: ClassVar[str] = "posthog"
+    API: ClassVar[str] = "https://us.posthog.com"
     COLUMNS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "feature_flags": FLAGS,
         "probe": ("ok", "account", "detail"),
     }
-
-    def __init__(
-        self,
-        access: VendorAccess,
-        *,
-        resolver: str | None = None,
-        on_call: Callable[[Call], None] | None = None,
-    ) -> None:
-        self._access = access
-        self._client = Client(
-            access.api_url or API, name="posthog", token=access.token, resolver=resolver, on_call=on_call
-        )
 
     def feature_flags(self, search: str = "") -> pd.DataFrame:
         """Return the flags that are not deleted, the newest first.
@@ -79,17 +63,6 @@ class PostHog:
         count = len(_results(self._client.get(self._path, params={"limit": 1}).json))
         detail = "flags can be read" if count else "there is no flag"
         return pd.DataFrame([{"ok": True, "account": self._project, "detail": detail}])
-
-    def act(self, opening: Opening) -> Answer:
-        """Carry out the act of an opening, once."""
-        return self._client.act(opening)
-
-    @property
-    def _project(self) -> str:
-        project = self._access.settings.get("project", "")
-        if not project:
-            raise SourceError("the settings of posthog name no project", hint="add `project:` to the file")
-        return str(project)
 
     @property
     def _path(self) -> str:

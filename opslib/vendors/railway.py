@@ -5,24 +5,17 @@ Railway has no address for a single deployment, so an earlier one cannot be trie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pandas as pd
 
-from opslib.calls import Call
-from opslib.errors import Forbidden, Malformed, SourceError
-from opslib.http import Client
+from opslib.errors import Forbidden, Malformed
 from opslib.http.client import BEARER
+from opslib.vendors.base import VendorClient
 from opslib.vendors.railway_rows import nodes, row, rows
 from opslib.vendors.vercel import DEPLOYMENTS
 
-if TYPE_CHECKING:
-    from opslib.acts import Opening
-    from opslib.config import VendorAccess
-    from opslib.http import Answer
-
-API = "https://backboard.railway.com/graphql/v2"
 PROJECT_TOKEN = ("project-access-token", "")
 _FIELDS = "id createdAt status canRollback url meta creator { name }"
 DOCUMENTS = {
@@ -34,7 +27,7 @@ DOCUMENTS = {
 }
 
 
-class Railway:
+class Railway(VendorClient):
     """Reads one Railway service.
 
     Args:
@@ -44,29 +37,17 @@ class Railway:
         on_call: receives a record of each request.
     """
 
+    NAME: ClassVar[str] = "railway"
+    API: ClassVar[str] = "https://backboard.railway.com/graphql/v2"
     COLUMNS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "deployments": DEPLOYMENTS,
         "deployment": DEPLOYMENTS,
         "probe": ("ok", "account", "detail"),
     }
 
-    def __init__(
-        self,
-        access: VendorAccess,
-        *,
-        resolver: str | None = None,
-        on_call: Callable[[Call], None] | None = None,
-    ) -> None:
-        self._access = access
-        kind = access.settings.get("token_kind", "project")
-        self._client = Client(
-            access.api_url or API,
-            name="railway",
-            token=access.token,
-            token_header=PROJECT_TOKEN if kind == "project" else BEARER,
-            resolver=resolver,
-            on_call=on_call,
-        )
+    def _token_header(self) -> tuple[str, str]:
+        kind = self._access.settings.get("token_kind", "project")
+        return PROJECT_TOKEN if kind == "project" else BEARER
 
     def deployments(self, limit: int = 5) -> pd.DataFrame:
         """Return the latest deployments, the newest first.
@@ -107,10 +88,6 @@ class Railway:
         seen = f"{len(found)} deployment" if len(found) else "no deployment yet"
         return pd.DataFrame([{"ok": True, "account": self._setting("project"), "detail": seen}])
 
-    def act(self, opening: Opening) -> Answer:
-        """Carry out the act of an opening, once."""
-        return self._client.act(opening)
-
     def _ask(self, operation: str, given: Mapping[str, Any]) -> Any:
         body = {"operationName": operation, "query": DOCUMENTS[operation], "variables": dict(given)}
         try:
@@ -123,12 +100,6 @@ class Railway:
         if not isinstance(data, dict) or operation not in data:
             raise Malformed("railway answered without data")
         return data[operation]
-
-    def _setting(self, name: str) -> str:
-        value = self._access.settings.get(name, "")
-        if not value:
-            raise SourceError(f"the settings of railway name no {name}", hint=f"add `{name}:` to the file")
-        return str(value)
 
 
 CLIENT = Railway

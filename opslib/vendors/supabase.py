@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pandas as pd
 
-from opslib.calls import Call
-from opslib.errors import Malformed, SourceError
-from opslib.http import Client
+from opslib.errors import Malformed
+from opslib.vendors.base import VendorClient
 
-if TYPE_CHECKING:
-    from opslib.acts import Opening
-    from opslib.config import VendorAccess
-    from opslib.http import Answer
-
-API = "https://api.supabase.com"
 PROJECT = ("ref", "name", "region", "status", "version", "created")
 HEALTH = ("service", "status", "error")
 BACKUPS = ("id", "physical", "status", "created")
@@ -27,7 +20,7 @@ SERVICES = ("auth", "db", "pooler", "realtime", "rest", "storage")
 _ASKED = "&".join(f"services={name}" for name in SERVICES)  # each on its own: a list with commas is refused
 
 
-class Supabase:
+class Supabase(VendorClient):
     """Reads one Supabase project.
 
     Supabase allows 60 requests a minute to a person, all tools together.
@@ -38,6 +31,8 @@ class Supabase:
         on_call: receives a record of each request.
     """
 
+    NAME: ClassVar[str] = "supabase"
+    API: ClassVar[str] = "https://api.supabase.com"
     COLUMNS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "project": PROJECT,
         "health": HEALTH,
@@ -46,18 +41,6 @@ class Supabase:
         "buckets": BUCKETS,
         "probe": ("ok", "account", "detail"),
     }
-
-    def __init__(
-        self,
-        access: VendorAccess,
-        *,
-        resolver: str | None = None,
-        on_call: Callable[[Call], None] | None = None,
-    ) -> None:
-        self._access = access
-        self._client = Client(
-            access.api_url or API, name="supabase", token=access.token, resolver=resolver, on_call=on_call
-        )
 
     def project(self) -> pd.DataFrame:
         """Return the project; columns `PROJECT`, one row. status is Supabase's own, ACTIVE_HEALTHY when well.
@@ -137,18 +120,11 @@ class Supabase:
         row = self.project().iloc[0]
         return pd.DataFrame([{"ok": True, "account": row["ref"], "detail": row["status"]}])
 
-    def act(self, opening: Opening) -> Answer:
-        """Carry out the act of an opening, once."""
-        return self._client.act(opening)
-
     def _backed_up(self) -> dict[str, Any]:
         return _object(self._read("/database/backups"), "backups")
 
     def _read(self, rest: str = "") -> Any:
-        project = self._access.settings.get("project", "")
-        if not project:
-            raise SourceError("the settings of supabase name no project", hint="add `project:` to the file")
-        return self._client.get(f"/v1/projects/{quote(str(project), safe='')}{rest}").json
+        return self._client.get(f"/v1/projects/{quote(self._project, safe='')}{rest}").json
 
 
 def _object(found: Any, key: str) -> dict[str, Any]:

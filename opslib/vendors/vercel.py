@@ -6,16 +6,14 @@ the answer has no targets, the newest production deployment that was promoted co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import pandas as pd
 
-from opslib.calls import Call
 from opslib.errors import Malformed, SourceError
 from opslib.http import ONCE, Client, failures
-from opslib.vendors.vercel_acts import team_of
 from opslib.vendors.vercel_rows import (
     deployment_row,
     listed,
@@ -29,10 +27,8 @@ from opslib.vendors.vercel_variables import BUILT_WITH, VARIABLES, VariableReads
 
 if TYPE_CHECKING:
     from opslib.acts import Opening
-    from opslib.config import VendorAccess
     from opslib.http import Answer
 
-API = "https://api.vercel.com"
 _PAGE = 100
 _ASKS = 3
 _ERROR = 400
@@ -57,6 +53,8 @@ class Vercel(VariableReads):
         on_call: receives a record of each request.
     """
 
+    NAME: ClassVar[str] = "vercel"
+    API: ClassVar[str] = "https://api.vercel.com"
     COLUMNS: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "deployments": DEPLOYMENTS,
         "deployment": DEPLOYMENTS,
@@ -66,18 +64,6 @@ class Vercel(VariableReads):
         "project": PROJECT,
         "probe": ("ok", "account", "detail"),
     }
-
-    def __init__(
-        self,
-        access: VendorAccess,
-        *,
-        resolver: str | None = None,
-        on_call: Callable[[Call], None] | None = None,
-    ) -> None:
-        self._access, self._resolver, self._on_call = access, resolver, on_call
-        self._client = Client(
-            access.api_url or API, name="vercel", token=access.token, resolver=resolver, on_call=on_call
-        )
 
     def deployments(self, limit: int = 5, target: str = "production") -> pd.DataFrame:
         """Return the latest deployments, the newest first.
@@ -180,17 +166,6 @@ class Vercel(VariableReads):
             Refused: Vercel answered with success, and with a list of what failed.
         """
         return accepted(self._client.act(opening))
-
-    @property
-    def _project(self) -> str:
-        project = self._access.settings.get("project", "")
-        if not project:
-            raise SourceError("the settings of vercel name no project", hint="add `project:` to the file")
-        return str(project)
-
-    @property
-    def _team(self) -> dict[str, str]:
-        return team_of(str(self._access.settings.get("team", "")))
 
     def _read_project(self) -> dict[str, Any]:
         answer = self._client.get(f"/v9/projects/{quote(self._project)}", params=self._team).json

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
 from opslib import masking
 from opslib.errors import Malformed, NotNamed, SourceError
+from opslib.vendors.base import VendorClient
+from opslib.vendors.vercel_acts import team_of
 from opslib.vendors.vercel_rows import next_page, variable_row, variables_of
-
-if TYPE_CHECKING:
-    from opslib.http import Client
 
 VARIABLES = ("key", "target", "type", "updated", "id", "since", "comment", "managed")
 BUILT_WITH = ("name",)
@@ -20,18 +19,12 @@ BUILT_WITH = ("name",)
 UNREADABLE = ("sensitive", "secret", "system")
 
 
-class VariableReads:
+class VariableReads(VendorClient):
     """The reads of `Vercel` that are about environment variables."""
-
-    _client: Client
-
-    @property
-    def _project(self) -> str:
-        raise NotImplementedError
 
     @property
     def _team(self) -> dict[str, str]:
-        raise NotImplementedError
+        return team_of(str(self._access.settings.get("team", "")))
 
     def environment_variables(self, target: str = "production") -> pd.DataFrame:
         """Return the names of the project's own variables for a target; never their values.

@@ -59,7 +59,7 @@ class Simulator(Protocol):
             method: HTTP method.
             path: below the vendor's address, without the first slash.
             request: headers and query.
-            body: the JSON that was sent; None for nothing.
+            body: the JSON that was sent, or the bytes where it was something else; None for nothing.
         """
 
 

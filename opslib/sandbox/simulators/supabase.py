@@ -1,4 +1,5 @@
-"""Supabase's Management API: one project a system, with daily backups and point-in-time recovery.
+"""Supabase's Management API: one project a system, with daily backups and point-in-time recovery; and its
+Storage.
 
 A restore is taken for what the server notices of it: it is down for a moment, and has started anew.
 """
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from opslib.config import System
 from opslib.config.fields import is_placeholder
 from opslib.sandbox.simulators import Estate
+from opslib.sandbox.simulators.supabase_storage import PREFIX, Storage, path_of
 
 WELL = "ACTIVE_HEALTHY"
 WINDOW = timedelta(days=7)
@@ -52,22 +54,41 @@ class SupabaseApi:
 
     def __init__(self, estate: Estate) -> None:
         self._restart = estate.restart
-        users = (system for system in estate.systems.values() if "supabase" in system.vendors)
+        users = [system for system in estate.systems.values() if "supabase" in system.vendors]
         self._projects = {system.name: Project(_reference(system)) for system in users}
+        self._storages = {system.name: Storage(system) for system in users}
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The project of each system."""
-        return {"project": {name: project.ref for name, project in self._projects.items()}}
+        """The project of each system, and where its Storage is below the vendor's address."""
+        refs = {name: project.ref for name, project in self._projects.items()}
+        storage = {name: f"/{ref}/{PREFIX}".rstrip("/") for name, ref in refs.items()}
+        return {"project": refs, "storage_url": storage}
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems that have a project."""
+        return tuple(self._projects)
 
     def project(self, system: str) -> Project:
         """Return a system's project, to be read and changed."""
         return self._projects[system]
 
+    def storage(self, system: str) -> Storage:
+        """Return the Storage of a system's project, to be read and changed."""
+        return self._storages[system]
+
+    def reads(self, body: Any) -> bool:
+        """Tell whether a body is a question for a listing."""
+        return isinstance(body, Mapping) and "with_delimiter" in body
+
     def answer(self, method: str, path: str, request: Request, body: Any) -> Response:
         """Answer one authorised request."""
-        words = path.split("/")
         known = {project.ref: (name, project) for name, project in self._projects.items()}
+        ref, _, rest = path_of(request, "supabase").partition("/")
+        if ref in known and rest.startswith(PREFIX):
+            return self._storages[known[ref][0]].answer(method, rest.removeprefix(PREFIX), request, body)
+        words = path.split("/")
         if words[:2] != ["v1", "projects"] or len(words) < 3 or words[2] not in known:
             return _wrong(404, "Project not found")
         name, project = known[words[2]]

@@ -1,0 +1,127 @@
+"""Which files a person wants to have copied, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from opslib.errors import ParameterError
+from opslib.files import places
+from opslib.files.copying import Wanted, other
+from opslib.files.inventory import CANNOT_LOOK, Inventory
+from opslib.files.place import MOST_BYTES
+from opslib.files.places import COPY, LIVE
+
+if TYPE_CHECKING:
+    from opslib.config import Environment
+
+EXPORT, RESTORE = "export", "restore"
+_NOT_READ = "left for the next plan: this one has read enough"
+_THERE = "it is there already, and nothing is ever written over: give another name as `to`"
+_OLDER = "the copy has an older one, and nothing is ever written over: the copying job must bring it"
+_LARGE = f"larger than {MOST_BYTES // 1_000_000} MB: use rclone, or the vendor's own tool"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks for.
+
+    Args:
+        action: `export` for what the copy lacks, `restore` for one file of the copy; "" for nothing.
+        bucket: which one; all for an export where none is named.
+        key: the file to bring back.
+        to: what it is to be called.
+        most: no more files than this.
+        most_bytes: no more bytes altogether, but for the first file.
+    """
+
+    action: str = ""
+    bucket: str = ""
+    key: str = ""
+    to: str = ""
+    most: int = 50
+    most_bytes: int = MOST_BYTES
+
+
+def asked(
+    env: Environment, action: str, bucket: str, key: str, to: str, *, most: int, most_bytes: int
+) -> Asked:
+    """Return what a person asks for, if it can be meant; arguments as of `Asked`.
+
+    Raises:
+        ParameterError: there is no such bucket, or a restore lacks its bucket or key.
+    """
+    if bucket:
+        places.named(env, bucket)
+    for name, value in (("bucket", bucket), ("key", key)):
+        if action == RESTORE and not value:
+            raise ParameterError(f"{name}: a restore needs it", hint="give both `bucket` and `key`")
+        if not action and value:
+            raise ParameterError(f"{name}: given without an action", hint="give `action=restore` as well")
+    return Asked(action, bucket, key, to or key, most, most_bytes)
+
+
+def wanted(
+    env: Environment, seen: Sequence[Inventory], wish: Asked, record: places.Record = None
+) -> list[Wanted]:
+    """Return the files that are asked for, each read to know its checksum.
+
+    Args:
+        env: where.
+        seen: the declared buckets.
+        wish: what is asked for.
+        record: receives a record of each request.
+
+    Raises:
+        ParameterError: the copy has no file of that name.
+    """
+    chosen = [one for one in seen if wish.bucket in ("", one.name) and not one.reason]
+    if wish.action == EXPORT:
+        return [*_export(env, chosen, wish, record), *_changed(chosen)]
+    return [_back(env, one, wish, record) for one in chosen if wish.action == RESTORE]
+
+
+def _export(
+    env: Environment, seen: Sequence[Inventory], wish: Asked, record: places.Record
+) -> Iterator[Wanted]:
+    left, number = wish.most_bytes, 0
+    for one, key in ((each, key) for each in seen for key in each.uncopied):
+        found = Wanted(one.name, COPY, one.copy.where, key, key)
+        size = one.live.objects[key].size
+        if number >= wish.most or (number and size > left):
+            yield replace(found, reason=_NOT_READ)
+            return
+        left, number = left - size, number + 1
+        yield _read(env, found, size, record)
+
+
+def _changed(seen: Sequence[Inventory]) -> Iterator[Wanted]:
+    """Yield the files that users have changed since they were copied: they are said, and not copied."""
+    for one in seen:
+        for key in one.changed if one.spec.mutable else ():
+            yield Wanted(one.name, COPY, one.copy.where, key, key, reason=_OLDER)
+
+
+def _back(env: Environment, seen: Inventory, wish: Asked, record: places.Record) -> Wanted:
+    if wish.key not in seen.copy.objects:
+        raise ParameterError(
+            f"key: the copy of {seen.name} has no {wish.key!r}",
+            hint="step 2 of the procedure lists what it has",
+        )
+    found = Wanted(seen.name, LIVE, seen.live.where, wish.to, wish.key)
+    if wish.to in seen.live.objects:
+        return replace(found, reason=_THERE)
+    return _read(env, found, seen.copy.objects[wish.key].size, record)
+
+
+def _read(env: Environment, found: Wanted, size: int, record: places.Record) -> Wanted:
+    if size > MOST_BYTES:
+        return replace(found, reason=_LARGE)
+    try:
+        content = places.of(env, found.bucket, other(found.side), record).content(found.source)
+    except CANNOT_LOOK as error:
+        return replace(found, reason=f"it could not be read: {error.message}")
+    if content is None:
+        return replace(found, reason="it is gone since it was listed")
+    return replace(found, size=len(content.data), sha256=content.sha256, type=content.type)
