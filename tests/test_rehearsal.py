@@ -30,7 +30,6 @@ from tests.test_migrations import LEDGER, clone, files, noted
 
 SYSTEM = "your-app"
 PLACE = ["supabase_migrations", "schema_migrations"]
-COLUMNS = ("file", "ms", "shut", "unwritable", "rewritten", "error", "doubt", "lacking")
 TRIED: dict[str, Any] = {
     "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "rewritten": (), "error": "",
     "doubt": "", "lacking": "",
@@ -84,7 +83,7 @@ def drafted(**texts: str) -> Draft:
 
 def tries(*rows: dict[str, Any]) -> pd.DataFrame:
     """Return what a rehearsal would say."""
-    return pd.DataFrame([TRIED | row for row in rows], columns=list(COLUMNS))
+    return pd.DataFrame([TRIED | row for row in rows], columns=list(rehearsal.TRIED))
 
 
 def judged(*rows: dict[str, Any], tended: pd.DataFrame = MANY) -> dict[str, Finding]:
@@ -234,7 +233,7 @@ def test_a_failure_on_half_a_copy_proves_nothing() -> None:
     assert (whole.status, whole.cause) == (Status.WARNING, migration_trial.FAILS)
     assert (half.status, half.cause) == (Status.UNKNOWN, None) and "no vector" in half.why
     assert "no vector" in judged({"lacking": "no vector"})["rehearsal"].observed
-    nothing = frames.unavailable(COLUMNS, "nothing is about to be applied", absent=True)
+    nothing = frames.unavailable(rehearsal.TRIED, "nothing is about to be applied", absent=True)
     assert [one.status for one in migration_trial.judged(nothing, MANY)] == [Status.SKIPPED]
 
 

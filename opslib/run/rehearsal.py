@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opslib import config
     from opslib.acts import Statement
 
+TRIED = ("file", "ms", "shut", "unwritable", "rewritten", "error", "doubt", "lacking")
 _NOTHING = "nothing is about to be applied"
 
 
@@ -35,16 +36,15 @@ def rehearse(
         may fail on the copy only), lacking (what could not be copied). Unavailable, with the reason, where no
         copy could be made.
     """
+    if not acts:
+        return frames.unavailable(TRIED, _NOTHING, absent=True)
     from opslib.sandbox import trial
 
-    columns = [*(one.name for one in fields(trial.Tried)), "lacking"]
-    if not acts:
-        return frames.unavailable(columns, _NOTHING, absent=True)
     try:
         if env.backup is None:
             raise NotNamed(f"{env.system.name} names no door to the server itself in {env.name}: `backup:`")
         found = trial.trial(env.backup, acts, ledger, say)
     except (SourceError, SecretError, Refused, SandboxError) as error:
-        return frames.unavailable(columns, error.message)
+        return frames.unavailable(TRIED, error.message)
     rows = [{**asdict(one), "lacking": found.lacking} for one in found.files]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=list(TRIED))
