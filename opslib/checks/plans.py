@@ -36,7 +36,7 @@ CANDIDATE_COLUMNS = (*SCAN_COLUMNS, "rows", "seq_scans", "indexed")
 ENOUGH_ROWS, WANTED_SHARE, ENOUGH_SCANS = 10_000, 0.05, 10
 # A bracket behind a word is a function's: what it makes of a column no plain index serves.
 _COLUMN = re.compile(r'(?<!\w)\(\(?(?:\w+\.)?("?\w+"?)\)?(?:::[\w ]+)? (?:=|<|>|<=|>=) ')
-_REFUSED = "permission denied"
+_REFUSED, _RECORDED = "permission denied", 'syntax error at or near "$'
 _MOST_SUBJECTS = 5
 _SERVED = "no large table is read whole for a few rows"
 _FREE = "the planner may use every way there is"
@@ -179,6 +179,8 @@ def _planned(database: Plans, row: Mapping[Any, Any]) -> tuple[Any, ...]:
     left_out = frames.absent(answer)
     if _REFUSED in reason:
         reason, left_out = f"{reason}; grant opslib_monitor select to have it planned", True
+    # A literal with its type, as in `interval '1 day'`, is recorded in words that are no statement.
+    left_out = left_out or _RECORDED in reason
     return row["queryid"], row["query"], row["calls"], row["total_ms"], plan, reason, left_out
 
 
