@@ -19,6 +19,7 @@ LEVELS: dict[str, int] = {
     "controls": 0,
     "config": 1, "archive": 1, "keys": 1,
     "http": 2, "dns": 2, "pg": 2, "backup": 2, "files": 2, "kernels": 2, "evidence": 2,
+    "git": 2,
     "vendors": 3, "site": 3, "checks": 3,
     "show": 4, "gate": 4, "changes": 4,
     "run": 5, "catalog": 5, "parameters": 5, "runner": 5, "schedule": 5, "doctor": 5, "scaffold": 5,

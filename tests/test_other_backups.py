@@ -18,7 +18,6 @@ from opslib.checks.point_in_time import Reach
 from opslib.config import Limit
 from opslib.config.environment import Environment
 from opslib.errors import NotNamed, SourceError
-from opslib.evidence.witnesses import remotes
 from opslib.run.backups import CODE, BackupSource
 from opslib.vendors.supabase import BACKUPS
 from opslib.verdict import Finding, Status
@@ -149,7 +148,7 @@ def test_a_remote_that_is_none_is_unknown_and_runs_nothing(text: str, tmp_path: 
 
 def test_a_remote_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A morning's list must not wait for it."""
-    monkeypatch.setattr(remotes, "SECONDS", 0.5)
+    monkeypatch.setattr("opslib.git.SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(SourceError, match="no answer"):
         code.listed(f"http://127.0.0.1:{silent.getsockname()[1]}/x.git")
 

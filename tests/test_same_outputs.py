@@ -37,9 +37,12 @@ print(*takewhile(lambda name: [name] != preload._last[:1], reversed(sys.modules)
 VARYING = {
     "moment": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?",
     "run": r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
-    "time": r"(?<![\w.])\d+(\.\d+)? (ms|s)\b",
+    "time": r"(?<![\w.])\d+(\.\d+)? (ms|s|min|h)\b",
+    "statements counted": r"\d+ of \d+ places taken",
+    "room on the disk": r"\d+( \d{3})* MB\b",
     "address": r"0x[0-9a-f]+|ipykernel_\d+",
 }
+STARTS_SERVERS = ("dr-drill",)
 TIMES = {"ms", "p50", "p95", "p99", "worst"}
 MAGIC = 11  # so many characters of a PNG say that it is one
 TABLE = re.compile(r"<table.*?</table>", re.S)
@@ -178,11 +181,11 @@ def both(
     return run
 
 
-def same(forked: Shown, plain: Shown) -> None:
-    """Hold two runs against each other."""
+def same(forked: Shown, plain: Shown, *, anew: bool = False) -> None:
+    """Hold two runs against each other; `anew`: what is imported does not count beside what is started."""
     assert forked.forks >= 1 and plain.forks == 0, "else two of a kind are compared"
     assert forked.verdict == plain.verdict
-    assert not forked.missed, "each of these is imported anew in every run"
+    assert anew or not forked.missed, "each of these is imported anew in every run"
     assert len(forked.cells) == len(plain.cells)
     for one, other in zip(forked.cells, plain.cells, strict=True):
         assert one == other
@@ -191,7 +194,7 @@ def same(forked: Shown, plain: Shown) -> None:
 @pytest.mark.parametrize("procedure", PROCEDURES)
 def test_a_notebook_shows_on_a_forked_kernel_what_it_shows_on_a_plain_one(both: Any, procedure: str) -> None:
     """Number, kinds and words of all outputs; verdict, cause and findings."""
-    same(*both(procedure, fitting(procedure)))
+    same(*both(procedure, fitting(procedure)), anew=procedure in STARTS_SERVERS)
 
 
 @pytest.mark.parametrize("scenario, procedure, system", BROKEN)

@@ -225,7 +225,7 @@ def test_a_remote_that_never_answers_is_given_up(
     hanging.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
     hanging.chmod(0o755)
     monkeypatch.setenv("GIT_SSH_COMMAND", str(hanging))
-    monkeypatch.setattr(remotes, "SECONDS", 2)
+    monkeypatch.setattr("opslib.git.SECONDS", 2)
     found = said(kept, "somebody@example.invalid:heads.git")
     assert found.status is Status.UNKNOWN and "had no answer within" in found.text
     wait(lambda: not alive(tmp_path / "pid"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from opslib.config.model import SANDBOX
 from opslib.errors import NotNamed
-from opslib.evidence.witnesses.remotes import git
+from opslib.git import git
 
 if TYPE_CHECKING:
     from opslib.config import Environment

@@ -41,7 +41,8 @@ _COMMANDS = (
 )  # fmt: skip
 _OURS = ("opslib.run", "opslib.runner.apart", "opslib.runner.routine", "opslib.sandbox.control")
 _PACKAGES = (
-    "archive", "changes", "checks", "config", "dns", "gate", "http", "keys", "pg", "run", "show", "vendors",
+    "archive", "backup", "changes", "checks", "config", "dns", "gate", "http", "keys", "pg", "run", "show",
+    "vendors",
 )  # fmt: skip
 # It looks for the shell as it is imported; without one, plots of all forks would be lost without a word.
 NEVER = "matplotlib_inline.backend_inline"
