@@ -18,7 +18,7 @@ import pytest
 
 from opslib import catalog, config, frames
 from opslib.acts import Opening
-from opslib.changes import archiving
+from opslib.changes import Means, archiving
 from opslib.checks import old_rows, old_rows_look
 from opslib.checks.old_rows import Rule, Seen
 from opslib.cli.app import cli
@@ -280,6 +280,23 @@ def test_tables_with_another_order_of_columns_fit(server: Databases, shop: Any) 
             " tsvector_update_trigger(note, 'pg_catalog.english', note)",
             "the trigger ring of public.orders runs on delete",
         ),
+        (
+            "alter table orders add no int unique; create table lines (id int primary key, o int references"
+            " orders (no) on delete cascade); create index on lines (o)",
+            "lines.o leads to other columns than the key",
+        ),
+        ("create table lines () inherits (orders)", "lines inherits from public.orders"),
+        ("create rule quiet as on delete to orders do instead nothing", "the trigger quiet .* as a rule"),
+        ("create rule away as on insert to orders_old do instead nothing", "the trigger away .* as a rule"),
+        (
+            "alter table orders add twice text generated always as (note || note) stored;"
+            " alter table orders_old add twice text",
+            "column twice .* computed in the table only",
+        ),
+        (
+            "create table lines (id int primary key, o bigint references orders_old on delete cascade)",
+            "rows of lines hang on public.orders_old: to move back would delete them",
+        ),
     ],
 )
 def test_whatever_stands_in_the_way_is_named_and_nothing_is_planned(
@@ -451,6 +468,24 @@ def test_a_row_that_somebody_is_writing_to_waits_and_the_others_go(
             shop.execute(b"update orders set note = 'still mine' where id = 3")
         assert list(moving.result().iloc[0]) == [1]
     assert shop.execute(b"select note from orders_old where id = 3").fetchone() == ("still mine",)
+
+
+def test_a_table_that_is_altered_on_the_way_ends_the_move(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """What the new column holds would be lost with the rows: the plan does not know it."""
+    shop.execute(b"alter table orders owner to app_voiceaitraining")
+    env = config.load_system(SYSTEM, ROOT).environment("sandbox")
+    draft = archiving.draft([seen(server)], env, batch=2)
+    assert draft
+    with entered(server, "operator") as operator:
+        kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
+        assert kind.more(draft.targets[0], True)
+        shop.execute(b"alter table orders add worth int")
+        kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
+        assert not kind.more(draft.targets[0], True)
+        shop.execute(b"alter table orders_old add worth int")
+        assert kind.observe(draft.targets[0]).values == {}
 
 
 def _family(shop: psycopg.Connection[Any]) -> None:

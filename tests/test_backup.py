@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from opslib import config, frames, ids
-from opslib.backup import manifest, reading, retention, taking, tools
+from opslib.backup import manifest, reading, restoring, retention, taking, tools
 from opslib.backup.manifest import Manifest
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.backup.store import of as store_of
@@ -399,6 +399,19 @@ def test_only_what_is_too_old_is_retired_and_never_the_newest(kept: Folder) -> N
     assert len(kept.ids()) == 4 and broken in kept.ids() and first.id in kept.ids()
     assert retention.retire(kept, 7, 3, ids.now())[1:] == [], "done again, it does nothing more"
     assert retention.days(config.load_system("klutr")) == 7
+
+
+def test_a_schema_alone_is_no_reason_to_remove_the_last_rows(kept: Folder) -> None:
+    """Three of them, newer than a whole one, would else push it out; nor is one restored unasked."""
+    first = newest(kept)
+    for days in (1, 2, 8):
+        nightly.age(kept, first, timedelta(days=days), copied=True)
+    for name in kept.ids()[1:]:
+        path = kept.folder(name) / MANIFEST
+        path.write_text(path.read_text().replace('"content": "all"', '"content": "schema"'))
+    whole = kept.ids()[0]
+    assert retention.retire(kept, 7, 3, ids.now()) == []
+    assert restoring.chosen(kept).id == whole
 
 
 @pytest.mark.parametrize("name", ["", "..", "../kulti", "20261122T023757Z-zzzzzz"])

@@ -153,11 +153,13 @@ def test_killed_on_the_way_no_copy_is_there_and_the_next_try_makes_it(
 
 
 def test_what_broke_off_long_ago_is_cleared_away(tmp_path: Path, kept: Folder, copies: Copies) -> None:
-    """Not what somebody may still be sending."""
-    old, young = (f"{ids.now() - timedelta(hours=hours):%Y%m%dT%H%M%SZ}-abcdef" for hours in (30, 1))
+    """Not what somebody may still be sending, and never by sending another one."""
+    old, young = (f"{ids.now() - timedelta(days=days):%Y%m%dT%H%M%SZ}-abcdef" for days in (8, 6))
     for half in (old, young):
         copies.objects.create(f"production/{SYSTEM}/{half}/dump/1.dat", b"half")
     copies.send(kept, kept.ids()[0])
+    assert old in " ".join(contents(copies))
+    assert [(row[0], row[2]) for row in copies.clear_away()] == [(old, True)]
     names = " ".join(contents(copies))
     assert old not in names and young in names
 

@@ -246,6 +246,18 @@ def test_two_entries_of_one_user_follow_each_other() -> None:
     assert [target.before["balance"] for target in found.targets] == [100, 130]
 
 
+def test_nothing_is_made_good_twice_in_one_plan() -> None:
+    """Nor is a refund given where the balance was never charged."""
+    again = {**FAILED, "entry": "8"}
+    with pytest.raises(ParameterError, match="retry: '8' failed for the same thing"):
+        drafted(credit.Wish(retry=["7", "8"]), 100, failed=rows("credit_failed", FAILED, again))
+    twice = rows(
+        "credit_duplicates", {"entry": "2", "original": "1", "owner": "ada", "amount": 30, "type": "debit"}
+    )
+    with pytest.raises(ParameterError, match="user: ada has other entries in the same plan"):
+        drafted(credit.Wish(user="ada", by=30), 100, duplicates=twice)
+
+
 def test_without_a_unique_index_nothing_is_planned() -> None:
     """Twice at the same moment would be two entries."""
     found = drafted(credit.Wish(user="ada", by=5), 100, unique=False)

@@ -369,7 +369,7 @@ def test_programs_are_started_without_a_shell_and_by_few() -> None:
         "cli/",
         "schedule.py",
         "kernels/",
-        "evidence/witnesses/remotes.py",
+        "git.py",
     )
     assert outside(importing("subprocess"), *allowed) == set()
     assert calling("system") | calling("popen") == set()

@@ -170,6 +170,17 @@ def test_what_a_killed_copy_left_is_no_file_and_the_next_one_clears_it_away(tmp_
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.mp3"]
 
 
+def test_what_a_killed_copy_left_is_never_written_into(tmp_path: Path) -> None:
+    """It may be a whole file's other name."""
+    folder = Folder(tmp_path, hash_bytes=100)
+    name = next(iter(_parts(folder, tmp_path)))
+    folder.put(leave(), "a/b.mp3", SONG)
+    (tmp_path / "a" / name).hardlink_to(tmp_path / "a" / "b.mp3")
+    (tmp_path / "a" / "b.mp3").rename(tmp_path / "a" / "kept.mp3")
+    folder.put(leave(), "a/b.mp3", Content(b"another", "audio/mpeg"))
+    assert (tmp_path / "a" / "kept.mp3").read_bytes() == SONG.data
+
+
 def _parts(folder: Folder, root: Path) -> Iterator[str]:
     """Yield what a file is called before it is whole, as a put that cannot end leaves it behind."""
     seen: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from opslib import ids
 from opslib.archive.access import Access
 from opslib.backup import manifest
 from opslib.backup.objects import Objects
@@ -12,7 +13,7 @@ from opslib.backup.reading import Wrong
 from opslib.backup.store import ID, MANIFEST, Folder
 from opslib.config import Secret
 from opslib.config.store import bucket_and_prefix
-from opslib.errors import Malformed, NotNamed, Refused
+from opslib.errors import Malformed, NotNamed, Refused, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _MB = 1e6
 # What was begun so long ago is no longer being sent by anybody.
-_ABANDONED = timedelta(days=1)
+_ABANDONED = timedelta(days=7)
 
 
 class Copies:
@@ -66,7 +67,6 @@ class Copies:
         """
         if name in self.ids():
             return
-        self._clear_away()
         known = manifest.read(kept.manifest(name), f"backup {name}")
         sent = 0
         for path, file in known.files.items():
@@ -107,11 +107,32 @@ class Copies:
             if why := self.objects.gone(self._name(name, path)):
                 raise Refused(why)
 
-    def _clear_away(self) -> None:
-        """Remove what was left of copies that broke off, once nobody can still be sending them."""
+    def clear_away(self) -> list[tuple[str, str, bool, str]]:
+        """Remove what was left of copies that broke off, once nobody can still be sending them.
+
+        One that had a manifest once is left: in a bucket with versions it can be brought back.
+
+        Returns:
+            id, taken_at, removed, why; one for each.
+
+        Raises:
+            SourceError: the bucket cannot be listed.
+        """
+        found = []
         for name, parts in self._listed().items():
-            if MANIFEST not in parts and _begun(name) < datetime.now(UTC) - _ABANDONED:
-                self.remove(name)
+            if MANIFEST in parts or _begun(name) > datetime.now(UTC) - _ABANDONED:
+                continue
+            why, removed = "a copy that broke off", False
+            try:
+                if self.objects.versions(self._name(name, MANIFEST)):
+                    why = "its manifest was removed: a version of it is still there"
+                else:
+                    self.remove(name)
+                    removed = True
+            except (SourceError, Refused) as error:
+                why = f"{why}, but {error.message}"
+            found.append((name, ids.stamp(_begun(name)), removed, why))
+        return found
 
     def _listed(self) -> dict[str, dict[str, int]]:
         """Return backup -> path -> bytes."""

@@ -7,6 +7,7 @@ and with it everything that was done so far.
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from opslib.acts import Opening, Work
 from opslib.backup import manifest, reading, store, tools
 from opslib.backup.manifest import Holds, Manifest
 from opslib.backup.store import DUMP, Folder
-from opslib.errors import ParameterError, Refused, SourceError
+from opslib.errors import Malformed, ParameterError, Refused, SourceError
 from opslib.pg import whole
 from opslib.pg.connect import DoorLike, parameters
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 WORK = "restore_backup"
 _NAME, WRITER = "opslib/restore", "opslib/restore writes"
 _SCHEMA = "schema "
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Place:
 
 
 def chosen(kept: Folder, name: str = "") -> Manifest:
-    """Return the manifest of a backup: of the newest one when none is named.
+    """Return the manifest of a backup: of the newest one that holds everything when none is named.
 
     Raises:
         ParameterError: there is none of that name, or none at all.
@@ -66,8 +69,20 @@ def chosen(kept: Folder, name: str = "") -> Manifest:
         raise ParameterError(
             f"backup: there is no backup {name!r}; the newest are: {there}", hint="see backup-check"
         )
-    picked = name or names[-1]
-    return manifest.read(kept.manifest(picked), f"backup {picked}")
+    if name:
+        return _read(kept, name)
+    found = (_read(kept, one) for one in reversed(names))
+    picked = next((one for one in found if one.content == "all"), None)
+    if picked is None:
+        raise ParameterError("backup: none of them holds everything", hint="name one, or take a whole one")
+    return picked
+
+
+def _read(kept: Folder, name: str) -> Manifest:
+    found = manifest.read(kept.manifest(name), f"backup {name}")
+    if found.id != name:
+        raise Malformed(f"backup {name} says of itself that it is {found.id}", kind="manifest")
+    return found
 
 
 def digest(kept: Folder, name: str) -> str:
@@ -187,7 +202,11 @@ def restore(kept: Folder, backup: Manifest, door: DoorLike, progress: tools.Prog
             used, "pg_restore", *words, place, kept.folder(backup.id) / DUMP, environment=environment,
             progress=progress,
         )  # fmt: skip
-    whole.analyze(door, _NAME)
+    try:
+        whole.analyze(door, _NAME)
+    except SourceError as error:
+        # All of it is there by now: to call the restore failed would be wrong, and the server does it later.
+        log.warning("restored, but without statistics: %s", error.message)
 
 
 def _written_to(view: whole.Frozen) -> bool:
@@ -225,5 +244,11 @@ def _can_be_read(door: DoorLike) -> bool:
 
 
 def _same(one: dict[str, str], other: dict[str, str]) -> bool:
-    names = ("host", "port", "dbname")
-    return [one.get(name, "") for name in names] == [other.get(name, "") for name in names]
+    return _address(one) == _address(other)
+
+
+def _address(given: dict[str, str]) -> tuple[str, str, str]:
+    """Return where parameters lead, written in one way."""
+    host = given.get("host", "").lower()
+    host = "localhost" if host in ("127.0.0.1", "::1") else host
+    return host, given.get("port") or "5432", given.get("dbname") or given.get("user", "")

@@ -50,13 +50,16 @@ def retire(kept: Kept, keep_days: float, keep_least: int, now: datetime) -> list
         id, taken_at, removed, why; one for each that is too old or that a person must look at.
     """
     whole: list[tuple[str, datetime]] = []
+    parts: list[tuple[str, datetime]] = []
     found: list[tuple[str, str, bool, str]] = []
     for name in reversed(kept.ids()):
         try:
-            whole.append((name, manifest.read(kept.manifest(name), name).taken_at))
+            known = manifest.read(kept.manifest(name), name)
+            (whole if known.content == "all" else parts).append((name, known.taken_at))
         except SourceError as error:
             found.append((name, "", False, error.message))
-    for name, taken in whole[keep_least:]:
+    # A schema alone brings no rows back, so it never counts as one of the newest.
+    for name, taken in (*whole[keep_least:], *parts):
         if now - taken > timedelta(days=keep_days):
             found.append((name, ids.stamp(taken), *_removed(kept, name, f"older than {keep_days:g} days")))
     return found

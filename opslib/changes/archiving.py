@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opslib.config import Environment
 
 _AGAIN_S = 0.2
+_COMPARED_S = 0.5
 # A batch holds its own rows while it moves them: so much takes a tenth of a second, on a slow disk one.
 _BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 4 << 20, 500, 20_000, 2000
 _MOST_ALONG = 2000  # a batch with rows that hang on them begins again where one of them was written to
@@ -71,15 +72,21 @@ class Archiving(Kind):
 
     def __init__(self, means: Means) -> None:
         super().__init__(means)
-        self._idle_since = 0.0
+        self._idle_since = self._compared_at = 0.0
 
     def observe(self, target: Target) -> Observed:
         """Look at both tables, and whether what is missing on the one side is on the other."""
+        named = old_rows_look.columns(self._means.database(), target.identity)
+        params = getattr(target.act, "params", {})
+        if any(set(params[name]) != set(now) for name, now in named.items()):
+            return Observed({}, text="the columns are others than those that would be moved")
         found = old_rows_look.values(self._means.database(), target.identity)
         return Observed(found, text=_said(found), partly=_partly(target, found))
 
     def more(self, target: Target, found: bool) -> bool:
         """Tell whether rows are left; wait for those that somebody works at, and for replicas and queues."""
+        if self._altered(target):
+            return False
         if found:
             self._idle_since = 0.0
             return self._has_room()
@@ -89,6 +96,15 @@ class Archiving(Kind):
         self._idle_since = self._idle_since or now
         time.sleep(_AGAIN_S)
         return now - self._idle_since < self.PATIENCE_S
+
+    def _altered(self, target: Target) -> bool:
+        """Tell now and then whether columns, foreign keys or triggers are others than when it was planned."""
+        now = time.monotonic()
+        if now - self._compared_at < _COMPARED_S:
+            return False
+        self._compared_at = now
+        found = old_rows_look.structure(self._means.database(), target.identity)
+        return bool(found != target.before["structure"])
 
     def _left(self, target: Target) -> bool:
         box = {name: target.act.params[name] for name in ("table", "time", "since", "cutoff")}

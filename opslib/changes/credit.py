@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opslib.checks.old_rows_look import Asked
 
 CREDIT = "credit"
+_REFUND, _BY_HAND = "opslib:refund:", "opslib:correct:"
 _FINAL = "an entry stays in the ledger for ever; a wrong one is corrected by another one"
 
 
@@ -90,6 +91,7 @@ def draft(
     entries = [*_refunds(wish, duplicates), *_retries(wish, failed), *_settled(wish, balances), *_asked(wish)]
     if not entries:
         return None
+    _alone(wish, entries)
     accounts, left_out, targets = _Accounts(database, books), dict[str, str](), []
     if why := _against(database, books):
         left_out = {entry.name: why for entry in entries}
@@ -140,15 +142,20 @@ def _refunds(wish: Wish, found: pd.DataFrame) -> Iterator[_Entry]:
     for row in found.to_dict("records") if wish.refund else ():
         delta = -_signed(row)
         note = f"refund: entry {row['entry']} was the same request as {row['original']}"
-        yield _Entry(f"opslib:refund:{row['entry']}", str(row["owner"]), delta, note)
+        yield _Entry(f"{_REFUND}{row['entry']}", str(row["owner"]), delta, note)
 
 
 def _retries(wish: Wish, found: pd.DataFrame) -> Iterator[_Entry]:
     rows = {str(row["entry"]): row for row in found.to_dict("records")}
+    things: set[tuple[str, ...]] = set()
     for key in wish.retry:
         if key not in rows:
             raise ParameterError(f"retry: {key!r} is no entry that failed and was not made good")
         row = rows[key]
+        thing = tuple(str(row[name]) for name in ("owner", "type", "amount", "reason", "reference"))
+        if thing in things:
+            raise ParameterError(f"retry: {key!r} failed for the same thing as another one: name one of them")
+        things.add(thing)
         yield _Entry(
             f"opslib:retry:{key}", str(row["owner"]), _signed(row), f"entry {key} again: {row['reason']}"
         )
@@ -166,7 +173,17 @@ def _asked(wish: Wish) -> Iterator[_Entry]:
     if bool(wish.user) != bool(wish.by):
         raise ParameterError("user and by belong together", hint="whose balance, and by how many credits")
     if wish.user:
-        yield _Entry(f"opslib:correct:{wish.user}", wish.user, wish.by, "correction by hand")
+        yield _Entry(f"{_BY_HAND}{wish.user}", wish.user, wish.by, "correction by hand")
+
+
+def _alone(wish: Wish, entries: Sequence[_Entry]) -> None:
+    """See that a correction by hand does not make good what another entry of the plan makes good, too."""
+    others = [entry for entry in entries if entry.owner == wish.user and not entry.name.startswith(_BY_HAND)]
+    if wish.user and others:
+        raise ParameterError(
+            f"user: {wish.user} has other entries in the same plan: {others[0].note}",
+            hint="plan the one or the other: give refund=false, or leave out user and by",
+        )
 
 
 def _against(database: Asked, books: Books) -> str:
@@ -186,11 +203,15 @@ def _target(entry: _Entry, books: Books, accounts: _Accounts) -> Target | str:
     if seen is None:
         return f"there is no account of {entry.owner}"
     (balance, ledger), delta = seen, entry.delta
+    if entry.name.startswith(_REFUND) and balance != ledger:
+        return (
+            f"balance {balance} and ledger {ledger} differ: settle first, or the refund may be one too many"
+        )
     added = delta if entry.on_balance else 0
     if added < 0 and balance + added < books.low:
         return f"the balance of {balance} would fall below {books.low}"
     name = entry.name
-    if name.startswith("opslib:correct:"):
+    if name.startswith(_BY_HAND):
         name = f"{name}:{balance}:{delta:+d}"  # the same correction of the same balance is the same one
     accounts.known[entry.owner] = (balance + added, ledger + delta)
     act = Statement(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opslib.config import Limit
 
 _MOST_SUBJECTS = 5
+_CLOCKS_APART_H = 0.25  # clocks of two machines may differ by so much
 _MB = 1e6
 
 TOOLS = Cause("backup-tools-missing", "no client programs on this machine fit the database's server", 20)
@@ -55,6 +56,9 @@ def tools(found: pd.DataFrame) -> Finding:
         found: `ops.backups.tools(major)`.
     """
     expected = "pg_dump of the server's own major version, with TLS where a network lies between"
+    if frames.absent(found):
+        why = str(frames.reason(found))
+        return Finding("tools", Status.CRITICAL, "", "no way in", "", expected, why, cause=TOOLS)
     if finding := compare.blind("tools", found, expected=expected):
         return finding
     row = found.iloc[0]
@@ -107,6 +111,8 @@ def room(found: pd.DataFrame) -> Finding:
     if finding := compare.blind("room", found, expected=expected):
         return finding
     row = found.iloc[0]
+    if not row["needed_bytes"]:
+        return compare.unknown("room", "nobody knows how large a backup may be", expected=expected)
     needed = float(row["needed_bytes"]) * room_.SPARE / _MB
     return compare.above(
         float(row["free_bytes"]) / _MB, check="room", critical=needed, unit="MB", expected=expected,
@@ -137,6 +143,9 @@ def age(listed: pd.DataFrame, limit: Limit, next: str = "") -> Finding:
         return Finding(
             "age", Status.CRITICAL, "", "no backup", "", expected, "nothing could be restored", next, NONE
         )
+    if float(kept["age_hours"].iloc[0]) < -_CLOCKS_APART_H:
+        reason = f"the newest is of {kept['taken_at'].iloc[0]:%Y-%m-%d}, which is to come: a clock is wrong"
+        return compare.unknown("age", reason, expected=expected, next=next)
     return compare.below(
         float(kept["age_hours"].iloc[0]), check="age", warning=limit.warning, critical=limit.critical,
         unit=limit.unit, expected=expected, cause=STALE, next=next,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -84,9 +84,7 @@ def values(database: Asked, identity: Identity) -> dict[str, Any]:
 
 def structure(database: Asked, identity: Identity) -> str:
     """Return a digest of columns, foreign keys and triggers: when it is another, nothing is moved."""
-    pairs = [
-        (identity[one], identity[other]) for one, other in _PAIRS if one in identity and other in identity
-    ]
+    pairs = [(identity[one], identity[other]) for one, other in _PAIRS if {one, other} <= set(identity)]
     parts = [_columns(database, source, archive) for source, archive in pairs]
     tables = [identity[name] for name in ("table", "archive", "child", "child_archive") if name in identity]
     parts += [_effects(database, table) for table in tables]
@@ -135,6 +133,7 @@ def _with_archive(
     identity["archive"] = archive.relation.parts
     against += _against_pair(database, source, archive)
     against += _against_effects(database, source, rule.along)
+    against += _against_way_back(database, archive, rule.along.values())
     columns = {"columns": _named(database, source.relation.parts, archive.relation.parts)}
     hanging = [row for row in _children(database, source.relation.parts) if row["effect"] == "cascade"]
     child = None
@@ -195,6 +194,8 @@ def _against_triggers(database: Asked, table: _Table) -> Iterator[str]:
     found = _effects(database, table.relation.parts)
     for row in found[found["kind"] == "trigger"].to_dict("records"):
         yield f"the trigger {row['name']} of {table.text} runs {row['effect']}: nobody knows what it does"
+    for name in found[found["kind"] == "heir"]["name"]:
+        yield f"{name} inherits from {table.text}: rows of both would be taken for each other"
 
 
 def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) -> Iterator[str]:
@@ -204,12 +205,28 @@ def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) 
         name = f"{row['name']}.{row['column_name']}"
         if row["effect"] == "refuse":
             yield f"{name} refers to the rows and would refuse"
+        elif row["effect"] == "cascade by other columns":
+            yield f"{name} leads to other columns than the key, and would delete its rows with them"
         elif not row["indexed"]:
             yield f"no index begins with {name}: each row that goes would cost a pass over {row['name']}"
         elif row["effect"] == "cascade" and row["name"] not in along:
             yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
     if sum(row["effect"] == "cascade" for row in children) > 1:
         yield "rows of several tables would be deleted with them; one at most can go along"
+
+
+def _against_way_back(database: Asked, archive: _Table, along: Iterable[str]) -> Iterator[str]:
+    """Say what would be deleted for good when rows are moved back."""
+    for row in _children(database, archive.relation.parts):
+        if row["effect"].startswith("cascade") and row["name"] not in along:
+            yield f"rows of {row['name']} hang on {archive.text}: to move back would delete them"
+
+
+def columns(database: Asked, identity: Identity) -> dict[str, list[str]]:
+    """Return the columns that go over now, by the parameter of the statement that names them."""
+    pairs = zip(("columns", "child_columns"), _PAIRS, strict=True)
+    there = {name: pair for name, pair in pairs if set(pair) <= set(identity)}
+    return {name: _named(database, identity[one], identity[other]) for name, (one, other) in there.items()}
 
 
 def _emptied(database: Asked, table: Sequence[str]) -> tuple[str, ...]:

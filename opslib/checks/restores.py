@@ -65,7 +65,9 @@ def chosen(picked: PickedLike) -> Finding:
     if picked.backup is None:
         return compare.unknown("backup", picked.reason, expected=expected, next="backup-check")
     found = picked.backup
-    seen = f"{found.holds.rows} rows of {len(found.holds.tables)} tables, as of {found.holds.taken_at}"
+    held = f"{found.holds.rows} rows of {len(found.holds.tables)} tables"
+    held = held if found.content != "schema" else "no rows, the schema only"
+    seen = f"{held}, as of {found.holds.taken_at}"
     return Finding("backup", Status.OK, found.id, seen, "", expected)
 
 
@@ -172,7 +174,14 @@ def smoke(drill: Drill | None, system: System) -> Finding:
     if drill is None or drill.broke:
         return compare.skipped("smoke", "nothing was restored")
     had = {name for name, table in drill.backup.holds.tables.items() if table.rows}
-    wanted = [f"public.{name}" for name in system.tables if f"public.{name}" in had] or sorted(had)
+    wanted = [f"public.{name}" for name in system.tables if f"public.{name}" in had]
+    if system.tables and not wanted:
+        why = "already the backup had no rows in any of them: is it of the right database?"
+        named = ", ".join(system.tables)
+        return Finding("smoke", Status.CRITICAL, named, "no rows", "", expected, why, cause=DIFFERS)
+    wanted = wanted or sorted(had)
+    if not wanted:
+        return compare.unknown("smoke", "the backup holds no rows that could be looked at", expected=expected)
     empty = [name for name in wanted if not drill.rows.get(name)]
     if empty:
         return Finding("smoke", Status.CRITICAL, empty[0], "no rows", "", expected, cause=DIFFERS)

@@ -82,10 +82,9 @@ def policies(frame: pd.DataFrame, declared: Mapping[str, Table]) -> list[Finding
         return [compare.unknown("policies", reason, expected=_JUDGED)]
     rows = frame.to_dict("records")
     hidden = [f"{row['schema']}.{row['table_name']}" for row in rows if not row["seen"]]
-    # Where a restrictive policy holds as well, what is always true lets nobody through by itself.
-    narrowed = {_name(row) for row in rows if not row["permissive"]}
+    restrictive = [row for row in rows if not row["permissive"]]
     seen_rows = [row for row in rows if row["seen"]]
-    found = [finding for row in seen_rows for finding in _policy(row, declared, _name(row) in narrowed)]
+    found = [finding for row in seen_rows for finding in _policy(row, declared, _narrowed(row, restrictive))]
     if hidden:
         words = f"a lock hides the policies of {', '.join(sorted(set(hidden)))}: look again later"
         found.append(compare.unknown("policies", words, expected=_JUDGED))
@@ -171,6 +170,16 @@ def _policy(row: Mapping[Any, Any], declared: Mapping[str, Table], narrowed: boo
 def _through(status: Status, subject: str, row: Mapping[Any, Any], why: str) -> Finding:
     seen = f"for {row['command']}: always true"
     return Finding("policies", status, subject, seen, "a condition", _JUDGED, why, cause=PERMISSIVE)
+
+
+def _narrowed(row: Mapping[Any, Any], restrictive: Sequence[Mapping[Any, Any]]) -> bool:
+    """Tell whether a restrictive policy holds as well: then what is always true lets nobody through."""
+    return any(
+        _name(row) == _name(other)
+        and other["command"] in ("all", row["command"])
+        and ("public" in other["roles"] or set(row["roles"]) <= set(other["roles"]))
+        for other in restrictive
+    )
 
 
 def _always(text: str | None) -> bool:

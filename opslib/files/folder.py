@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -75,15 +76,18 @@ class Folder:
         with self._plainly():
             self._there()
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Of one that was killed, the next attempt writes over what it left.
-            part = path.with_name(f"{_PART}{hashlib.sha256(path.name.encode()).hexdigest()[:16]}")
-            _write(part, content.data)
+            # Unlinked, never written over: what one that was killed has left may be a file's content by now.
+            own = f"{_PART}{hashlib.sha256(path.name.encode()).hexdigest()[:16]}"
+            for left in path.parent.glob(f"{own}*"):
+                left.unlink(missing_ok=True)
+            part = path.with_name(f"{own}-{secrets.token_hex(4)}")
             try:
+                _write(part, content.data)
                 os.link(part, path)  # refuses where there is one, which a rename would not
             except FileExistsError:
                 raise there_already(self, key) from None
             finally:
-                part.unlink()
+                part.unlink(missing_ok=True)
             _sync(path.parent)
 
     def take(self, opening: Opening, key: str) -> None:
@@ -115,7 +119,7 @@ class Folder:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _SET = "select pg_catalog.set_config('role', %s, true), pg_catalog.set_config('statement_timeout', %s, true)"
 _TRANSACTION = "select pg_catalog.pg_current_xact_id()::text"
 
+# Not `discard all`, which would give back the lock that the gate holds.
+_FORGET = (b"reset session authorization", b"reset role", b"reset all")
+
 
 def run(connection: psycopg.Connection, text: str, role: str) -> None:
     """Run a file, as a role and with that role's own search path, within the transaction that is open.
@@ -37,3 +40,13 @@ def run(connection: psycopg.Connection, text: str, role: str) -> None:
             "the file ended the transaction around it: what it did before that stands", kind="lost"
         )
     connection.execute("set local search_path to pg_catalog")
+
+
+def forget(connection: psycopg.Connection) -> None:
+    """Undo what files have set for the session, such as `set lock_timeout = 0`: no other one inherits it.
+
+    Raises:
+        psycopg.Error: the server does not answer.
+    """
+    for text in _FORGET:
+        connection.execute(text)

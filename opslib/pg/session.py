@@ -171,6 +171,8 @@ class Session:
                 return read(*self._ask(text, params))
         except SourceError as error:
             raise self._unknown_if_lost(error) from None
+        finally:
+            self._afresh() if before else None
 
     def command(self, text: str, read: Callable[[Names, Rows], Answer], backend: int | None = None) -> Answer:
         """Run one command that no transaction may be around, once.
@@ -205,6 +207,17 @@ class Session:
 
         with suppress(psycopg.Error):
             self._connection.close()
+
+    def _afresh(self) -> None:
+        """Forget what a file of people's own has set, or end the session."""
+        from opslib.pg import script
+
+        try:
+            with self._bounded(ANSWER_TIMEOUT_S):
+                script.forget(self._connection)
+            self._prepare()
+        except SourceError:
+            self.close()
 
     def _must_be(self, backend: int | None) -> None:
         if backend is not None and self._ask("select pg_backend_pid()", {})[1] != [(backend,)]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from opslib import config, frames, ids
-from opslib.backup import manifest, reading, retention, store, taking, tools
+from opslib.backup import manifest, reading, restoring, retention, store, taking, tools
 from opslib.backup.manifest import Content, Manifest
 from opslib.config.model import SANDBOX
 from opslib.errors import NotNamed, OpsError, Refused, SandboxError, SecretError, SourceError
@@ -118,9 +118,18 @@ class BackupSource:
         return pd.DataFrame([row], columns=list(TOOLS))
 
     def _read_back(self, newest: int, name: str) -> pd.DataFrame:
-        chosen = [name] if name else reversed(self.store.ids()[-newest:])
+        chosen = [name] if name else self._newest(newest)
         rows = [_verified(self.store, one) for one in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
+
+    def _newest(self, count: int) -> Sequence[str]:
+        """Return the newest backups, and whatever they hold the newest one that holds everything."""
+        names = self.store.ids()[::-1]
+        try:
+            whole = [restoring.chosen(self.store).id] if names else []
+        except OpsError:
+            whole = []  # what cannot be read is told of each by itself
+        return tuple(dict.fromkeys([*names[:count], *whole]))
 
     def _code(self) -> pd.DataFrame:
         from opslib.backup import code

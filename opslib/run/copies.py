@@ -104,7 +104,7 @@ class CopySource:
 
     def _retire(self, keep_least: int) -> pd.DataFrame:
         days = retention.days(self._env.system)
-        rows = retention.retire(self._copies, days, keep_least, ids.now())
+        rows = [*retention.retire(self._copies, days, keep_least, ids.now()), *self._copies.clear_away()]
         return pd.DataFrame(rows, columns=list(RETIRED))
 
 

@@ -152,6 +152,7 @@ def _tried(copy: DoorLike, acts: Sequence[Statement], search_path: str, say: Say
             found.append(_one(connection, act))
             if found[-1].error:
                 break
+            script.forget(connection)
     return found
 
 

@@ -23,6 +23,7 @@ archive as (select * from columns where schema = %(archive_schema)s and relation
 select coalesce(s.name, a.name) as column_name, s.type as source_type, a.type as archive_type,
        coalesce(s.computed, false) as computed,
        case
+         when s.computed and a.name is not null and not a.computed then 'computed in the table only'
          when s.computed then ''
          when a.name is null then 'missing in the archive'
          when s.name is null and a.attnotnull and not a.filled

@@ -26,4 +26,8 @@ select e.{key}::text as entry, e.original::text as original, e.{user}::text as o
 from entries e
 where e.apart <= %(apart)s * interval '1 second'
   and not exists (select from {ledger} r where r.{request} = concat('opslib:refund:', e.{key}))
+  and not exists (
+    select from {ledger} r
+    where r.{user} = e.{user} and r.{amount} = e.{amount} and r.{reference} = e.{reference}
+      and r.{type} <> e.{type} and coalesce(r.{status}, 'completed') = 'completed' and r.{time} >= e.{time})
 order by e.{time}, e.{key}

@@ -8,14 +8,19 @@
 -- lock: access share
 -- since: 14
 -- pooler: yes
--- One that the app has repeated by itself, for the same user and the same thing, is made good.
+-- One that the app has repeated by itself, for the same user and the same thing, is made good; so are all
+-- failures of one request once one of them was.
 select t.{key}::text as entry, t.{user}::text as owner, t.{amount}::bigint as amount, t.{type} as type,
        t.{reason} as reason, t.{reference}::text as reference, t.{time} as at
 from {ledger} t
 where t.{time} > clock_timestamp() - %(days)s * interval '1 day' and t.{status} = 'failed'
-  and not exists (select from {ledger} r where r.{request} = concat('opslib:retry:', t.{key}))
+  and not exists (
+    select from {ledger} o join {ledger} r on r.{request} = concat('opslib:retry:', o.{key})
+    where o.{user} = t.{user} and o.{type} = t.{type} and o.{amount} = t.{amount} and o.{status} = 'failed'
+      and o.{reason} is not distinct from t.{reason} and o.{reference} is not distinct from t.{reference})
   and not exists (
     select from {ledger} r
     where r.{user} = t.{user} and r.{type} = t.{type} and r.{amount} = t.{amount}
-      and r.{reference} = t.{reference} and r.{status} = 'completed' and r.{time} > t.{time})
+      and r.{reference} is not distinct from t.{reference} and r.{reason} is not distinct from t.{reason}
+      and r.{status} = 'completed' and r.{time} > t.{time})
 order by t.{time}, t.{key}

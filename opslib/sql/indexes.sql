@@ -18,7 +18,9 @@ with held as materialized (
   select relation from pg_locks where relation is not null and mode = 'AccessExclusiveLock'
 ),
 counted as (
-  select coalesce(d.stats_reset, pg_postmaster_start_time()) as since
+  -- After a crash all counters begin anew: those of a database say so nowhere, the background writer's do.
+  select greatest(coalesce(d.stats_reset, pg_postmaster_start_time()),
+                  (select b.stats_reset from pg_stat_bgwriter b)) as since
   from pg_stat_database d where d.datname = current_database()
 ),
 found as (
