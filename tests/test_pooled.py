@@ -33,6 +33,6 @@ def test_a_healthy_database_is_found_well_through_a_pooler(
     (home / place().name).write_text(json.dumps(state))
     monkeypatch.setenv("OPSLIB_HOME", str(home.parent))
     document = run(Request(procedure, system, "sandbox", {}, archive=tmp_path / "archive")).document
-    # A dump needs a session of its own: where only a pooler leads in, no backup can be taken, and that is said.
+    # A dump needs a session of its own: through a pooler no backup can be taken, and that is said.
     wanted = "critical" if procedure.id == "backup" else "ok"
     assert document["verdict"] == wanted, [f["why"] for f in document["findings"]]
