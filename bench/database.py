@@ -208,7 +208,7 @@ def _planned(databases: Databases, table: str) -> Proposal:
     rule = Rule(table, "ended_at", (now - timedelta(days=365)).isoformat(), 365, f"{table}_archive")
     began = time.perf_counter()
     with closing(Database([door], application_name="opslib/bench/1")) as database:
-        draft = archiving.draft(old_rows_look.look(database, [rule]), env)
+        draft = archiving.draft(old_rows_look.look(database, [rule]), env, connections=2)
     assert draft and draft.targets, draft
     say(f"{table}: planned in {time.perf_counter() - began:.1f} s, {draft.numbers['batches']} batches")
     return Proposal(

@@ -25,7 +25,8 @@ from opslib.cli.app import cli
 from opslib.config import Secret
 from opslib.config.environment import Door
 from opslib.errors import ParameterError, Unreachable
-from opslib.gate import faults
+from opslib.gate import faults, steps
+from opslib.gate.plan import Draft
 from opslib.pg import Database
 from opslib.sandbox import control
 from opslib.sandbox.databases import Databases
@@ -446,7 +447,7 @@ def test_a_line_that_comes_while_its_order_is_moved_is_not_deleted_with_it(
             moving.result()
         assert failed.value.kind == "moved"
         assert shop.execute(b"select count(*) from lines").fetchone() == (11,)
-        assert list(operator.act(Opening(draft.targets[0].act, "again")).iloc[0]) == [10, 11]
+        assert list(operator.act(Opening(draft.targets[0].act, "again")).iloc[0])[:2] == [10, 11]
 
 
 def test_a_row_that_somebody_is_writing_to_waits_and_the_others_go(
@@ -460,13 +461,13 @@ def test_a_row_that_somebody_is_writing_to_waits_and_the_others_go(
     with entered(server, "operator") as operator, ThreadPoolExecutor() as pool:
         with shop.transaction():
             shop.execute(b"update orders set note = 'mine' where id = 3")
-            assert list(operator.act(Opening(draft.targets[0].act, "a batch")).iloc[0]) == [9]
+            assert operator.act(Opening(draft.targets[0].act, "a batch")).iloc[0]["moved"] == 9
         with shop.transaction():
             shop.execute(b"lock table orders_old in share mode")
             moving = pool.submit(operator.act, Opening(draft.targets[0].act, "the rest"))
             _awaited(shop, b"select 1 from pg_locks where relation = 'orders_old'::regclass and not granted")
             shop.execute(b"update orders set note = 'still mine' where id = 3")
-        assert list(moving.result().iloc[0]) == [1]
+        assert moving.result().iloc[0]["moved"] == 1
     assert shop.execute(b"select note from orders_old where id = 3").fetchone() == ("still mine",)
 
 
@@ -486,6 +487,81 @@ def test_a_table_that_is_altered_on_the_way_ends_the_move(
         assert not kind.more(draft.targets[0], True)
         shop.execute(b"alter table orders_old add worth int")
         assert kind.observe(draft.targets[0]).values == {}
+
+
+def test_a_step_keeps_within_its_stretch_and_never_leaves_the_limits_of_the_plan(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """Whatever a step is told, the times in the plan hold: only those were approved."""
+    draft = _movable(server, shop, batch=2)
+    shop.execute(b"insert into orders values (11, 'young', now()), (12, 'older', '2019-01-01')")
+    act = draft.targets[0].act
+    with entered(server, "operator") as operator:
+        part = {"begin": "2020-01-04T00:00:00Z", "until": "2020-01-06T12:00:00Z"}
+        first = operator.act(Opening(act, "a part"), part).iloc[0]
+        assert (first["moved"], first["begin"]) == (2, "2020-01-05T00:00:00.000000Z")
+        assert (
+            operator.act(Opening(act, "the rest of it"), {**part, "begin": first["begin"]}).iloc[0]["moved"]
+            == 1
+        )
+        assert operator.act(Opening(act, "nothing more"), {**part, "begin": first["begin"]}).empty
+        wide = {"begin": "0001-01-01T00:00:00Z", "until": "2999-01-01T00:00:00Z"}
+        while not operator.act(Opening(act, "all"), wide).empty:
+            pass
+        with pytest.raises(ParameterError, match="has no steps that since could narrow"):
+            operator.act(Opening(act, "a wider plan"), {"since": "0001-01-01T00:00:00Z"})
+    assert shop.execute(b"select id from orders order by id").fetchall() == [(11,), (12,)]
+
+
+def test_several_hands_share_the_rows_and_go_on_where_each_came_to(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """No hand passes again by what is gone: an old snapshot would keep those rows in its way."""
+    draft = _movable(server, shop, batch=2)
+    env = config.load_system(SYSTEM, ROOT).environment("sandbox")
+    told: list[list[Any]] = [[], []]
+    with entered(server, "operator") as operator, closing(operator.another()) as other:
+        kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
+
+        def hand(number: int, database: Database) -> steps.Hand:
+            def step(stretch: steps.Stretch) -> pd.DataFrame:
+                told[number].append((stretch["begin"], stretch["until"]))
+                return database.act(Opening(draft.targets[0].act, "a batch"), stretch)
+
+            return step
+
+        kind.observe(draft.targets[0])
+        hands = [hand(0, operator), hand(1, other)]
+        said = list(steps.taken(hands, kind, draft.targets[0], ("begin", "until")))
+    middle = "2020-01-07T00:00:00.000000Z"
+    assert said[:2] == ["step 1: 4 moved", "step 2: 4 moved"]
+    assert told[0][:2] == [(None, middle), ("2020-01-03T00:00:00.000000Z", middle)]
+    assert told[1][:2] == [(middle, None), ("2020-01-08T00:00:00.000000Z", None)]
+    assert shop.execute(b"select count(*) from orders").fetchone() == (0,)
+    assert shop.execute(b"select count(*) from orders_old").fetchone() == (10,)
+
+
+def test_without_a_second_connection_one_does_it_all(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At full slots the move takes longer, and is the same."""
+    control.break_(OLD.scenario, SYSTEM)
+    document = planned(OLD, archive)
+    with admin() as connection:
+        connection.execute(b"alter role opslib_operator connection limit 1")
+        try:
+            assert states(applied(OLD, document, archive)) == ["done"]
+        finally:
+            connection.execute(b"alter role opslib_operator connection limit 5")
+        assert keys(connection, "scenario_attempts") == set()
+
+
+def _movable(server: Databases, shop: psycopg.Connection[Any], batch: int) -> Draft:
+    """Plan to move the orders, which the operator may do."""
+    for name in ("orders", "orders_old"):
+        shop.execute(f"alter table {name} owner to app_voiceaitraining".encode())
+    env = config.load_system(SYSTEM, ROOT).environment("sandbox")
+    draft = archiving.draft([seen(server)], env, batch=batch, connections=2)
+    assert draft
+    return draft
 
 
 def _family(shop: psycopg.Connection[Any]) -> None:

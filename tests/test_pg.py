@@ -18,8 +18,7 @@ from opslib.calls import Call
 from opslib.config import Secret
 from opslib.config.environment import Door
 from opslib.errors import Forbidden, Malformed, ParameterError, Refused, SourceError, Unreachable
-from opslib.pg import DOOR_COLUMNS, Database, acting, connect, failures, sql
-from opslib.pg import database as database_module
+from opslib.pg import DOOR_COLUMNS, Database, acting, connect, failures, ladder, sql
 from opslib.pg.session import Session
 from opslib.sandbox import control
 
@@ -50,7 +49,7 @@ def opened(addresses: dict[str, str], calls: list[Call]) -> Iterator[Database]:
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits between two tries."""
-    monkeypatch.setattr(database_module, "_PAUSE_S", (0.0, 0.0))
+    monkeypatch.setattr(ladder, "_PAUSE_S", (0.0, 0.0))
 
 
 def door(dsn: str, name: str = "direct", *, pooled: bool = False) -> Door:
@@ -202,7 +201,7 @@ def test_a_closed_port_is_refused_at_once(calls: list[Call]) -> None:
 def test_a_server_that_never_answers_is_a_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the connection and says nothing."""
     monkeypatch.setattr(connect, "CONNECT_TIMEOUT_S", 2)
-    monkeypatch.setattr(database_module, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(ladder, "PATIENCE_S", 0.0)
     with raw(read_on) as url:
         assert fails(ask(local(port_of(url)))).kind == "timeout"
 
@@ -336,7 +335,7 @@ def test_a_full_server_is_tried_again_and_named(addresses: dict[str, str], calls
     """The app is refused; the monitor's reserved slot still opens."""
     control.break_("connections-exhausted-idle", SYSTEM)
     error = fails(ask(addresses["app"], on_call=calls.append))
-    assert error.kind == "slots-exhausted" and len(calls) == database_module.ROUNDS
+    assert error.kind == "slots-exhausted" and len(calls) == ladder.ROUNDS
     with closing(ask(addresses["app"], addresses["monitor"])) as database:
         if database.doors()["reachable"].any():
             headroom = database.table("connections_headroom").iloc[0]

@@ -73,7 +73,7 @@ def test_overdue_rows_are_deleted_in_batches_and_none_besides_also_when_killed_b
     plan = Changes(archive).plan(document["plan"]["digest"])
     assert "only a backup has them" in str(plan["not_undoable"])
     assert [target["undo"] for target in plan["targets"]] == [None]
-    monkeypatch.setenv(faults.VARIABLE, f"{faults.STEP}:2")
+    monkeypatch.setenv(faults.VARIABLE, f"{faults.STEP}:1")
     assert applied(OVERDUE, document, archive)["cause"]["id"] == "kernel-died"
     assert events("name = 'kept-for-too-long'") == 200
     monkeypatch.delenv(faults.VARIABLE)

@@ -98,7 +98,7 @@ def test_each_statement_is_one_statement_with_bound_parameters_only(name: str) -
     assert ";" not in text
     named = re.findall(r"(?<!{){(\w+)}", text) if statement.names else []
     assert set(named) == set(statement.names)
-    assert {*re.findall(r"%\((\w+)\)s", text), *named} == set(statement.params)
+    assert {*re.findall(r"%\((\w+)\)s", text), *named} == {*statement.params, *statement.step}
     assert "%" not in re.sub(r"%\(\w+\)s", "", sql.load(name).text)
 
 

@@ -88,6 +88,22 @@ class Kind(ABC):
         """
         return False
 
+    def stretches(self, target: Target, hands: int) -> list[Mapping[str, Any]]:
+        """Return the parts into which an act in steps is cut, so that several hands can be at it at once.
+
+        Args:
+            target: what is changed.
+            hands: how many there are; at least one.
+
+        Returns:
+            For as many hands as have something to do, and for one at least, the parameters that narrow
+            their first step. Together they cover the whole act.
+
+        Raises:
+            SourceError: it cannot be looked at.
+        """
+        return [{}]
+
     def secrets(self, target: Target) -> Mapping[str, str]:
         """Return label -> value for the secret parts of the target's act that can be had now.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.acts import Statement
@@ -31,13 +32,14 @@ _MIXED = "the archive holds other rows of the same time, so nobody could tell wh
 _DELETED = "deleted rows are gone: only a backup has them"
 
 
-def draft(looks: Sequence[Seen], env: Environment, *, batch: int = 0) -> Draft | None:
+def draft(looks: Sequence[Seen], env: Environment, *, batch: int = 0, connections: int = 1) -> Draft | None:
     """Propose to take out the old rows that were seen.
 
     Args:
         looks: from `old_rows_look.look`.
         env: where; its limits say when to make room for others.
         batch: rows in one transaction; 0 for as many as are moved in a moment.
+        connections: how many batches go at once, each over a connection of its own.
 
     Returns:
         The proposal; without targets where something stands in the way of all; None where nothing is old.
@@ -58,7 +60,10 @@ def draft(looks: Sequence[Seen], env: Environment, *, batch: int = 0) -> Draft |
         not_undoable=tuple(_not_undoable(free)),
         undo=(_BACK,) if any(_undoable(one) for one in free) else (),
         left_out={one.rule.table: _why_not(one) for one in old if one not in free},
-        settings={"replica_behind_s": int(env.limit("replication_lag_seconds").warning or 30)},
+        settings={
+            "replica_behind_s": int(env.limit("replication_lag_seconds").warning or 30),
+            "connections": connections,
+        },
     )
 
 
@@ -73,6 +78,7 @@ class Archiving(Kind):
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         self._idle_since = self._compared_at = 0.0
+        self._rows = 0
 
     def observe(self, target: Target) -> Observed:
         """Look at both tables, and whether what is missing on the one side is on the other."""
@@ -81,7 +87,22 @@ class Archiving(Kind):
         if any(set(params[name]) != set(now) for name, now in named.items()):
             return Observed({}, text="the columns are others than those that would be moved")
         found = old_rows_look.values(self._means.database(), target.identity)
+        back = getattr(target.act, "params", {}).get("table") != target.identity["table"]
+        self._rows = int(found["archived" if back else "rows"])
         return Observed(found, text=_said(found), partly=_partly(target, found))
+
+    def stretches(self, target: Target, hands: int) -> list[Mapping[str, Any]]:
+        """Cut the time between the limits into parts of equally many rows; of a few rows make one part."""
+        rows, self._rows = self._rows, 0
+        if rows < 2 * hands * int(target.act.params["rows"]):
+            return [{}]
+        cuts = [self._time_at(target, rows * part // hands) for part in range(1, hands)]
+        return [{"begin": a, "until": b} for a, b in pairwise((None, *cuts, None))]
+
+    def _time_at(self, target: Target, place: int) -> str:
+        box = {name: target.act.params[name] for name in ("table", "time", "since", "cutoff")}
+        found = self._means.database().table("time_at", **box, place=place)
+        return str(found.iloc[0]["time"]) if len(found) else str(box["cutoff"])
 
     def more(self, target: Target, found: bool) -> bool:
         """Tell whether rows are left; wait for those that somebody works at, and for replicas and queues."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Statement, Work
 from opslib.backup import restoring
+from opslib.errors import SourceError
 from opslib.files import copying
 from opslib.gate import faults, steps
+from opslib.pg import sql
 
 if TYPE_CHECKING:
     from opslib.changes import Kind, Means
     from opslib.gate.plan import Target
+    from opslib.pg import Database
+
+# As many as the operator's role may have, by what `opslib doctor --sql` prints.
+_MOST_CONNECTIONS = 2
 
 
 class Moved(Exception):
@@ -42,7 +49,7 @@ def send(
     elif not isinstance(way.act, Statement):
         means.vendor(way.act.source).act(opening())
     elif kind.STEPS:
-        _in_steps(way, opening, kind, means, note)
+        _in_steps(way, tuple(sql.load(way.act.name).step), opening, kind, means, note)
     else:
         found = means.database().act(opening())
         # A command answers without columns, whatever it has done: only looking tells.
@@ -51,11 +58,32 @@ def send(
 
 
 def _in_steps(
-    way: Target, opening: Callable[[], Opening], kind: Kind, means: Means, note: Callable[[str], None]
-) -> None:
-    database, noted = means.database(), 0.0
-    for text in steps.taken(lambda: database.act(opening()), kind, way):
-        if time.monotonic() - noted >= steps.NOTED_S:
-            note(text)
-            noted = time.monotonic()
-        faults.reach(faults.STEP)
+    way: Target, narrows: Sequence[str], opening: Callable[[], Opening], kind: Kind, means: Means,
+    note: Callable[[str], None],
+) -> None:  # fmt: skip
+    noted = 0.0
+    with _connections(means) as databases:
+        hands = [_hand(database, opening) for database in databases]
+        for text in steps.taken(hands, kind, way, narrows):
+            if time.monotonic() - noted >= steps.NOTED_S:
+                note(text)
+                noted = time.monotonic()
+            faults.reach(faults.STEP)
+
+
+def _hand(database: Database, opening: Callable[[], Opening]) -> steps.Hand:
+    return lambda stretch: database.act(opening(), stretch)
+
+
+@contextmanager
+def _connections(means: Means) -> Iterator[list[Database]]:
+    """Give as many connections as the plan asks for and the server has; one is enough, and slower.
+
+    The first holds the lock: where it is lost, its next step is refused, and with it all goes no further.
+    """
+    with ExitStack() as stack:
+        databases = [means.database()]
+        with suppress(SourceError):
+            for _ in range(min(int(means.settings.get("connections", 1)), _MOST_CONNECTIONS) - 1):
+                databases.append(stack.enter_context(closing(databases[0].another())))
+        yield databases

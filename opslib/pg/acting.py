@@ -32,8 +32,12 @@ _FITTING: Mapping[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def demanded(act: acts.Act) -> tuple[sql.Statement, dict[str, Any]]:
+def demanded(act: acts.Act, stretch: Mapping[str, Any]) -> tuple[sql.Statement, dict[str, Any]]:
     """Return the statement that an act names, and the values to bind.
+
+    Args:
+        act: of a plan.
+        stretch: values of the parameters that narrow a step; one that is not given narrows nothing.
 
     Raises:
         Refused: it is no statement that changes something.
@@ -46,7 +50,10 @@ def demanded(act: acts.Act) -> tuple[sql.Statement, dict[str, Any]]:
     if statement.kind not in sql.ACTING:
         raise Refused(f"{act.name} is of kind {statement.kind}: no plan can ask for it")
     named(statement, act.params)
-    return statement, {name: _bound(statement, name, value) for name, value in act.params.items()}
+    if unknown := set(stretch) - set(statement.step):
+        raise ParameterError(f"{statement.name} has no steps that {', '.join(sorted(unknown))} could narrow")
+    given = {**act.params, **{name: stretch.get(name) for name in statement.step}}
+    return statement, {name: _bound(statement, name, value) for name, value in given.items()}
 
 
 def around(act: acts.Act | None, read: Read) -> tuple[Callable[[psycopg.Connection], None] | None, Read]:
@@ -159,7 +166,7 @@ def held_by(holder: pd.DataFrame) -> str:
 
 def _bound(statement: sql.Statement, name: str, value: Any) -> Any:
     """Return a value as the driver takes it; times stay text, which the statement casts."""
-    kind = statement.params[name]
+    kind = {**statement.params, **statement.step}[name]
     if value is None:
         return None
     if not isinstance(value, _FITTING[kind]) or (isinstance(value, bool) and kind not in ("bool", "json")):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from opslib.calls import Call
 from opslib.errors import OpsError, Refused, SourceError
 from opslib.pg import acting, frame, sql
 from opslib.pg.connect import DoorLike, open_door
-from opslib.pg.failures import PASSING
+from opslib.pg.ladder import Ladder
 from opslib.pg.session import Session
 
 if TYPE_CHECKING:
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
     from opslib.acts import Act, Opening
 
 DOOR_COLUMNS = ("door", "reachable", "kind", "error", "ms")
-ROUNDS = 3
-# No further try begins after this: a person waits.
-PATIENCE_S = 8.0
-# How long a closed database is taken to be closed, so that a page of checks does not wait for each.
-REMEMBER_S = 30.0
-_PAUSE_S = (0.2, 0.8)
 _CONNECT = "connect"
 
 
@@ -53,8 +46,7 @@ class Database:
         self._on_call = on_call or (lambda call: None)
         self._session: Session | None = None
         self._locks: dict[str, acting.Held] = {}
-        self._closed_until = 0.0
-        self._why_closed: SourceError | None = None
+        self._ladder = Ladder(self._doors, self._enter)
 
     @property
     def door(self) -> str:
@@ -99,13 +91,25 @@ class Database:
             answer += self._opened().plan(query)
         return answer[0][0][0]["Plan"]
 
-    def act(self, opening: Opening) -> pd.DataFrame:
+    def another(self) -> Database:
+        """Return the same database over a second connection, which is open.
+
+        Raises:
+            SourceError: no second connection can be had.
+        """
+        other = Database(self._doors, application_name=self._application_name, on_call=self._on_call)
+        other._opened()
+        return other
+
+    def act(self, opening: Opening, stretch: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Carry out exactly the statement that an opening of the gate is for, once.
 
         It is never repeated: when the connection is lost on the way, whoever asked must look.
 
         Args:
             opening: the leave; it is spent before anything is sent.
+            stretch: within which part of what the statement may do this step of it keeps, by the
+                parameters that its header names for that; None for all of it.
 
         Returns:
             The columns that the statement's header promises.
@@ -117,7 +121,7 @@ class Database:
             Unreachable: of kind `lost`, nobody knows whether it was done.
             SourceError: the server did not do it.
         """
-        statement, params = acting.demanded(opening.act)
+        statement, params = acting.demanded(opening.act, stretch or {})
         backend = acting.backend(self._locks, self._session)
         session = self._opened()
         acting.fits(session, statement)
@@ -219,42 +223,8 @@ class Database:
         if self._session is not None and not self._session.lost:
             return self._session
         self._session = None
-        if self._why_closed is not None and time.monotonic() < self._closed_until:
-            raise self._why_closed
-        self._session = self._climb()
+        self._session = self._ladder.climb()
         return self._session
-
-    def _climb(self) -> Session:
-        """Try all doors, and again those whose trouble may pass.
-
-        In rounds, and not one door to the end: when no new server connection can be had, a pooler
-        may still have one to lend.
-        """
-        deadline = time.monotonic() + PATIENCE_S
-        left = list(self._doors)
-        failed: dict[str, SourceError] = {}
-        for attempt in range(ROUNDS):
-            for door in left if attempt == 0 or time.monotonic() < deadline else ():
-                try:
-                    return self._enter(door)
-                except SourceError as error:
-                    failed[door.name] = error
-            left = [door for door in left if failed[door.name].kind in PASSING]
-            if not left or attempt == ROUNDS - 1 or time.monotonic() >= deadline:
-                break
-            # Jittered, so that the many who wait do not come back at the same moment.
-            time.sleep(random.uniform(*_PAUSE_S))
-        raise self._shut(list(failed.values()))
-
-    def _shut(self, errors: list[SourceError]) -> SourceError:
-        """Return the one error for all doors, and remember it for a while."""
-        if not errors:
-            return SourceError("no door to the database is known", kind="no-door")
-        first = errors[0]
-        message = "; ".join(error.message for error in errors)
-        self._why_closed = type(first)(message, kind=first.kind, hint=first.hint)
-        self._closed_until = time.monotonic() + REMEMBER_S
-        return self._why_closed
 
     def _enter(self, door: DoorLike) -> Session:
         with self._recorded(door.name, _CONNECT, door.name):

@@ -7,14 +7,13 @@ settings that end with it.
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from threading import Event, Timer
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opslib.errors import Malformed, NotNamed, Refused, SourceError, Unreachable
+from opslib.pg import cutting
 from opslib.pg.failures import failed_statement
 
 if TYPE_CHECKING:
@@ -172,7 +171,8 @@ class Session:
         except SourceError as error:
             raise self._unknown_if_lost(error) from None
         finally:
-            self._afresh() if before else None
+            if before:
+                self._afresh()
 
     def command(self, text: str, read: Callable[[Names, Rows], Answer], backend: int | None = None) -> Answer:
         """Run one command that no transaction may be around, once.
@@ -235,7 +235,7 @@ class Session:
 
         late = Event()
         try:
-            with _cut_off(self._connection, seconds, late):
+            with cutting.cut_off(self._connection, seconds, late):
                 yield
         except psycopg.Error as error:
             if late.is_set():
@@ -278,23 +278,3 @@ class Session:
         cursor = self._connection.execute(text.encode(), params)
         rows = cursor.fetchall() if cursor.description else []
         return [column.name for column in cursor.description or ()], rows
-
-
-@contextmanager
-def _cut_off(connection: psycopg.Connection, seconds: float, late: Event) -> Iterator[None]:
-    """Cut the connection when its answer takes longer, and say so in `late`."""
-
-    def cut() -> None:
-        late.set()
-        # A copy of the descriptor: closing it must not pull the original from under the library.
-        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
-            copy.shutdown(socket.SHUT_RDWR)
-
-    descriptor = connection.fileno()
-    timer = Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

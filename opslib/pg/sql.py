@@ -22,6 +22,7 @@ from typing import Any
 from opslib.errors import ParameterError, ProcedureError, UnknownName
 
 KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
+STEP = "step"  # the one key that a header may go without
 TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json", "name", "names")
 READ, WRITE, BATCH, COMMAND, LOCK = KINDS = ("read", "write", "batch", "command", "lock")
 ACTING = (WRITE, BATCH, COMMAND)  # only the gate may run these
@@ -58,6 +59,8 @@ class Statement:
             demand; `lock` takes or gives back an advisory lock and changes no data.
         returns: its columns, in order.
         params: its parameters, by name, with their types.
+        step: parameters that narrow one of many steps of it, null for no narrower; a column of the answer
+            that is called like one is where the next step begins.
         needs: the role membership that it needs to see everything, or `nothing`.
         cost: what it costs the server.
         lock: the strongest lock that it takes on a user's table.
@@ -71,6 +74,7 @@ class Statement:
     kind: str
     returns: tuple[Column, ...]
     params: Mapping[str, str]
+    step: Mapping[str, str]
     needs: str
     cost: str
     lock: str
@@ -141,7 +145,7 @@ def parse(name: str, source: str) -> Statement:
         ProcedureError: a key is missing, unknown or has a wrong value.
     """
     header, text = _split(source)
-    wrong = set(header) ^ set(KEYS)
+    wrong = (set(header) - {STEP}) ^ set(KEYS)
     if wrong:
         raise ProcedureError(f"opslib/sql/{name}.sql: header keys missing or unknown: {sorted(wrong)}")
     _allowed(name, "kind", header["kind"], KINDS)
@@ -152,6 +156,7 @@ def parse(name: str, source: str) -> Statement:
         kind=header["kind"],
         returns=tuple(Column(*pair) for pair in _typed(name, "returns", header["returns"])),
         params=dict(_typed(name, "params", header["params"])),
+        step=dict(_typed(name, STEP, header.get(STEP, "nothing"))),
         needs=header["needs"],
         cost=header["cost"],
         lock=header["lock"],

@@ -1,7 +1,8 @@
 -- title: Move one batch of old rows from one table into another, by the names of their columns
 -- kind: write
--- returns: moved int
+-- returns: moved int, begin text
 -- params: table name, archive name, time name, columns names, since time, cutoff time, rows int
+-- step: begin time, until time
 -- needs: delete on the one table and insert on the other, and to be let past their row level security
 -- cost: as many rows as asked for, by an index that begins with the time
 -- lock: row exclusive; the rows themselves while the statement runs
@@ -10,10 +11,13 @@
 -- One statement, so that no row is ever in neither table or in both. Rows that somebody works at are left
 -- for a later batch. No row is returned where nothing was found.
 -- What went is counted, and not what came: to return each row once more would cost a fifth.
+-- It begins where the last step came to: from the start, each would pass by all rows that went before,
+-- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told.
 -- By the places of the rows: a join by key would read the whole table, batch after batch.
 with batch as materialized (
-  select t.ctid as place from {table} t
-  where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
+  select t.ctid as place, t.{time}::timestamptz as at from {table} t
+  where t.{time} >= greatest(%(since)s::timestamptz, %(begin)s::timestamptz)
+    and t.{time} < least(%(cutoff)s::timestamptz, %(until)s::timestamptz)
   order by t.{time} limit %(rows)s for update skip locked
 ),
 moved as (
@@ -22,4 +26,6 @@ moved as (
 kept as (
   insert into {archive} ({columns}) overriding system value select {columns} from moved
 )
-select count(*) as moved from moved having count(*) > 0
+select count(*) as moved,
+       (select to_char(max(b.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from batch b) as begin
+from moved having count(*) > 0

@@ -1,8 +1,9 @@
 -- title: Move one batch of old rows, and the rows of another table that hang on them, into two others
 -- kind: batch
--- returns: moved int, with_them int
+-- returns: moved int, with_them int, begin text
 -- params: table name, archive name, key name, time name, columns names, child name, child_archive name,
 --   parent_key name, child_columns names, since time, cutoff time, rows int
+-- step: begin time, until time
 -- needs: delete on two tables and insert on two others, and to be let past their row level security
 -- cost: as many rows as asked for, by an index that begins with the time, and those that hang on them
 -- lock: row exclusive; the rows themselves while the statement runs
@@ -11,10 +12,13 @@
 -- One statement, so that no row is ever in neither table or in both. A row of the child that came after it
 -- began would be deleted with its parent: then the whole batch fails instead, as its transaction does not
 -- let a foreign key touch what it did not see.
+-- It begins where the last step came to: from the start, each would pass by all rows that went before,
+-- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told.
 -- By the places of the rows: a join by key would read the whole table, batch after batch.
 with batch as materialized (
-  select t.ctid as place, t.{key} as id from {table} t
-  where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
+  select t.ctid as place, t.{time}::timestamptz as at, t.{key} as id from {table} t
+  where t.{time} >= greatest(%(since)s::timestamptz, %(begin)s::timestamptz)
+    and t.{time} < least(%(cutoff)s::timestamptz, %(until)s::timestamptz)
   order by t.{time} limit %(rows)s for update skip locked
 ),
 hanging as (
@@ -30,4 +34,6 @@ kept_too as (
   insert into {child_archive} ({child_columns}) overriding system value
   select {child_columns} from hanging
 )
-select count(*) as moved, (select count(*) from hanging) as with_them from moved having count(*) > 0
+select count(*) as moved, (select count(*) from hanging) as with_them,
+       (select to_char(max(b.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from batch b) as begin
+from moved having count(*) > 0

@@ -10,7 +10,7 @@
 -- The checksum is a sum, so that those of two tables can be added. Times are text with microseconds: they
 -- are signed, and compared exactly.
 select count(*) as rows,
-       coalesce(sum(hashtextextended(t.{key}::text, 0)::numeric), 0)::text as checksum,
+       coalesce(sum(hashtextextended(t.{key}::text, 0)), 0)::text as checksum,
        to_char(min(t.{time})::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as oldest,
        to_char(max(t.{time})::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as newest
 from {table} t

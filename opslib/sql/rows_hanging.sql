@@ -9,7 +9,7 @@
 -- since: 14
 -- pooler: yes
 select count(*) as rows,
-       coalesce(sum(hashtextextended(c.{child_key}::text, 0)::numeric), 0)::text as checksum
+       coalesce(sum(hashtextextended(c.{child_key}::text, 0)), 0)::text as checksum
 from {child} c
 join {table} t on t.{key} = c.{parent_key}
 where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
