@@ -76,12 +76,12 @@ class Kind(ABC):
         """
         return ""
 
-    def more(self, target: Target, found: bool) -> bool:
+    def more(self, target: Target, done: Mapping[str, int]) -> bool:
         """Return whether an act in steps goes on after one of them; wait first while others need room.
 
         Args:
             target: what is changed.
-            found: the last step found something to do.
+            done: what the last step of all hands has done, the rows first; empty where it found nothing.
 
         Raises:
             SourceError: it cannot be looked at.

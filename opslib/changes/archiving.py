@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 _AGAIN_S = 0.2
 _COMPARED_S = 0.5
 # A batch holds its own rows while it moves them: so much takes a tenth of a second, on a slow disk one.
-_BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 4 << 20, 500, 20_000, 2000
-_MOST_ALONG = 2000  # a batch with rows that hang on them begins again where one of them was written to
+# More than the server's work memory (4 MB as it comes) it would put on the disk first.
+_BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 2 << 20, 500, 10_000, 2000
+_MOST_ALONG = 5000  # a batch with rows that hang on them begins again where one of them was written to
 _BACK = "`opslib undo` moves them back, batch by batch; the archive's own columns are lost with that"
 _MIXED = "the archive holds other rows of the same time, so nobody could tell which to move back"
 _DELETED = "deleted rows are gone: only a backup has them"
@@ -77,7 +78,7 @@ class Archiving(Kind):
 
     def __init__(self, means: Means) -> None:
         super().__init__(means)
-        self._idle_since = self._compared_at = 0.0
+        self._idle_since = self._compared_at = self._roomy_until = 0.0
         self._rows = 0
 
     def observe(self, target: Target) -> Observed:
@@ -93,10 +94,9 @@ class Archiving(Kind):
 
     def stretches(self, target: Target, hands: int) -> list[Mapping[str, Any]]:
         """Cut the time between the limits into parts of equally many rows; of a few rows make one part."""
-        rows, self._rows = self._rows, 0
-        if rows < 2 * hands * int(target.act.params["rows"]):
+        if self._rows < 2 * hands * int(target.act.params["rows"]):
             return [{}]
-        cuts = [self._time_at(target, rows * part // hands) for part in range(1, hands)]
+        cuts = [self._time_at(target, self._rows * part // hands) for part in range(1, hands)]
         return [{"begin": a, "until": b} for a, b in pairwise((None, *cuts, None))]
 
     def _time_at(self, target: Target, place: int) -> str:
@@ -104,14 +104,16 @@ class Archiving(Kind):
         found = self._means.database().table("time_at", **box, place=place)
         return str(found.iloc[0]["time"]) if len(found) else str(box["cutoff"])
 
-    def more(self, target: Target, found: bool) -> bool:
+    def more(self, target: Target, done: Mapping[str, int]) -> bool:
         """Tell whether rows are left; wait for those that somebody works at, and for replicas and queues."""
+        self._rows -= next(iter(done.values()), 0)
         if self._altered(target):
             return False
-        if found:
+        if done:
             self._idle_since = 0.0
             return self._has_room()
-        if not self._left(target):
+        # Where as many went as were seen, the look that follows is enough.
+        if self._rows <= 0 or not self._left(target):
             return False
         now = time.monotonic()
         self._idle_since = self._idle_since or now
@@ -133,11 +135,15 @@ class Archiving(Kind):
 
     def _has_room(self) -> bool:
         """Wait while a replica falls behind or others queue for a lock; not for ever."""
-        until = time.monotonic() + self.PATIENCE_S
+        now = time.monotonic()
+        if now < self._roomy_until:
+            return True
+        until = now + self.PATIENCE_S
         while self._strained():
             if time.monotonic() >= until:
                 return False
             time.sleep(_AGAIN_S)
+        self._roomy_until = time.monotonic() + _AGAIN_S
         return True
 
     def _strained(self) -> bool:

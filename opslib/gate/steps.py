@@ -52,7 +52,7 @@ def taken(hands: Sequence[Hand], kind: Kind, way: Target, narrows: Sequence[str]
             for stretch, answer in zip(stretches, answers, strict=True)
             if answer
         ]
-        if not kind.more(way, bool(found)):
+        if not kind.more(way, found):
             return
 
 

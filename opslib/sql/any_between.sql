@@ -7,6 +7,9 @@
 -- lock: access share
 -- since: 14
 -- pooler: yes
-select exists (
-  select from {table} t where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
-) as any
+-- In order of the time, or the planner, which expects to find one soon, would read the table instead.
+select coalesce((
+  select true from {table} t
+  where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz
+  order by t.{time} limit 1
+), false) as any
