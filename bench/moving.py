@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -22,7 +23,7 @@ ADDRESS = "OPSLIB_BENCH_DSN"
 
 
 def main(archive: str, digest: str) -> None:
-    """Apply the plan of that digest, or go on with it, and print what became of it."""
+    """Apply the plan of that digest, or go on with it; print what became of it, and when it was connected."""
     changes = Changes(Path(archive))
     plan = Plan.from_document(changes.plan(digest))
     env = config.load_system(plan.system).environment("sandbox")
@@ -31,9 +32,10 @@ def main(archive: str, digest: str) -> None:
         means = Means(env, lambda: database, lambda name: None, plan.draft.settings)
         ledger = Ledger(changes, digest, "bench")
         with database.lock(plan.draft.kind):
+            connected = time.time()
             ledger.started({})
             (result,) = Applying(plan, Archiving(means), means, ledger).run()
-    print(result.state, result.text)
+    print(result.state, connected, result.text)
 
 
 if __name__ == "__main__":
