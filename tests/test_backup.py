@@ -347,7 +347,7 @@ def test_rows_that_cannot_be_counted_end_the_dump(
 ) -> None:
     """Both work at once; a dump whose manifest cannot be made is of no use."""
 
-    def refuse(view: object) -> None:
+    def refuse(view: object, **more: object) -> None:
         raise SourceError("no right to count")
 
     monkeypatch.setattr(manifest, "look", refuse)
@@ -362,7 +362,7 @@ def test_of_two_faults_the_first_is_told(
     """A view that could not be read is gone, so the dump breaks, too, with words that help nobody."""
     looked = threading.Event()
 
-    def refuse(view: object) -> None:
+    def refuse(view: object, **more: object) -> None:
         looked.set()
         raise SourceError("no right to count")
 

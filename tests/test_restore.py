@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from opslib import acts, config
 from opslib.acts import Opening, Work
-from opslib.backup import comparing, drilling, manifest, restoring, store
+from opslib.backup import comparing, drilling, manifest, restoring, store, taking, tools
+from opslib.backup.manifest import Holds
 from opslib.backup.store import DUMP, Folder
 from opslib.changes import Means, restore
 from opslib.checks import restores
@@ -212,13 +215,66 @@ def test_each_kind_of_difference_is_found(archive: Path) -> None:
     rows = replace(was, tables={**was.tables, name: replace(was.tables[name], checksum="1")})
     policy = next(name for name in was.objects if name.startswith("policy"))
     fewer = replace(was, objects={n: d for n, d in was.objects.items() if n != policy})
-    counted = replace(was, sequences={"public.x": 5})
+    counted = replace(was, sequences={**was.sequences, "public.x": 5})
     more = replace(was, extensions={**was.extensions, "citext": "1.8"})
     for now, part in ((rows, "rows"), (fewer, "object"), (counted, "sequence"), (more, "extension")):
         assert {one.part for one in comparing.differences(was, now)} == {part}
     assert {"rows", "object"} <= {one.part for one in comparing.differences(was, empty)}
     older = replace(was, server_version="17.1", extensions=dict.fromkeys(was.extensions, "0"))
     assert not comparing.differences(older, was), "between versions only names are compared"
+
+
+@pytest.mark.parametrize(
+    "step, noted, stands, differs",
+    [
+        (1, 5, 5, False), (1, 5, 9, False), (1, 5, 4, True), (1, 5, None, True), (1, None, 7, False),
+        (-2, -5, -9, False), (-2, -5, -3, True), (0, 5, 1, False),
+    ],
+)  # fmt: skip
+def test_a_sequence_may_have_gone_on_and_never_stands_further_back(
+    step: int, noted: int | None, stands: int | None, differs: bool
+) -> None:
+    """Behind what was noted it would give numbers again that rows have already."""
+    empty = Holds("d", "18.1", "2026-11-22T00:00:00Z", {}, {}, {}, {}, ())
+    was = replace(empty, sequences={"public.s": noted}, steps={"public.s": step})
+    now = replace(was, sequences={"public.s": stands})
+    assert [one.part for one in comparing.differences(was, now)] == ["sequence"] * differs
+    (gone,) = comparing.differences(was, replace(now, sequences={}))
+    assert gone.now == "not there"
+
+
+def test_a_backup_that_was_taken_while_people_drew_numbers_is_restored_and_found_equal(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No view holds a sequence: the dump has what it meets, and what is read after it may be further on."""
+    kept, dumped = Folder(tmp_path / "drawn", SYSTEM), threading.Event()
+    run, look = tools.run, manifest.look
+    name = next(iter(restoring.chosen(store.of(environment())).holds.sequences))
+
+    def draw() -> None:
+        with closing(admin(SYSTEM)) as session:
+            session.execute("select nextval(%s)", [name])
+
+    def dump(used: tools.Tools, program: str, *words: str | Path, **more: Any) -> None:
+        draw() if program == "pg_dump" else None
+        run(used, program, *words, **more)
+        if program == "pg_dump":
+            draw()
+            dumped.set()
+
+    def late(view: whole.Frozen, **more: Any) -> Holds:
+        assert dumped.wait(60)
+        return look(view, **more)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(tools, "run", dump)
+        busy.setattr(manifest, "look", late)
+        backup = taking.take(taking.Source(SYSTEM, "sandbox", environment().backup, "opslib/test"), kept)  # type: ignore[arg-type]
+    restoring.restore(kept, backup, restoring.door_of(environment(), nightly.TARGET))
+    with whole.frozen(restoring.door_of(environment(), nightly.TARGET), "opslib/test") as view:
+        now = manifest.look(view)
+    assert comparing.differences(backup.holds, now) == []
+    assert now.sequences[name] != backup.holds.sequences[name], "somebody drew before it was dumped"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TYPE = "https://opslib.dev/backup/v0.1"
 Content = Literal["all", "schema", "data"]
+Sequences = Mapping[str, tuple[int | None, int]]
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ class Holds:
         taken_at: the moment that was seen, RFC 3339, by the server's clock.
         tables: by name.
         objects: (kind, name) as `kind name` -> what it is made of.
-        sequences: by name, with the last value; None for one that was never used.
+        sequences: by name, with the last value; None for one that was never used. No view holds them, so
+            they are read before the dump begins: what the dump has is never behind.
         extensions: by name, with the version.
         roles: without which it cannot be restored as it is.
+        steps: of the sequences that do not count up by one; 0 for one that begins again at its end.
     """
 
     database: str
@@ -54,6 +57,7 @@ class Holds:
     sequences: Mapping[str, int | None]
     extensions: Mapping[str, str]
     roles: tuple[str, ...]
+    steps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -152,28 +156,31 @@ def read(text: str | bytes, what: str) -> Manifest:
     return made
 
 
-def look(view: Frozen, *, checksums: bool = True) -> Holds:
+def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = None) -> Holds:
     """Return what a database holds in one view.
 
     Args:
         view: the database as it was at one moment.
         checksums: read every row of every table, too; without, not even the rows are counted.
+        sequences: as `Frozen.sequences` returned them earlier; read now where not given.
 
     Raises:
         SourceError: something could not be read, or row-level security would hide rows.
     """
     tables = {}
     for row in view.table("manifest_tables").to_dict("records") if checksums else ():
-        counted = view.table("table_checksum", table=[row["schema"], row["name"]]).iloc[0]
-        tables[f"{row['schema']}.{row['name']}"] = Table(int(counted["rows"]), str(counted["checksum"]))
+        summed = view.table("table_checksum", table=[row["schema"], row["name"]]).iloc[0]
+        tables[f"{row['schema']}.{row['name']}"] = Table(int(summed["rows"]), str(summed["checksum"]))
     objects = view.table("manifest_objects")
+    counted = view.sequences() if sequences is None else sequences
     return Holds(
         database=view.database,
         server_version=view.version,
         taken_at=ids.stamp(view.taken_at),
         tables=tables,
         objects={f"{row['kind']} {row['name']}": row["detail"] or "" for row in objects.to_dict("records")},
-        sequences=view.sequences(),
+        sequences={name: last for name, (last, _) in counted.items()},
+        steps={name: step for name, (_, step) in counted.items() if step != 1},
         extensions=dict(view.table("extensions")[["name", "version"]].itertuples(index=False, name=None)),
         roles=tuple(view.table("manifest_roles")["role"]),
     )

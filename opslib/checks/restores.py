@@ -122,7 +122,7 @@ def equal(differences: pd.DataFrame, database: str) -> list[Finding]:
         differences: `ops.recovery.compare()`, or of a drill.
         database: its name.
     """
-    expected = "every row, object, sequence and extension as in the manifest"
+    expected = "every row, object and extension as in the manifest, no sequence further back"
     if reason := frames.reason(differences):
         return [compare.unknown("target", reason, subject=database, expected=expected)]
     if differences.empty:
