@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from opslib.backup.store import of as store_of
 from opslib.checks import backups
 from opslib.config import Door, Limit, Secret
 from opslib.errors import Malformed, Refused, SourceError, Unreachable, UsageError
+from opslib.run.backups import BackupSource
 from opslib.sandbox import control, nightly, roles, small_disk, watchdog
 from opslib.verdict import Finding, Status
 
@@ -234,6 +236,25 @@ def test_rows_behind_a_policy_are_never_left_out_without_a_word(sandbox: object,
     with pytest.raises(SourceError, match="row-level security"):
         taking.take(source(), store)
     assert store.ids() == [] and parts(store) == []
+
+
+def test_the_role_that_takes_backups_is_asked_what_it_may_read(sandbox: object) -> None:
+    """The role that diagnoses may read everything here; the dump would still stop at the first table."""
+    env = config.load_system(SYSTEM).environment("sandbox")
+    name = "takes_backups"
+    dsn = psycopg.conninfo.make_conninfo(address("admin"), user=name, password=name)
+    with psycopg.connect(address("admin"), autocommit=True) as admin:
+        admin.execute(f"create role {name} login password '{name}'".encode())
+        try:
+            other = replace(env, backup=Door("backup", Secret.literal("test", dsn), False))
+            found = backups.readable(BackupSource(other, "opslib/test", "run").tables())
+        finally:
+            admin.execute(f"drop role {name}".encode())
+    assert statuses(found) == {Status.CRITICAL} and found[0].cause is backups.UNREADABLE
+    (ours,) = backups.readable(BackupSource(env, "opslib/test", "run").tables())
+    assert ours.status is Status.OK
+    (nobody,) = backups.readable(BackupSource(replace(env, backup=None), "opslib/test", "run").tables())
+    assert nobody.status is Status.UNKNOWN and "names no door" in nobody.why
 
 
 @pytest.mark.skipif(not small_disk.possible(), reason="a full disk can be made by root only")

@@ -80,7 +80,7 @@ def readable(tables: pd.DataFrame) -> list[Finding]:
     """Find whether the role would get every row of every table.
 
     Args:
-        tables: the statement `backup_tables`.
+        tables: `ops.backups.tables()`.
     """
     expected = "every row of every table can be read"
     if reason := frames.reason(tables):

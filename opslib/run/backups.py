@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,8 @@ from opslib.backup import manifest, reading, restoring, retention, store, taking
 from opslib.backup.manifest import Content, Manifest
 from opslib.config.model import SANDBOX
 from opslib.errors import NotNamed, OpsError, Refused, SandboxError, SecretError, SourceError
+from opslib.pg import Database, sql
+from opslib.run.sources import Record
 from opslib.show import display
 
 LISTED = (
@@ -25,6 +28,7 @@ ROOM = ("free_bytes", "needed_bytes")
 TAKEN = ("id", "rows", "tables", "megabytes", "seconds", "client", "compression", "digest")
 CODE = ("remote", "branches", "tags", "newest_tag")
 RETIRED = ("id", "taken_at", "removed", "why")
+_TABLES = "backup_tables"
 _MB = 1e6
 _HOUR_S = 3600
 
@@ -36,10 +40,13 @@ class BackupSource:
         env: whose database.
         application_name: what its server's administrator sees.
         run_id: the run, for progress.
+        record: receives a record of each question.
     """
 
-    def __init__(self, env: config.Environment, application_name: str, run_id: str) -> None:
-        self._env, self._name = env, application_name
+    def __init__(
+        self, env: config.Environment, application_name: str, run_id: str, record: Record = lambda call: None
+    ) -> None:
+        self._env, self._name, self._record = env, application_name, record
         self._say = display.Progress(run_id)
 
     def list(self) -> pd.DataFrame:
@@ -63,6 +70,11 @@ class BackupSource:
         if not major:
             return frames.unavailable(TOOLS, "the server did not say its version")
         return _attempt(TOOLS, lambda: self._tools(major))
+
+    def tables(self) -> pd.DataFrame:
+        """Return the statement `backup_tables` as the role answers it that takes backups: no other counts."""
+        columns = [column.name for column in sql.load(_TABLES).returns]
+        return _attempt(columns, self._tables)
 
     def room(self, needed_bytes: int) -> pd.DataFrame:
         """Say how much room is left where backups are kept, beside what one more may take."""
@@ -108,6 +120,11 @@ class BackupSource:
 
     def _take(self, content: Content, jobs: int) -> Manifest:
         return taking.take(self._source(), self.store, content=content, jobs=jobs, say=self._say)
+
+    def _tables(self) -> pd.DataFrame:
+        asked = Database([self._source().door], application_name=self._name, on_call=self._record)
+        with closing(asked):
+            return asked.table(_TABLES)
 
     def _tools(self, major: int) -> pd.DataFrame:
         try:
