@@ -26,7 +26,7 @@ from opslib.errors import ParameterError, Refused, SourceError
 from opslib.gate import faults
 from opslib.gate.plan import Target
 from opslib.pg import whole
-from opslib.run.recovery import Picked, RecoverySource
+from opslib.run.recovery import Picked, RecoverySource, Seen
 from opslib.sandbox import control, nightly
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
@@ -112,6 +112,55 @@ def test_a_target_that_is_not_empty_is_left_alone(archive: Path) -> None:
     after = applied(CASE, document, archive)
     assert (after["verdict"], after["cause"]["id"]) == ("critical", "target-not-empty")
     assert states(after) == ["left out"] and tables() == 1
+
+
+@pytest.mark.parametrize(
+    "made, kind",
+    [
+        ("create sequence s", "sequence"),
+        ("create type t as enum ('a')", "type"),
+        ("create type t as (a int)", "type"),
+        ("create type t as range (subtype = float8)", "type"),
+        ("create domain d as text", "type"),
+        ("create schema apart", "schema"),
+        ("create function f() returns int language sql as 'select 1'", "function"),
+        ("create procedure p() language sql as 'select 1'", "procedure"),
+        ("create aggregate total (int) (sfunc = int4pl, stype = int)", "aggregate"),
+        ("create operator === (leftarg = int, rightarg = int, function = int4eq)", "operator"),
+        ("create view v as select 1", "view"),
+        ("select lo_create(0)", "large object"),
+        ("create foreign data wrapper w; create server s foreign data wrapper w;"
+         " create foreign table f (a int) server s", "foreign table"),
+        ("create publication p", "publication"),
+        ("create collation c (locale = 'C')", "collation"),
+        ("create text search configuration c (copy = simple)", "text search configuration"),
+        ("create cast (text as int) with inout", "cast"),
+        ("alter default privileges revoke execute on functions from public", "default acl"),
+    ],
+)  # fmt: skip
+def test_whatever_a_person_has_made_there_a_target_is_not_empty(archive: Path, made: str, kind: str) -> None:
+    """A sequence or a type is in the way as a table is, or is somebody's work."""
+    env = environment()
+    backup = restoring.chosen(store.of(env))
+    place = restoring.look(env, nightly.TARGET, backup)
+    assert (place.objects, place.holds) == (0, "")
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        session.execute(made.encode())
+    place = restoring.look(env, nightly.TARGET, backup)
+    assert f"{kind} (1)" in place.holds and "is not empty" in restoring.reason(place, backup)
+    (found,) = restores.target(Seen(place), Picked(backup))
+    assert (found.cause, found.observed) == (restores.NOT_EMPTY, place.holds)
+
+
+def test_what_came_with_an_extension_leaves_a_target_empty(archive: Path) -> None:
+    """The role that restores may not install it, so somebody else has done it before."""
+    env = environment()
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        for name in ("hstore", "pg_trgm", "pg_stat_statements", "citext"):
+            session.execute(f"create extension {name}".encode())
+        session.execute("create temporary table t (id int)")
+        place = restoring.look(env, nightly.TARGET, restoring.chosen(store.of(env)))
+    assert (place.objects, place.holds) == (0, "")
 
 
 def test_a_backup_that_was_damaged_since_the_plan_is_not_restored(archive: Path) -> None:

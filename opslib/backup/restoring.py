@@ -38,11 +38,12 @@ class Place:
         database: its own name.
         server: host and port.
         version: full version of its server.
-        objects: how many things are in it, beside schemas.
+        objects: how many things are in it, as a manifest counts them; else how many of any kind.
         missing_roles: of those that the backup needs.
         missing_extensions: of those that the backup needs.
         in_use: it is one that the system itself uses.
         busy: a restore into it is under way; one that was killed may leave its program at work.
+        holds: what is in it, in words.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Place:
     missing_extensions: tuple[str, ...]
     in_use: bool
     busy: bool = False
+    holds: str = ""
 
 
 def chosen(kept: Folder, name: str = "") -> Manifest:
@@ -127,13 +129,15 @@ def examine(door: DoorLike, backup: Manifest, *, in_use: bool = False) -> Place:
     with whole.frozen(door, _NAME) as view:
         roles = set(view.table("roles")["role"])
         available = set(view.table("available_extensions")["name"])
+        contents = view.table("database_contents")["kind"]
         return Place(
             target=door.name, database=view.database, version=view.version,
             server=f"{given.get('host', 'localhost')}:{given.get('port', '5432')}",
-            objects=_objects(manifest.look(view, checksums=False)),
+            objects=_objects(manifest.look(view, checksums=False)) or len(contents),
             missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
             in_use=in_use, busy=_written_to(view),
+            holds=", ".join(f"{kind} ({count})" for kind, count in contents.value_counts().items()),
         )  # fmt: skip
 
 
@@ -149,7 +153,7 @@ def reason(place: Place, backup: Manifest) -> str:
     if place.busy:
         return f"a restore into {place.database} is under way"
     if place.objects:
-        return f"{place.database} is not empty: it holds {place.objects} things"
+        return f"{place.database} is not empty: it holds {place.holds}"
     if backup.content == "data":
         return "a backup of the data alone needs its schema first"
     if backup.holds.major > int(place.version.partition(".")[0]):

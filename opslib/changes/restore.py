@@ -64,7 +64,7 @@ class Restores(Kind):
         env = self._means.env
         backup = restoring.chosen(store.of(env), str(self._means.settings["backup"]))
         place = restoring.look(env, str(target.identity["target"]), backup)
-        text = f"{place.database} holds {place.objects} things" if place.objects else "it is empty"
+        text = f"{place.database} holds {place.holds}" if place.objects else "it is empty"
         text = "a restore into it is under way" if place.busy else text
         return Observed({"objects": place.objects}, pending=place.busy, text=text)
 

@@ -92,7 +92,7 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
             place.in_use,
         ),
         (BUSY, "being written to", "wait for it to end", place.busy),
-        (NOT_EMPTY, f"{place.objects} things", "name another one, or make this one anew", place.objects > 0),
+        (NOT_EMPTY, place.holds, "name another one, or make this one anew", place.objects > 0),
         (
             OLDER,
             place.version,
