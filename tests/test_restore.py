@@ -15,21 +15,23 @@ import pytest
 
 from opslib import acts, config
 from opslib.acts import Opening, Work
-from opslib.backup import comparing, drilling, manifest, restoring, store, taking, tools
+from opslib.backup import comparing, drilling, in_use, manifest, restoring, store, taking, tools
 from opslib.backup.manifest import Holds
 from opslib.backup.store import DUMP, Folder
 from opslib.changes import Means, restore
 from opslib.checks import restores
-from opslib.config import Limit
+from opslib.config import Door, Limit, Secret
 from opslib.config.environment import Environment
 from opslib.errors import ParameterError, Refused, SourceError
 from opslib.gate import faults
 from opslib.gate.plan import Target
 from opslib.pg import whole
+from opslib.pg.connect import parameters
 from opslib.run.recovery import Picked, RecoverySource, Seen
 from opslib.sandbox import control, nightly
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
+from tests.servers import closed_port
 from tests.waiting import wait
 
 SYSTEM = "kulti"
@@ -242,6 +244,94 @@ def test_the_database_in_use_is_never_a_target(archive: Path) -> None:
     seen = RecoverySource(wrong, "run").target(nightly.TARGET, Picked(backup))
     found = restores.target(seen, Picked(backup))
     assert found[0].cause is restores.IN_USE
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("postgresql://a:1@Db.Example.com/shop", "postgresql://b:2@db.example.com.:5432/shop", True),
+        ("postgresql://a@localhost/shop", "postgresql://a@127.0.0.1/shop", True),
+        ("postgresql://a@[::1]/shop", "host=localhost dbname=shop user=b", True),
+        ("host=db user=shop", "postgresql://other@db/shop", True),
+        ("hostaddr=10.0.0.1 dbname=shop", "host=10.0.0.1 dbname=shop sslmode=require", True),
+        ("postgresql://a@db/shop", "postgresql://a@db:6432/shop", False),
+        ("postgresql://a@db/shop", "postgresql://a@db/scratch", False),
+        ("postgresql://a@db/shop", "postgresql://a@db2/shop", False),
+    ],
+)  # fmt: skip
+def test_an_address_is_the_same_however_it_is_written(one: str, other: str, same: bool) -> None:
+    """Role, password and the way of writing do not make it another database."""
+    found = [in_use.address(parameters(Door("x", Secret.literal("x", text), False))) for text in (one, other)]
+    assert (found[0] == found[1]) is same
+
+
+def hidden(env: Environment, folder: str) -> Door:
+    """Return a door to the database in use whose address nothing has in common with the known ones."""
+    given = psycopg.conninfo.conninfo_to_dict(control.status()["databases"][SYSTEM]["admin"])
+    link = Path(folder) / "s"
+    link.symlink_to(str(given["host"]))
+    dsn = psycopg.conninfo.make_conninfo("", **{**given, "host": str(link)})
+    door = Door(nightly.TARGET, Secret.literal("hidden", dsn), False)
+    known = {in_use.address(parameters(one)) for one in (*env.doors, env.backup) if one}
+    assert in_use.address(parameters(door)) not in known
+    return door
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_the_database_in_use_is_known_again_under_another_address(archive: Path, granted: bool) -> None:
+    """A tunnel, a second name, a pooler; also where a vendor has taken away the right to see its number."""
+    env = environment()
+    with tempfile.TemporaryDirectory() as folder, closing(admin(SYSTEM)) as session:
+        door = hidden(env, folder)
+        if not granted:
+            session.execute("revoke execute on function pg_control_system() from public")
+        try:
+            wrong = replace(env, targets={nightly.TARGET: door})
+            place = restoring.look(wrong, nightly.TARGET, restoring.chosen(store.of(env)))
+        finally:
+            session.execute("grant execute on function pg_control_system() to public")
+    assert place.in_use and not place.unseen
+    assert not in_use.compare(env, env.targets[nightly.TARGET]).same, "another database of the same server"
+
+
+def test_a_database_that_cannot_be_asked_stops_the_restore_until_a_person_says_that_it_is_gone(
+    archive: Path,
+) -> None:
+    """It might be the target by another name; but on the day it may really be gone."""
+    env = environment()
+    dead = Door("direct", Secret.literal("dead", f"postgresql://a@127.0.0.1:{closed_port()}/gone"), False)
+    env, backup = replace(env, doors=(*env.doors, dead)), restoring.chosen(store.of(env))
+    place = restoring.look(env, nightly.TARGET, backup)
+    (unseen,) = place.unseen
+    assert unseen.startswith("sandbox direct: ") and "nobody knows" in restoring.reason(place, backup)
+    assert restore.draft(backup, "", place) is None
+    found = restores.target(Seen(place), Picked(backup))
+    assert [(one.status, one.cause) for one in found[1:]] == [(Status.UNKNOWN, restores.UNSEEN)]
+    act = work(env)
+    with pytest.raises(Refused, match="nobody knows"):
+        restoring.carry_out(Opening(act, "key"), env)
+    assert tables() == 0
+    gone = restoring.look(env, nightly.TARGET, backup, lost=True)
+    draft = restore.draft(backup, "", gone)
+    assert draft and "could not be asked: sandbox direct" in draft.blast
+    assert draft.targets[0].act.params["lost"] is True
+    assert restores.target(Seen(gone), Picked(backup))[1].status is Status.WARNING
+    restoring.carry_out(Opening(replace(act, params={**act.params, "lost": True}), "key"), env)
+    assert tables() > 0
+
+
+def test_doors_whose_address_is_not_on_this_machine_are_told(archive: Path) -> None:
+    """No target can have been copied from them, but nobody has compared them; without any it is unknown."""
+    env = environment()
+    place = restoring.look(env, nightly.TARGET, backup := restoring.chosen(store.of(env)))
+    assert place.unread and not place.unseen
+    (found,) = restores.target(Seen(place), Picked(backup))
+    assert found.status is Status.OK and place.unread[0] in found.why
+    missing = Door("direct", Secret.parse("env:NOT_SET_ANYWHERE"), False)
+    alone = replace(env, doors=(missing,), backup=None, operator=None)
+    assert in_use.compare(alone, env.targets[nightly.TARGET]).unseen == (
+        "no address of sandbox is on this machine",
+    )
 
 
 def test_names_that_lead_nowhere_are_told_with_those_that_do(archive: Path) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Work
-from opslib.backup import manifest, reading, store, tools
+from opslib.backup import in_use, manifest, reading, store, tools
 from opslib.backup.manifest import Holds, Manifest
 from opslib.backup.store import DUMP, Folder
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
@@ -44,6 +44,9 @@ class Place:
         in_use: it is one that the system itself uses.
         busy: a restore into it is under way; one that was killed may leave its program at work.
         holds: what is in it, in words.
+        unseen: databases in use that could not be asked whether they are this one, each with why.
+        unread: doors of the system whose address is not on this machine.
+        lost: a person says that those in `unseen` are gone.
     """
 
     target: str
@@ -53,9 +56,12 @@ class Place:
     objects: int
     missing_roles: tuple[str, ...]
     missing_extensions: tuple[str, ...]
-    in_use: bool
+    in_use: bool = False
     busy: bool = False
     holds: str = ""
+    unseen: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    lost: bool = False
 
 
 def chosen(kept: Folder, name: str = "") -> Manifest:
@@ -107,19 +113,26 @@ def door_of(env: Environment, target: str) -> DoorLike:
     return env.targets[target]
 
 
-def look(env: Environment, target: str, backup: Manifest) -> Place:
-    """Look at a target, as far as it matters for a backup.
+def look(env: Environment, target: str, backup: Manifest, *, lost: bool = False) -> Place:
+    """Look at a target, as far as it matters for a backup, and whether the system uses it.
+
+    Args:
+        env: where.
+        target: its name in the system's file.
+        backup: that is to go there.
+        lost: a person says that databases in use which cannot be asked are gone.
 
     Raises:
         ParameterError: there is no such target.
         SourceError: it cannot be looked at.
     """
-    given = parameters(door_of(env, target))
-    in_use = any(_same(given, parameters(one)) for one in _in_use(env))
-    return examine(door_of(env, target), backup, in_use=in_use)
+    door = door_of(env, target)
+    found = in_use.compare(env, door)
+    place = examine(door, backup)
+    return replace(place, in_use=found.same, unseen=found.unseen, unread=found.unread, lost=lost)
 
 
-def examine(door: DoorLike, backup: Manifest, *, in_use: bool = False) -> Place:
+def examine(door: DoorLike, backup: Manifest) -> Place:
     """Look at a database, as far as it matters for a backup that may be restored into it.
 
     Raises:
@@ -136,7 +149,7 @@ def examine(door: DoorLike, backup: Manifest, *, in_use: bool = False) -> Place:
             objects=_objects(manifest.look(view, checksums=False)) or len(contents),
             missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
-            in_use=in_use, busy=_written_to(view),
+            busy=_written_to(view),
             holds=", ".join(f"{kind} ({count})" for kind, count in contents.value_counts().items()),
         )  # fmt: skip
 
@@ -150,6 +163,8 @@ def reason(place: Place, backup: Manifest) -> str:
     """Return why a backup may not be restored there, or nothing."""
     if place.in_use:
         return f"{place.database} is the database that is in use: a backup is never restored over it"
+    if place.unseen and not place.lost:
+        return f"nobody knows whether {place.database} is in use: {'; '.join(place.unseen)}"
     if place.busy:
         return f"a restore into {place.database} is under way"
     if place.objects:
@@ -180,7 +195,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
     if digest(kept, name) != act.params["digest"]:
         raise Refused(f"backup {name} is not the one that the plan names", hint="plan again")
     backup = chosen(kept, name)
-    place = look(env, str(act.params["target"]), backup)
+    place = look(env, str(act.params["target"]), backup, lost=act.params.get("lost") is True)
     if why := reason(place, backup) or _other(place, act):
         raise Refused(why)
     if wrong := reading.verify(kept, name):
@@ -228,31 +243,3 @@ def _other(place: Place, act: Work) -> str:
     if all(act.params[name] == value for name, value in now.items()):
         return ""
     return f"target {place.target} leads to {place.database} at {place.server}, not to what was shown"
-
-
-def _in_use(env: Environment) -> list[DoorLike]:
-    """Return the doors to the database that the system uses, in all its environments."""
-    found: list[DoorLike] = []
-    for name in env.system.environment_names:
-        one = env if name == env.name else env.system.environment(name)
-        found += [door for door in (*one.doors, one.operator, one.backup) if door and _can_be_read(door)]
-    return found
-
-
-def _can_be_read(door: DoorLike) -> bool:
-    try:
-        parameters(door)
-    except SourceError:  # its secret is not on this machine: then no target can have been copied from it
-        return False
-    return True
-
-
-def _same(one: dict[str, str], other: dict[str, str]) -> bool:
-    return _address(one) == _address(other)
-
-
-def _address(given: dict[str, str]) -> tuple[str, str, str]:
-    """Return where parameters lead, written in one way."""
-    host = given.get("host", "").lower()
-    host = "localhost" if host in ("127.0.0.1", "::1") else host
-    return host, given.get("port") or "5432", given.get("dbname") or given.get("user", "")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from opslib.config import Environment, Limit, System
 
 IN_USE = Cause("target-in-use", "the target is the database that the system uses", 5)
+UNSEEN = Cause("target-not-compared", "a database in use could not be asked whether it is the target", 7)
 BUSY = Cause("target-busy", "a restore into the target is under way", 8)
 NOT_EMPTY = Cause("target-not-empty", "the target holds something already", 10)
 OLDER = Cause("restore-older-server", "the target's server is older than the backup's", 20)
@@ -111,8 +112,23 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
         Finding("target", Status.CRITICAL, place.database, shown, "", expected, why, cause=cause)
         for cause, shown, why, bad in wrong if bad
     ]  # fmt: skip
-    ok = Finding("target", Status.OK, place.database, f"empty, at {place.server}", "", expected)
-    return found or [ok]
+    why = f"not compared with {', '.join(place.unread)}: their addresses are not here" if place.unread else ""
+    ok = Finding("target", Status.OK, place.database, f"empty, at {place.server}", "", expected, why)
+    return [*(found or [ok]), *_uncompared(place)]
+
+
+def _uncompared(place: Place) -> list[Finding]:
+    """Find which databases in use could not be asked; only a person can say that they are gone."""
+    status = Status.WARNING if place.lost else Status.UNKNOWN
+    expected = "each database in use says that it is another one"
+    why = "they were said to be lost" if place.lost else "with `lost = true` you say that it is gone"
+    return [
+        Finding(
+            "in use", status, one.partition(":")[0], "could not be asked", "", expected, f"{one}; {why}",
+            "database-connections", UNSEEN,
+        )
+        for one in place.unseen
+    ]  # fmt: skip
 
 
 def equal(differences: pd.DataFrame, database: str) -> list[Finding]:

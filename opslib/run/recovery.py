@@ -86,12 +86,13 @@ class RecoverySource:
         except (SourceError, Refused, SandboxError) as error:
             return Picked(reason=error.message)
 
-    def target(self, name: str, picked: Picked) -> Seen:
+    def target(self, name: str, picked: Picked, *, lost: bool = False) -> Seen:
         """Look at a target of the system's file, as far as it matters for a backup.
 
         Args:
             name: which one; where none is named and the file has one only, that is looked at.
             picked: the backup.
+            lost: a person says that databases in use which cannot be asked are gone.
 
         Raises:
             ParameterError: the file names none of that name.
@@ -100,7 +101,8 @@ class RecoverySource:
         if not (name or only) or picked.backup is None:
             return Seen()
         try:
-            return Seen(restoring.look(self._env, name or only, picked.backup), named=bool(name))
+            place = restoring.look(self._env, name or only, picked.backup, lost=lost)
+            return Seen(place, named=bool(name))
         except (SourceError, SecretError, Refused) as error:
             return Seen(reason=error.message)
 
