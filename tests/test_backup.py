@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,8 +27,8 @@ from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.backup.store import of as store_of
 from opslib.checks import backups
 from opslib.config import Door, Limit, Secret
-from opslib.errors import Malformed, Refused, SourceError, Unreachable, UsageError
-from opslib.run.backups import BackupSource
+from opslib.errors import Malformed, ParameterError, Refused, SourceError, Unreachable, UsageError
+from opslib.run.backups import BackupSource, listed
 from opslib.sandbox import control, nightly, roles, small_disk, watchdog
 from opslib.verdict import Finding, Status
 
@@ -68,7 +70,7 @@ def parts(store: Folder) -> list[str]:
 @pytest.fixture
 def store(tmp_path: Path) -> Folder:
     """An empty store."""
-    return Folder(tmp_path / "store", SYSTEM)
+    return Folder(tmp_path / "sandbox", SYSTEM)
 
 
 @pytest.fixture
@@ -127,6 +129,66 @@ def test_while_others_write_dump_and_manifest_hold_the_same_moment(sandbox: obje
             admin.execute("drop table if exists written_meanwhile")
 
 
+def test_a_manifest_of_before_there_were_checksums_is_read_and_that_is_said(kept: Folder) -> None:
+    """Backups of last week must stay of use; one whose checksum was taken out is another matter."""
+    path, made = kept.folder(kept.ids()[-1]) / MANIFEST, newest(kept)
+    body = json.loads(path.read_text())
+    del body["digest"]
+    path.write_text(json.dumps(body))
+    with pytest.raises(Malformed) as refused:
+        newest(kept)
+    assert refused.value.kind == manifest.CHANGED
+    del body["holds"]["steps"]
+    path.write_text(json.dumps({**body, "type": "https://opslib.dev/backup/v0.1"}))
+    assert newest(kept) == replace(made, sealed=False, holds=replace(made.holds, steps={}))
+    assert reading.verify(kept, made.id) is None
+    found = backups.manifests(listed(kept, kept.origin))
+    assert found.status is Status.OK and "before manifests had a checksum" in found.why
+
+
+def test_numbers_that_json_readers_round_are_under_the_checksum_too(kept: Folder) -> None:
+    """A sequence of 64 bits may stand beyond what a float can tell apart."""
+    made = newest(kept)
+    far = replace(made, holds=replace(made.holds, sequences={"public.s": 2**63 - 1}))
+    assert manifest.read(far.text(), "it") == far
+    with pytest.raises(Malformed, match="not what was written"):
+        manifest.read(far.text().replace(str(2**63 - 1), str(2**63 - 2)), "it")
+
+
+def strange(kept: Folder) -> Manifest:
+    """Put a backup of another environment beside the others, as the newest one."""
+    first = newest(kept)
+    nightly.age(kept, first, timedelta(minutes=-1), copied=True)
+    other = replace(newest(kept), environment="staging")
+    (kept.folder(other.id) / MANIFEST).write_text(other.text())
+    return other
+
+
+def test_a_backup_of_another_environment_is_not_taken_for_one_of_this(kept: Folder) -> None:
+    """Restored into this one it would be the wrong people's data, in good order."""
+    own, other = newest(kept), strange(kept)
+    assert restoring.chosen(kept).id == own.id
+    with pytest.raises(ParameterError, match=f"{other.id} is of staging/{SYSTEM}, not of sandbox") as refused:
+        restoring.chosen(kept, other.id)
+    assert f"origin=staging/{SYSTEM}" in refused.value.hint
+    assert restoring.chosen(kept, other.id, f"staging/{SYSTEM}").id == other.id
+    with pytest.raises(ParameterError, match="not of production/klutr"):
+        restoring.chosen(kept, own.id, "production/klutr")
+    frame = listed(kept, kept.origin)
+    found = backups.manifests(frame)
+    assert (found.status, found.cause) == (Status.CRITICAL, backups.FOREIGN)
+    assert list(backups.whole(frame)["id"]) == [own.id], "its age and size say nothing of this system"
+
+
+def test_a_backup_of_another_environment_is_left_alone_and_keeps_no_place(kept: Folder) -> None:
+    """Three of them, newer than an own one, must not push that out; and nobody removes what is not ours."""
+    own = newest(kept)
+    strange(kept)
+    rows = retention.retire(kept, 0, 1, ids.now() + timedelta(days=99), kept.origin)
+    assert [(row[2], row[3]) for row in rows] == [(False, f"it is of staging/{SYSTEM}, not of {kept.origin}")]
+    assert own.id in kept.ids()
+
+
 def cut(store: Folder) -> None:
     """Cut the largest file in half."""
     content = largest(store).read_bytes()
@@ -143,6 +205,12 @@ def flip(store: Folder) -> None:
 def lose(store: Folder) -> None:
     """Remove a file."""
     largest(store).unlink()
+
+
+def rewrite(store: Folder) -> None:
+    """Write another number into the manifest, and leave everything else."""
+    path = store.folder(store.ids()[-1]) / MANIFEST
+    path.write_text(re.sub(r'"rows": \d+', '"rows": 0', path.read_text(), count=1))
 
 
 def add(store: Folder) -> None:
@@ -168,7 +236,7 @@ def forge(store: Folder) -> None:
 @pytest.mark.parametrize(
     "spoil, kind",
     [(cut, "short"), (flip, "changed"), (lose, "missing"), (add, "extra"), (tear, "unreadable"),
-     (forge, "unreadable")],
+     (forge, "unreadable"), (rewrite, manifest.CHANGED)],
 )  # fmt: skip
 def test_whatever_is_wrong_with_a_backup_is_found_and_called_by_its_name(
     kept: Folder, spoil: Callable[[Folder], None], kind: str
@@ -428,8 +496,8 @@ def test_a_schema_alone_is_no_reason_to_remove_the_last_rows(kept: Folder) -> No
     for days in (1, 2, 8):
         nightly.age(kept, first, timedelta(days=days), copied=True)
     for name in kept.ids()[1:]:
-        path = kept.folder(name) / MANIFEST
-        path.write_text(path.read_text().replace('"content": "all"', '"content": "schema"'))
+        found = manifest.read(kept.manifest(name), name)
+        (kept.folder(name) / MANIFEST).write_text(replace(found, content="schema").text())
     whole = kept.ids()[0]
     assert retention.retire(kept, 7, 3, ids.now()) == []
     assert restoring.chosen(kept).id == whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ from opslib import acts, config
 from opslib.acts import Opening, Work
 from opslib.backup import comparing, drilling, in_use, manifest, restoring, store, taking, tools
 from opslib.backup.manifest import Holds
-from opslib.backup.store import DUMP, Folder
+from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.changes import Means, restore
-from opslib.checks import restores
+from opslib.checks import backups, restores
 from opslib.config import Door, Limit, Secret
 from opslib.config.environment import Environment
 from opslib.errors import ParameterError, Refused, SourceError
@@ -27,6 +28,7 @@ from opslib.gate import faults
 from opslib.gate.plan import Target
 from opslib.pg import whole
 from opslib.pg.connect import parameters
+from opslib.run.backups import BackupSource
 from opslib.run.recovery import Picked, RecoverySource, Seen
 from opslib.sandbox import control, nightly
 from opslib.verdict import Status
@@ -190,10 +192,11 @@ def test_a_restore_that_is_still_at_work_is_waited_for_and_not_begun_twice(archi
     """kill -9 ends the kernel, not the program that it started: its transaction may still come."""
     env = environment()
     backup = restoring.chosen(store.of(env))
+    given = {"backup": backup.id, "origin": backup.origin}
     dsn = psycopg.conninfo.make_conninfo(
         env.targets[nightly.TARGET].dsn.reveal(), application_name=restoring.WRITER
     )
-    kind = restore.Restores(Means(env, None, None, {"backup": backup.id}))  # type: ignore[arg-type]
+    kind = restore.Restores(Means(env, None, None, given))  # type: ignore[arg-type]
     identity = {"target": nightly.TARGET}
     target = Target("it", identity, {"objects": 0}, {"objects": 1}, Work(restoring.WORK))
     with closing(psycopg.connect(dsn)) as writer:
@@ -414,6 +417,27 @@ def test_a_backup_that_was_taken_while_people_drew_numbers_is_restored_and_found
         now = manifest.look(view)
     assert comparing.differences(backup.holds, now) == []
     assert now.sequences[name] != backup.holds.sequences[name], "somebody drew before it was dumped"
+
+
+def test_a_manifest_that_was_changed_is_a_cause_of_its_own_wherever_it_is_read(
+    archive: Path, tmp_path: Path
+) -> None:
+    """Restore, drill and check all rely on what it says, down to the number of rows."""
+    shutil.copytree(store.of(environment()).path, tmp_path / "copied" / "sandbox" / SYSTEM)
+    env = replace(environment(), backups=tmp_path / "copied")
+    kept = store.of(env)
+    whole_one, path = restoring.chosen(kept), kept.folder(kept.ids()[-1]) / MANIFEST
+    path.write_text(path.read_text().replace('"public"', '"elsewhere"').replace("schema", "Schema"))
+    picked = RecoverySource(env, "run").choose()
+    drill = RecoverySource(env, "run").drill(Picked(whole_one))
+    source = BackupSource(env, "opslib/test", "run")
+    found = [
+        restores.chosen(picked), *restores.restored(drill, Picked(whole_one)),
+        backups.manifests(source.list()), backups.readback(source.read_back())[0],
+    ]  # fmt: skip
+    assert {(one.status, one.cause) for one in found} == {(Status.CRITICAL, backups.MANIFEST)}
+    with pytest.raises(SourceError, match="not what was written"):
+        restoring.chosen(kept)
 
 
 @pytest.fixture

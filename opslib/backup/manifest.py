@@ -1,12 +1,19 @@
-"""What a backup holds, written down from the very view that it was made of, and what a database holds now."""
+"""What a backup holds, written down from the very view that it was made of, and what a database holds now.
+
+A manifest carries a checksum over all that it says, so that no bad disk and no hand changes it unseen. Those
+that were written before have none, and are read with that said.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import rfc8785
 
 from opslib import ids
 from opslib.errors import Malformed
@@ -14,7 +21,10 @@ from opslib.errors import Malformed
 if TYPE_CHECKING:
     from opslib.pg.whole import Frozen
 
-TYPE = "https://opslib.dev/backup/v0.1"
+TYPE, _WITHOUT_DIGEST = "https://opslib.dev/backup/v0.2", "https://opslib.dev/backup/v0.1"
+UNREADABLE, CHANGED = "manifest", "manifest-changed"  # kinds of `Malformed`
+FOREIGN, UNSEALED = "foreign", "unsealed"  # of one that can be read
+_EXACT = 2**53  # up to here every reader of JSON has the same number
 Content = Literal["all", "schema", "data"]
 Sequences = Mapping[str, tuple[int | None, int]]
 
@@ -97,6 +107,7 @@ class Manifest:
         finished_at: when it was read back and found whole, RFC 3339.
         seconds: how long it took.
         files: by path below its folder.
+        sealed: its file carries a checksum over itself.
     """
 
     id: str
@@ -109,6 +120,12 @@ class Manifest:
     finished_at: str
     seconds: float
     files: Mapping[str, File] = field(default_factory=dict)
+    sealed: bool = True
+
+    @property
+    def origin(self) -> str:
+        """Whose database it was, as `ENVIRONMENT/SYSTEM`."""
+        return f"{self.environment}/{self.system}"
 
     @property
     def bytes(self) -> int:
@@ -122,7 +139,9 @@ class Manifest:
 
     def text(self) -> str:
         """Return it as JSON; `read` reads it back."""
-        return json.dumps({"type": TYPE, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+        body = {"type": TYPE, **asdict(self)}
+        del body["sealed"]
+        return json.dumps({**body, "digest": _digest(body)}, indent=1, sort_keys=True) + "\n"
 
 
 def read(text: str | bytes, what: str) -> Manifest:
@@ -133,12 +152,11 @@ def read(text: str | bytes, what: str) -> Manifest:
         what: its place, for the error.
 
     Raises:
-        Malformed: it is not whole.
+        Malformed: it is not whole, or of kind `CHANGED` not what was written.
     """
     try:
         found = json.loads(text)
-        if found.pop("type") != TYPE:
-            raise Malformed(f"{what}: not a manifest of this version", kind="manifest")
+        sealed = _sealed(found, what)
         holds = found["holds"]
         tables = {name: Table(**table) for name, table in holds["tables"].items()}
         files = {name: File(**file) for name, file in found["files"].items()}
@@ -147,13 +165,39 @@ def read(text: str | bytes, what: str) -> Manifest:
                 **found,
                 "holds": Holds(**{**holds, "tables": tables, "roles": tuple(holds["roles"])}),
                 "files": files,
+                "sealed": sealed,
             }
         )
         if made.taken_at.tzinfo is None or not made.files:
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Malformed(f"{what}: the manifest cannot be read", kind="manifest") from error
+        raise Malformed(f"{what}: the manifest cannot be read", kind=UNREADABLE) from error
     return made
+
+
+def _sealed(found: dict[str, Any], what: str) -> bool:
+    """Take type and checksum off a manifest, and tell whether it has one."""
+    told, kind = found.pop("digest", None), found["type"]
+    if kind not in (TYPE, _WITHOUT_DIGEST):
+        raise Malformed(f"{what}: not a manifest of this version", kind=UNREADABLE)
+    sealed: bool = kind == TYPE or told is not None
+    if sealed and told != _digest(found):
+        raise Malformed(f"{what}: the manifest is not what was written: its checksum differs", kind=CHANGED)
+    del found["type"]
+    return sealed
+
+
+def _digest(body: Any) -> str:
+    return f"sha256:{hashlib.sha256(rfc8785.dumps(_exact(body))).hexdigest()}"
+
+
+def _exact(value: Any) -> Any:
+    """Return a value with text in place of numbers that the canonical form does not have."""
+    if isinstance(value, Mapping):
+        return {name: _exact(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(part) for part in value]
+    return str(value) if isinstance(value, int) and abs(value) >= _EXACT else value
 
 
 def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = None) -> Holds:

@@ -64,13 +64,19 @@ class Place:
     lost: bool = False
 
 
-def chosen(kept: Folder, name: str = "") -> Manifest:
+def chosen(kept: Folder, name: str = "", origin: str = "") -> Manifest:
     """Return the manifest of a backup: of the newest one that holds everything when none is named.
 
+    Args:
+        kept: where it is.
+        name: which one.
+        origin: whose it is, as `ENVIRONMENT/SYSTEM`; one of another system or environment must be named so.
+
     Raises:
-        ParameterError: there is none of that name, or none at all.
+        ParameterError: there is none of that name, or none at all, or it is of another system.
         SourceError: it cannot be read.
     """
+    origin = origin or kept.origin
     names = kept.ids()
     if (name and name not in names) or not names:
         there = ", ".join(names[-3:]) or "none"
@@ -78,12 +84,22 @@ def chosen(kept: Folder, name: str = "") -> Manifest:
             f"backup: there is no backup {name!r}; the newest are: {there}", hint="see backup-check"
         )
     if name:
-        return _read(kept, name)
+        return _own(_read(kept, name), origin)
     found = (_read(kept, one) for one in reversed(names))
-    picked = next((one for one in found if one.content == "all"), None)
+    picked = next((one for one in found if one.content == "all" and one.origin == origin), None)
     if picked is None:
-        raise ParameterError("backup: none of them holds everything", hint="name one, or take a whole one")
+        text = f"backup: none of them holds everything of {origin}"
+        raise ParameterError(text, hint="name one, or take a whole one")
     return picked
+
+
+def _own(found: Manifest, origin: str) -> Manifest:
+    if found.origin != origin:
+        raise ParameterError(
+            f"backup: {found.id} is of {found.origin}, not of {origin}",
+            hint=f"if that is what you mean, give origin={found.origin} as well",
+        )
+    return found
 
 
 def _read(kept: Folder, name: str) -> Manifest:
@@ -194,7 +210,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
     kept, name = store.of(env), str(act.params["backup"])
     if digest(kept, name) != act.params["digest"]:
         raise Refused(f"backup {name} is not the one that the plan names", hint="plan again")
-    backup = chosen(kept, name)
+    backup = chosen(kept, name, str(act.params.get("origin", "")))
     place = look(env, str(act.params["target"]), backup, lost=act.params.get("lost") is True)
     if why := reason(place, backup) or _other(place, act):
         raise Refused(why)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from opslib import frames, ids
+from opslib.backup import manifest
 from opslib.checks import backups, compare, health
 from opslib.verdict import Cause, Finding, Status
 
@@ -29,7 +30,6 @@ BROKE = Cause("restore-failed", "the backup could not be restored", 30)
 APP = Cause("restore-app-unwell", "the app does not come up on what was restored", 28)
 _BAD = (Status.WARNING, Status.CRITICAL)
 _MOST_SUBJECTS = 5
-_DAMAGED = ("missing", "short", "changed", "extra", "unreadable")
 
 
 class PickedLike(Protocol):
@@ -42,6 +42,10 @@ class PickedLike(Protocol):
     @property
     def reason(self) -> str:
         """Why there is none."""
+
+    @property
+    def kind(self) -> str:
+        """In which way it could not be read."""
 
 
 class SeenLike(Protocol):
@@ -63,13 +67,19 @@ def chosen(picked: PickedLike) -> Finding:
         picked: `ops.recovery.choose()`.
     """
     expected = "a backup that says what it holds"
+    if picked.kind == manifest.CHANGED:
+        return Finding(
+            "backup", Status.CRITICAL, "", "not what was written", "", expected, picked.reason,
+            "backup-check", backups.MANIFEST,
+        )  # fmt: skip
     if picked.backup is None:
         return compare.unknown("backup", picked.reason, expected=expected, next="backup-check")
     found = picked.backup
     held = f"{found.holds.rows} rows of {len(found.holds.tables)} tables"
     held = held if found.content != "schema" else "no rows, the schema only"
     seen = f"{held}, as of {found.holds.taken_at}"
-    return Finding("backup", Status.OK, found.id, seen, "", expected)
+    why = "" if found.sealed else "its manifest is of before manifests had a checksum of their own"
+    return Finding("backup", Status.OK, found.id, seen, "", expected, why)
 
 
 def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
@@ -169,9 +179,9 @@ def restored(drill: Drill | None, picked: PickedLike) -> list[Finding]:
     step, kind, text = drill.broke
     if kind == "refused":
         return [compare.unknown("restore", f"{step}: {text}", subject=drill.backup.id, expected=expected)]
-    cause = {"extension": EXTENSION, "changed": backups.CHANGED, "extra": backups.CHANGED}.get(kind, BROKE)
-    cause = backups.TRUNCATED if kind in ("missing", "short", "unreadable") else cause
-    next = "backup" if kind in _DAMAGED else ""
+    cause = EXTENSION if kind == "extension" else BROKE
+    cause = backups.DAMAGE.get(kind, cause)
+    next = "backup" if kind in backups.DAMAGE else ""
     return [
         Finding(
             "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause

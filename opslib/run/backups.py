@@ -20,7 +20,7 @@ from opslib.show import display
 
 LISTED = (
     "id", "taken_at", "age_hours", "content", "megabytes", "rows", "tables", "seconds", "database", "server",
-    "client", "problem",
+    "client", "problem", "kind",
 )  # fmt: skip
 READ = ("id", "whole", "kind", "text")
 TOOLS = ("server", "fits", "text")
@@ -50,8 +50,8 @@ class BackupSource:
         self._say = display.Progress(run_id)
 
     def list(self) -> pd.DataFrame:
-        """Return all backups, the newest first; `problem` says where a manifest cannot be read."""
-        return _attempt(LISTED, lambda: listed(self.store))
+        """Return all backups, the newest first; `problem` and `kind` say which cannot be used."""
+        return _attempt(LISTED, lambda: listed(self.store, self.store.origin))
 
     def read_back(self, newest: int = 1, name: str = "") -> pd.DataFrame:
         """Hash every byte of the newest backups, and read all of them as a restore would.
@@ -158,32 +158,38 @@ class BackupSource:
 
     def _retire(self, keep_least: int) -> pd.DataFrame:
         kept_days = retention.days(self._env.system)
-        rows = retention.retire(self.store, kept_days, keep_least, ids.now())
+        rows = retention.retire(self.store, kept_days, keep_least, ids.now(), self.store.origin)
         return pd.DataFrame(rows, columns=list(RETIRED))
 
 
-def listed(kept: retention.Kept) -> pd.DataFrame:
+def listed(kept: retention.Kept, origin: str) -> pd.DataFrame:
     """Return all backups of a place, the newest first; columns `LISTED`.
+
+    Args:
+        kept: the place.
+        origin: whose they must be, as `ENVIRONMENT/SYSTEM`.
 
     Raises:
         SourceError: it cannot be listed.
     """
-    rows = [_row(kept, name) for name in reversed(kept.ids())]
+    rows = [_row(kept, name, origin) for name in reversed(kept.ids())]
     frame = pd.DataFrame(rows, columns=list(LISTED))
     return frame.astype({"age_hours": "float64", "megabytes": "float64", "rows": "Int64", "tables": "Int64"})
 
 
-def _row(kept: retention.Kept, name: str) -> tuple[Any, ...]:
+def _row(kept: retention.Kept, name: str, origin: str) -> tuple[Any, ...]:
     try:
         found = manifest.read(kept.manifest(name), f"backup {name}")
     except SourceError as error:
-        return (name, pd.NaT, *[None] * (len(LISTED) - 3), error.message)
+        return (name, pd.NaT, *[None] * (len(LISTED) - 4), error.message, error.kind)
+    strange = f"it is of {found.origin}, not of {origin}" if found.origin != origin else ""
+    kind = manifest.FOREIGN if strange else "" if found.sealed else manifest.UNSEALED
     age = (ids.now() - found.taken_at).total_seconds() / _HOUR_S
     holds = found.holds
     return (
         name, pd.Timestamp(found.taken_at), round(age, 2), found.content, round(found.bytes / _MB, 3),
         holds.rows, len(holds.tables), found.seconds, holds.database, holds.server_version,
-        found.client_version, "",
+        found.client_version, strange, kind,
     )  # fmt: skip
 
 

@@ -30,11 +30,13 @@ class Picked:
         backup: its manifest.
         digest: over the manifest.
         reason: why there is none.
+        kind: in which way it could not be read.
     """
 
     backup: Manifest | None = None
     digest: str = ""
     reason: str = ""
+    kind: str = ""
 
     @property
     def id(self) -> str:
@@ -74,17 +76,21 @@ class RecoverySource:
         self._env = env
         self._say = display.Progress(run_id)
 
-    def choose(self, backup: str = "") -> Picked:
+    def choose(self, backup: str = "", origin: str = "") -> Picked:
         """Return a backup by its name: the newest one when none is named.
 
+        Args:
+            backup: its name.
+            origin: whose it is, as `ENVIRONMENT/SYSTEM`, where it is not this system's own.
+
         Raises:
-            ParameterError: there is none of that name.
+            ParameterError: there is none of that name, or it is of another system.
         """
         try:
-            found = restoring.chosen(self._store, backup)
+            found = restoring.chosen(self._store, backup, origin)
             return Picked(found, restoring.digest(self._store, found.id))
         except (SourceError, Refused, SandboxError) as error:
-            return Picked(reason=error.message)
+            return Picked(reason=error.message, kind=getattr(error, "kind", ""))
 
     def target(self, name: str, picked: Picked, *, lost: bool = False) -> Seen:
         """Look at a target of the system's file, as far as it matters for a backup.
