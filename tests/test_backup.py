@@ -28,7 +28,7 @@ from opslib.backup.store import of as store_of
 from opslib.checks import backups
 from opslib.config import Door, Limit, Secret
 from opslib.errors import Malformed, ParameterError, Refused, SourceError, Unreachable, UsageError
-from opslib.run.backups import BackupSource, listed
+from opslib.run.backups import BackupSource, listed, newest_of
 from opslib.sandbox import control, nightly, roles, small_disk, watchdog
 from opslib.verdict import Finding, Status
 
@@ -144,6 +144,20 @@ def test_a_manifest_of_before_there_were_checksums_is_read_and_that_is_said(kept
     assert reading.verify(kept, made.id) is None
     found = backups.manifests(listed(kept, kept.origin))
     assert found.status is Status.OK and "before manifests had a checksum" in found.why
+
+
+def test_behind_one_that_nobody_can_read_the_newest_good_one_is_read_back(kept: Folder) -> None:
+    """It is the one that a restore would begin with, so it is the one whose bytes matter."""
+    good = newest(kept)
+    for days in (1, 2):
+        nightly.age(kept, good, timedelta(days=days), copied=True)
+    for name in ("20991231T000000Z-aaaaaa", "20991231T000001Z-aaaaaa"):
+        (kept.path / name).mkdir()
+    names = kept.ids()[::-1]
+    assert newest_of(kept, kept.origin, 1) == (names[0], good.id)
+    (kept.folder(good.id) / MANIFEST).write_text(replace(good, content="schema").text())
+    assert newest_of(kept, kept.origin, 1) == (names[0], names[3])
+    assert newest_of(kept, kept.origin, 9) == tuple(names)
 
 
 def test_numbers_that_json_readers_round_are_under_the_checksum_too(kept: Folder) -> None:

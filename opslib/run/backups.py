@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from opslib import config, frames, ids
-from opslib.backup import manifest, reading, restoring, retention, store, taking, tools
+from opslib.backup import manifest, reading, retention, store, taking, tools
 from opslib.backup.manifest import Content, Manifest
+from opslib.checks import backups
 from opslib.config.model import SANDBOX
 from opslib.errors import NotNamed, OpsError, Refused, SandboxError, SecretError, SourceError
 from opslib.pg import Database, sql
@@ -135,18 +136,9 @@ class BackupSource:
         return pd.DataFrame([row], columns=list(TOOLS))
 
     def _read_back(self, newest: int, name: str) -> pd.DataFrame:
-        chosen = [name] if name else self._newest(newest)
+        chosen = [name] if name else newest_of(self.store, self.store.origin, newest)
         rows = [_verified(self.store, one) for one in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
-
-    def _newest(self, count: int) -> Sequence[str]:
-        """Return the newest backups, and whatever they hold the newest one that holds everything."""
-        names = self.store.ids()[::-1]
-        try:
-            whole = [restoring.chosen(self.store).id] if names else []
-        except OpsError:
-            whole = []  # what cannot be read is told of each by itself
-        return tuple(dict.fromkeys([*names[:count], *whole]))
 
     def _code(self) -> pd.DataFrame:
         from opslib.backup import code
@@ -175,6 +167,21 @@ def listed(kept: retention.Kept, origin: str) -> pd.DataFrame:
     rows = [_row(kept, name, origin) for name in reversed(kept.ids())]
     frame = pd.DataFrame(rows, columns=list(LISTED))
     return frame.astype({"age_hours": "float64", "megabytes": "float64", "rows": "Int64", "tables": "Int64"})
+
+
+def newest_of(kept: retention.Kept, origin: str, count: int) -> Sequence[str]:
+    """Return the newest backups of a place, and always the newest one that a restore would begin with.
+
+    Args:
+        kept: the place.
+        origin: whose they must be.
+        count: how many, whatever they hold and whether they can be read.
+
+    Raises:
+        SourceError: it cannot be listed.
+    """
+    good = backups.whole(listed(kept, origin))["id"].head(1)
+    return tuple(dict.fromkeys([*kept.ids()[::-1][:count], *good]))
 
 
 def _row(kept: retention.Kept, name: str, origin: str) -> tuple[Any, ...]:

@@ -94,7 +94,8 @@ class CopySource:
         return pd.DataFrame([(name, place, not reason, reason)], columns=list(SENT))
 
     def _read_back(self, newest: int) -> pd.DataFrame:
-        rows = [self._held(name) for name in reversed(self._copies.ids()[-newest:])]
+        chosen = backups.newest_of(self._copies, self._origin, newest)
+        rows = [self._held(name) for name in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
 
     def _held(self, name: str) -> tuple[Any, ...]:
