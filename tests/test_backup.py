@@ -31,6 +31,7 @@ from opslib.errors import Malformed, ParameterError, Refused, SourceError, Unrea
 from opslib.run.backups import BackupSource, listed, newest_of
 from opslib.sandbox import control, nightly, roles, small_disk, watchdog
 from opslib.verdict import Finding, Status
+from tests.acting import perform, ready
 
 SYSTEM = "kulti"
 OLDER = Path("/usr/lib/postgresql/15/bin")
@@ -515,6 +516,27 @@ def test_a_schema_alone_is_no_reason_to_remove_the_last_rows(kept: Folder) -> No
     whole = kept.ids()[0]
     assert retention.retire(kept, 7, 3, ids.now()) == []
     assert restoring.chosen(kept).id == whole
+
+
+@pytest.mark.parametrize("shrunk", [True, False])
+def test_a_backup_that_shrank_pushes_no_older_one_out(
+    signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shrunk: bool
+) -> None:
+    """A job that was pointed at another database would else remove the good ones, a night at a time."""
+    ready(monkeypatch, tmp_path)
+    control.backups(SYSTEM)
+    control.break_("backup-stale", SYSTEM)
+    kept = store_of(config.load_system(SYSTEM).environment("sandbox"))
+    for name in kept.ids() if shrunk else ():
+        found = manifest.read(kept.manifest(name), name)
+        more = {table: replace(held, rows=held.rows * 10) for table, held in found.holds.tables.items()}
+        (kept.folder(name) / MANIFEST).write_text(
+            replace(found, holds=replace(found.holds, tables=more)).text()
+        )
+    before = kept.ids()
+    document = perform("backup", SYSTEM, tmp_path, take=True, retire=True)
+    assert document["cause"] == ({"id": "backup-shrunk", "text": backups.SHRUNK.text} if shrunk else None)
+    assert (set(before) <= set(kept.ids())) is shrunk and len(kept.ids()) >= 3
 
 
 @pytest.mark.parametrize("name", ["", "..", "../kulti", "20261122T023757Z-zzzzzz"])
