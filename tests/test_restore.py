@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from opslib import acts, config
+from opslib import acts, config, frames
 from opslib.acts import Opening, Work
 from opslib.backup import comparing, drilling, in_use, manifest, restoring, store, taking, tools
 from opslib.backup.manifest import Holds
@@ -438,6 +438,30 @@ def test_a_manifest_that_was_changed_is_a_cause_of_its_own_wherever_it_is_read(
     assert {(one.status, one.cause) for one in found} == {(Status.CRITICAL, backups.MANIFEST)}
     with pytest.raises(SourceError, match="not what was written"):
         restoring.chosen(kept)
+
+
+def test_a_restore_whose_statistics_could_not_be_gathered_says_so(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows are back, and the app times out on every query: that must be seen before users see it."""
+
+    def refuse(*words: object) -> None:
+        raise SourceError("a lock was not given in time")
+
+    env = environment()
+    recovery, picked = RecoverySource(env, "run"), RecoverySource(env, "run").choose()
+    restoring.restore(store.of(env), restoring.chosen(store.of(env)), env.targets[nightly.TARGET])
+    assert restores.statistics(recovery.without_statistics(nightly.TARGET)).status is Status.OK
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        session.execute("delete from pg_statistic where starelid >= 16384")
+    found = restores.statistics(recovery.without_statistics(nightly.TARGET))
+    assert (found.status, found.cause) == (Status.WARNING, restores.GUESSED) and "public.credits" in found.why
+    monkeypatch.setattr(whole, "analyze", refuse)
+    drill = recovery.drill(picked)
+    told = [one for one in restores.restored(drill, picked) if one.status is not Status.OK]
+    assert [(one.status, one.cause) for one in told] == [(Status.WARNING, restores.GUESSED)]
+    unseen = restores.statistics(frames.unavailable(["table_name"], "no answer"))
+    assert unseen.status is Status.UNKNOWN
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ OLDER = Cause("restore-older-server", "the target's server is older than the bac
 EXTENSION = Cause("restore-missing-extension", "the server lacks an extension that the backup needs", 20)
 ROLE = Cause("restore-missing-role", "the server lacks a role that the backup needs", 25)
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
+GUESSED = Cause("restore-without-statistics", "what came back has no statistics, so queries are slow", 45)
 BROKE = Cause("restore-failed", "the backup could not be restored", 30)
 APP = Cause("restore-app-unwell", "the app does not come up on what was restored", 28)
 _BAD = (Status.WARNING, Status.CRITICAL)
@@ -162,6 +163,19 @@ def equal(differences: pd.DataFrame, database: str) -> list[Finding]:
     ]  # fmt: skip
 
 
+def statistics(tables: pd.DataFrame) -> Finding:
+    """Find whether statistics were gathered after a restore.
+
+    Args:
+        tables: `ops.recovery.without_statistics()`, or of a drill.
+    """
+    some = ", ".join(tables["table_name"].head(_MOST_SUBJECTS))
+    return compare.none(
+        tables, check="statistics", expected="gathered for every table that has rows", cause=GUESSED,
+        why=f"without them every plan is a guess, and may take hours: run ANALYZE there. {some}",
+    )  # fmt: skip
+
+
 def restored(drill: Drill | None, picked: PickedLike) -> list[Finding]:
     """Find whether the drill came to its end, and what came back is what went in.
 
@@ -175,7 +189,8 @@ def restored(drill: Drill | None, picked: PickedLike) -> list[Finding]:
     if drill.broke is None:
         seen = f"{sum(drill.rows.values())} rows of {len(drill.rows)} tables"
         found = Finding("restore", Status.OK, drill.backup.id, seen, "", expected)
-        return [found, *equal(differences(drill), drill.backup.holds.database)]
+        guessed = pd.DataFrame({"table_name": list(drill.guessed)})
+        return [found, *equal(differences(drill), drill.backup.holds.database), statistics(guessed)]
     step, kind, text = drill.broke
     if kind == "refused":
         return [compare.unknown("restore", f"{step}: {text}", subject=drill.backup.id, expected=expected)]

@@ -15,11 +15,12 @@ from opslib.backup.manifest import Manifest
 from opslib.backup.restoring import Place
 from opslib.config.model import SANDBOX
 from opslib.errors import Refused, SandboxError, SecretError, SourceError
-from opslib.pg import whole
+from opslib.pg import sql, whole
 from opslib.pg.connect import DoorLike
 from opslib.show import display
 
 DIFFERENCES = ("part", "name", "was", "now")
+_GUESSED = "without_statistics"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,15 @@ class RecoverySource:
         except (SourceError, SecretError, Refused) as error:
             return frames.unavailable(DIFFERENCES, error.message)
         return _frame(comparing.differences(backup.holds, now, content=backup.content))
+
+    def without_statistics(self, target: str) -> pd.DataFrame:
+        """Return the statement of this name, asked of a target: what a restore should have left empty."""
+        columns = [column.name for column in sql.load(_GUESSED).returns]
+        try:
+            with whole.frozen(restoring.door_of(self._env, target), "opslib/compare") as view:
+                return view.table(_GUESSED)
+        except (SourceError, SecretError, Refused) as error:
+            return frames.unavailable(columns, error.message)
 
     def drill(self, picked: Picked) -> Drill | None:
         """Restore a backup into a server of its own, compare, remove it; None where there is no backup."""
