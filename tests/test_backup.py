@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,9 +27,11 @@ from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.backup.store import of as store_of
 from opslib.checks import backups
 from opslib.config import Door, Limit, Secret
-from opslib.errors import Malformed, Refused, SourceError, Unreachable, UsageError
+from opslib.errors import Malformed, ParameterError, Refused, SourceError, Unreachable, UsageError
+from opslib.run.backups import BackupSource, listed, newest_of
 from opslib.sandbox import control, nightly, roles, small_disk, watchdog
 from opslib.verdict import Finding, Status
+from tests.acting import perform, ready
 
 SYSTEM = "kulti"
 OLDER = Path("/usr/lib/postgresql/15/bin")
@@ -66,7 +71,7 @@ def parts(store: Folder) -> list[str]:
 @pytest.fixture
 def store(tmp_path: Path) -> Folder:
     """An empty store."""
-    return Folder(tmp_path / "store", SYSTEM)
+    return Folder(tmp_path / "sandbox", SYSTEM)
 
 
 @pytest.fixture
@@ -125,6 +130,80 @@ def test_while_others_write_dump_and_manifest_hold_the_same_moment(sandbox: obje
             admin.execute("drop table if exists written_meanwhile")
 
 
+def test_a_manifest_of_before_there_were_checksums_is_read_and_that_is_said(kept: Folder) -> None:
+    """Backups of last week must stay of use; one whose checksum was taken out is another matter."""
+    path, made = kept.folder(kept.ids()[-1]) / MANIFEST, newest(kept)
+    body = json.loads(path.read_text())
+    del body["digest"]
+    path.write_text(json.dumps(body))
+    with pytest.raises(Malformed) as refused:
+        newest(kept)
+    assert refused.value.kind == manifest.CHANGED
+    del body["holds"]["steps"]
+    path.write_text(json.dumps({**body, "type": "https://opslib.dev/backup/v0.1"}))
+    assert newest(kept) == replace(made, sealed=False, holds=replace(made.holds, steps={}))
+    assert reading.verify(kept, made.id) is None
+    found = backups.manifests(listed(kept, kept.origin))
+    assert found.status is Status.OK and "before manifests had a checksum" in found.why
+
+
+def test_behind_one_that_nobody_can_read_the_newest_good_one_is_read_back(kept: Folder) -> None:
+    """It is the one that a restore would begin with, so it is the one whose bytes matter."""
+    good = newest(kept)
+    for days in (1, 2):
+        nightly.age(kept, good, timedelta(days=days), copied=True)
+    for name in ("20991231T000000Z-aaaaaa", "20991231T000001Z-aaaaaa"):
+        (kept.path / name).mkdir()
+    names = kept.ids()[::-1]
+    assert newest_of(kept, kept.origin, 1) == (names[0], good.id)
+    (kept.folder(good.id) / MANIFEST).write_text(replace(good, content="schema").text())
+    assert newest_of(kept, kept.origin, 1) == (names[0], names[3])
+    assert newest_of(kept, kept.origin, 9) == tuple(names)
+
+
+def test_numbers_that_json_readers_round_are_under_the_checksum_too(kept: Folder) -> None:
+    """A sequence of 64 bits may stand beyond what a float can tell apart."""
+    made = newest(kept)
+    far = replace(made, holds=replace(made.holds, sequences={"public.s": 2**63 - 1}))
+    assert manifest.read(far.text(), "it") == far
+    with pytest.raises(Malformed, match="not what was written"):
+        manifest.read(far.text().replace(str(2**63 - 1), str(2**63 - 2)), "it")
+
+
+def strange(kept: Folder) -> Manifest:
+    """Put a backup of another environment beside the others, as the newest one."""
+    first = newest(kept)
+    nightly.age(kept, first, timedelta(minutes=-1), copied=True)
+    other = replace(newest(kept), environment="staging")
+    (kept.folder(other.id) / MANIFEST).write_text(other.text())
+    return other
+
+
+def test_a_backup_of_another_environment_is_not_taken_for_one_of_this(kept: Folder) -> None:
+    """Restored into this one it would be the wrong people's data, in good order."""
+    own, other = newest(kept), strange(kept)
+    assert restoring.chosen(kept).id == own.id
+    with pytest.raises(ParameterError, match=f"{other.id} is of staging/{SYSTEM}, not of sandbox") as refused:
+        restoring.chosen(kept, other.id)
+    assert f"origin=staging/{SYSTEM}" in refused.value.hint
+    assert restoring.chosen(kept, other.id, f"staging/{SYSTEM}").id == other.id
+    with pytest.raises(ParameterError, match="not of production/klutr"):
+        restoring.chosen(kept, own.id, "production/klutr")
+    frame = listed(kept, kept.origin)
+    found = backups.manifests(frame)
+    assert (found.status, found.cause) == (Status.CRITICAL, backups.FOREIGN)
+    assert list(backups.whole(frame)["id"]) == [own.id], "its age and size say nothing of this system"
+
+
+def test_a_backup_of_another_environment_is_left_alone_and_keeps_no_place(kept: Folder) -> None:
+    """Three of them, newer than an own one, must not push that out; and nobody removes what is not ours."""
+    own = newest(kept)
+    strange(kept)
+    rows = retention.retire(kept, 0, 1, ids.now() + timedelta(days=99), kept.origin)
+    assert [(row[2], row[3]) for row in rows] == [(False, f"it is of staging/{SYSTEM}, not of {kept.origin}")]
+    assert own.id in kept.ids()
+
+
 def cut(store: Folder) -> None:
     """Cut the largest file in half."""
     content = largest(store).read_bytes()
@@ -141,6 +220,12 @@ def flip(store: Folder) -> None:
 def lose(store: Folder) -> None:
     """Remove a file."""
     largest(store).unlink()
+
+
+def rewrite(store: Folder) -> None:
+    """Write another number into the manifest, and leave everything else."""
+    path = store.folder(store.ids()[-1]) / MANIFEST
+    path.write_text(re.sub(r'"rows": \d+', '"rows": 0', path.read_text(), count=1))
 
 
 def add(store: Folder) -> None:
@@ -166,7 +251,7 @@ def forge(store: Folder) -> None:
 @pytest.mark.parametrize(
     "spoil, kind",
     [(cut, "short"), (flip, "changed"), (lose, "missing"), (add, "extra"), (tear, "unreadable"),
-     (forge, "unreadable")],
+     (forge, "unreadable"), (rewrite, manifest.CHANGED)],
 )  # fmt: skip
 def test_whatever_is_wrong_with_a_backup_is_found_and_called_by_its_name(
     kept: Folder, spoil: Callable[[Folder], None], kind: str
@@ -234,6 +319,25 @@ def test_rows_behind_a_policy_are_never_left_out_without_a_word(sandbox: object,
     with pytest.raises(SourceError, match="row-level security"):
         taking.take(source(), store)
     assert store.ids() == [] and parts(store) == []
+
+
+def test_the_role_that_takes_backups_is_asked_what_it_may_read(sandbox: object) -> None:
+    """The role that diagnoses may read everything here; the dump would still stop at the first table."""
+    env = config.load_system(SYSTEM).environment("sandbox")
+    name = "takes_backups"
+    dsn = psycopg.conninfo.make_conninfo(address("admin"), user=name, password=name)
+    with psycopg.connect(address("admin"), autocommit=True) as admin:
+        admin.execute(f"create role {name} login password '{name}'".encode())
+        try:
+            other = replace(env, backup=Door("backup", Secret.literal("test", dsn), False))
+            found = backups.readable(BackupSource(other, "opslib/test", "run").tables())
+        finally:
+            admin.execute(f"drop role {name}".encode())
+    assert statuses(found) == {Status.CRITICAL} and found[0].cause is backups.UNREADABLE
+    (ours,) = backups.readable(BackupSource(env, "opslib/test", "run").tables())
+    assert ours.status is Status.OK
+    (nobody,) = backups.readable(BackupSource(replace(env, backup=None), "opslib/test", "run").tables())
+    assert nobody.status is Status.UNKNOWN and "names no door" in nobody.why
 
 
 @pytest.mark.skipif(not small_disk.possible(), reason="a full disk can be made by root only")
@@ -347,7 +451,7 @@ def test_rows_that_cannot_be_counted_end_the_dump(
 ) -> None:
     """Both work at once; a dump whose manifest cannot be made is of no use."""
 
-    def refuse(view: object) -> None:
+    def refuse(view: object, **more: object) -> None:
         raise SourceError("no right to count")
 
     monkeypatch.setattr(manifest, "look", refuse)
@@ -362,7 +466,7 @@ def test_of_two_faults_the_first_is_told(
     """A view that could not be read is gone, so the dump breaks, too, with words that help nobody."""
     looked = threading.Event()
 
-    def refuse(view: object) -> None:
+    def refuse(view: object, **more: object) -> None:
         looked.set()
         raise SourceError("no right to count")
 
@@ -407,11 +511,32 @@ def test_a_schema_alone_is_no_reason_to_remove_the_last_rows(kept: Folder) -> No
     for days in (1, 2, 8):
         nightly.age(kept, first, timedelta(days=days), copied=True)
     for name in kept.ids()[1:]:
-        path = kept.folder(name) / MANIFEST
-        path.write_text(path.read_text().replace('"content": "all"', '"content": "schema"'))
+        found = manifest.read(kept.manifest(name), name)
+        (kept.folder(name) / MANIFEST).write_text(replace(found, content="schema").text())
     whole = kept.ids()[0]
     assert retention.retire(kept, 7, 3, ids.now()) == []
     assert restoring.chosen(kept).id == whole
+
+
+@pytest.mark.parametrize("shrunk", [True, False])
+def test_a_backup_that_shrank_pushes_no_older_one_out(
+    signer: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shrunk: bool
+) -> None:
+    """A job that was pointed at another database would else remove the good ones, a night at a time."""
+    ready(monkeypatch, tmp_path)
+    control.backups(SYSTEM)
+    control.break_("backup-stale", SYSTEM)
+    kept = store_of(config.load_system(SYSTEM).environment("sandbox"))
+    for name in kept.ids() if shrunk else ():
+        found = manifest.read(kept.manifest(name), name)
+        more = {table: replace(held, rows=held.rows * 10) for table, held in found.holds.tables.items()}
+        (kept.folder(name) / MANIFEST).write_text(
+            replace(found, holds=replace(found.holds, tables=more)).text()
+        )
+    before = kept.ids()
+    document = perform("backup", SYSTEM, tmp_path, take=True, retire=True)
+    assert document["cause"] == ({"id": "backup-shrunk", "text": backups.SHRUNK.text} if shrunk else None)
+    assert (set(before) <= set(kept.ids())) is shrunk and len(kept.ids()) >= 3
 
 
 @pytest.mark.parametrize("name", ["", "..", "../kulti", "20261122T023757Z-zzzzzz"])

@@ -333,6 +333,16 @@ def test_a_bucket_without_a_copy_is_critical() -> None:
     assert said(checks.missing([bare])) == [(Status.UNKNOWN, None)]
 
 
+def test_a_bucket_that_nobody_can_find_is_not_taken_for_private() -> None:
+    """Its vendor is not named, or its name was never filled in: it may be open to everybody all the same."""
+    empty = pd.DataFrame(columns=["place", "bucket", "public", "declared"])
+    nowhere = Side("live of b", reason="bucket was never filled in: [BUCKET]", absent=True)
+    (found,) = checks.public([Inventory("b", SPEC, nowhere, SIDE)], empty)
+    assert (found.status, found.subject) == (Status.UNKNOWN, "b") and "never filled in" in found.why
+    bare = Inventory("b", SPEC, SIDE, Side("copy of b", reason="names no copy", absent=True))
+    assert [one.status for one in checks.public([bare], empty)] == [Status.OK], "no copy is open to nobody"
+
+
 def test_files_that_only_the_copy_has_are_lost_unless_users_remove_them() -> None:
     """And the finding says how to bring the first one back."""
     there = [one("a"), one("b")]

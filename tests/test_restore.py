@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from opslib import acts, config
+from opslib import acts, config, frames
 from opslib.acts import Opening, Work
-from opslib.backup import comparing, drilling, manifest, restoring, store
-from opslib.backup.store import DUMP, Folder
+from opslib.backup import comparing, drilling, in_use, manifest, restoring, store, taking, tools
+from opslib.backup.manifest import Holds
+from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.changes import Means, restore
-from opslib.checks import restores
-from opslib.config import Limit
+from opslib.checks import backups, restores
+from opslib.config import Door, Limit, Secret
 from opslib.config.environment import Environment
 from opslib.errors import ParameterError, Refused, SourceError
 from opslib.gate import faults
 from opslib.gate.plan import Target
 from opslib.pg import whole
-from opslib.run.recovery import Picked, RecoverySource
+from opslib.pg.connect import parameters
+from opslib.run.backups import BackupSource
+from opslib.run.recovery import Picked, RecoverySource, Seen
 from opslib.sandbox import control, nightly
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
+from tests.servers import closed_port
 from tests.waiting import wait
 
 SYSTEM = "kulti"
@@ -111,6 +118,55 @@ def test_a_target_that_is_not_empty_is_left_alone(archive: Path) -> None:
     assert states(after) == ["left out"] and tables() == 1
 
 
+@pytest.mark.parametrize(
+    "made, kind",
+    [
+        ("create sequence s", "sequence"),
+        ("create type t as enum ('a')", "type"),
+        ("create type t as (a int)", "type"),
+        ("create type t as range (subtype = float8)", "type"),
+        ("create domain d as text", "type"),
+        ("create schema apart", "schema"),
+        ("create function f() returns int language sql as 'select 1'", "function"),
+        ("create procedure p() language sql as 'select 1'", "procedure"),
+        ("create aggregate total (int) (sfunc = int4pl, stype = int)", "aggregate"),
+        ("create operator === (leftarg = int, rightarg = int, function = int4eq)", "operator"),
+        ("create view v as select 1", "view"),
+        ("select lo_create(0)", "large object"),
+        ("create foreign data wrapper w; create server s foreign data wrapper w;"
+         " create foreign table f (a int) server s", "foreign table"),
+        ("create publication p", "publication"),
+        ("create collation c (locale = 'C')", "collation"),
+        ("create text search configuration c (copy = simple)", "text search configuration"),
+        ("create cast (text as int) with inout", "cast"),
+        ("alter default privileges revoke execute on functions from public", "default acl"),
+    ],
+)  # fmt: skip
+def test_whatever_a_person_has_made_there_a_target_is_not_empty(archive: Path, made: str, kind: str) -> None:
+    """A sequence or a type is in the way as a table is, or is somebody's work."""
+    env = environment()
+    backup = restoring.chosen(store.of(env))
+    place = restoring.look(env, nightly.TARGET, backup)
+    assert (place.objects, place.holds) == (0, "")
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        session.execute(made.encode())
+    place = restoring.look(env, nightly.TARGET, backup)
+    assert f"{kind} (1)" in place.holds and "is not empty" in restoring.reason(place, backup)
+    (found,) = restores.target(Seen(place), Picked(backup))
+    assert (found.cause, found.observed) == (restores.NOT_EMPTY, place.holds)
+
+
+def test_what_came_with_an_extension_leaves_a_target_empty(archive: Path) -> None:
+    """The role that restores may not install it, so somebody else has done it before."""
+    env = environment()
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        for name in ("hstore", "pg_trgm", "pg_stat_statements", "citext"):
+            session.execute(f"create extension {name}".encode())
+        session.execute("create temporary table t (id int)")
+        place = restoring.look(env, nightly.TARGET, restoring.chosen(store.of(env)))
+    assert (place.objects, place.holds) == (0, "")
+
+
 def test_a_backup_that_was_damaged_since_the_plan_is_not_restored(archive: Path) -> None:
     """The approval is for this backup, byte for byte."""
     document = planned(CASE, archive)
@@ -136,10 +192,11 @@ def test_a_restore_that_is_still_at_work_is_waited_for_and_not_begun_twice(archi
     """kill -9 ends the kernel, not the program that it started: its transaction may still come."""
     env = environment()
     backup = restoring.chosen(store.of(env))
+    given = {"backup": backup.id, "origin": backup.origin}
     dsn = psycopg.conninfo.make_conninfo(
         env.targets[nightly.TARGET].dsn.reveal(), application_name=restoring.WRITER
     )
-    kind = restore.Restores(Means(env, None, None, {"backup": backup.id}))  # type: ignore[arg-type]
+    kind = restore.Restores(Means(env, None, None, given))  # type: ignore[arg-type]
     identity = {"target": nightly.TARGET}
     target = Target("it", identity, {"objects": 0}, {"objects": 1}, Work(restoring.WORK))
     with closing(psycopg.connect(dsn)) as writer:
@@ -192,6 +249,94 @@ def test_the_database_in_use_is_never_a_target(archive: Path) -> None:
     assert found[0].cause is restores.IN_USE
 
 
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("postgresql://a:1@Db.Example.com/shop", "postgresql://b:2@db.example.com.:5432/shop", True),
+        ("postgresql://a@localhost/shop", "postgresql://a@127.0.0.1/shop", True),
+        ("postgresql://a@[::1]/shop", "host=localhost dbname=shop user=b", True),
+        ("host=db user=shop", "postgresql://other@db/shop", True),
+        ("hostaddr=10.0.0.1 dbname=shop", "host=10.0.0.1 dbname=shop sslmode=require", True),
+        ("postgresql://a@db/shop", "postgresql://a@db:6432/shop", False),
+        ("postgresql://a@db/shop", "postgresql://a@db/scratch", False),
+        ("postgresql://a@db/shop", "postgresql://a@db2/shop", False),
+    ],
+)  # fmt: skip
+def test_an_address_is_the_same_however_it_is_written(one: str, other: str, same: bool) -> None:
+    """Role, password and the way of writing do not make it another database."""
+    found = [in_use.address(parameters(Door("x", Secret.literal("x", text), False))) for text in (one, other)]
+    assert (found[0] == found[1]) is same
+
+
+def hidden(env: Environment, folder: str) -> Door:
+    """Return a door to the database in use whose address nothing has in common with the known ones."""
+    given = psycopg.conninfo.conninfo_to_dict(control.status()["databases"][SYSTEM]["admin"])
+    link = Path(folder) / "s"
+    link.symlink_to(str(given["host"]))
+    dsn = psycopg.conninfo.make_conninfo("", **{**given, "host": str(link)})
+    door = Door(nightly.TARGET, Secret.literal("hidden", dsn), False)
+    known = {in_use.address(parameters(one)) for one in (*env.doors, env.backup) if one}
+    assert in_use.address(parameters(door)) not in known
+    return door
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_the_database_in_use_is_known_again_under_another_address(archive: Path, granted: bool) -> None:
+    """A tunnel, a second name, a pooler; also where a vendor has taken away the right to see its number."""
+    env = environment()
+    with tempfile.TemporaryDirectory() as folder, closing(admin(SYSTEM)) as session:
+        door = hidden(env, folder)
+        if not granted:
+            session.execute("revoke execute on function pg_control_system() from public")
+        try:
+            wrong = replace(env, targets={nightly.TARGET: door})
+            place = restoring.look(wrong, nightly.TARGET, restoring.chosen(store.of(env)))
+        finally:
+            session.execute("grant execute on function pg_control_system() to public")
+    assert place.in_use and not place.unseen
+    assert not in_use.compare(env, env.targets[nightly.TARGET]).same, "another database of the same server"
+
+
+def test_a_database_that_cannot_be_asked_stops_the_restore_until_a_person_says_that_it_is_gone(
+    archive: Path,
+) -> None:
+    """It might be the target by another name; but on the day it may really be gone."""
+    env = environment()
+    dead = Door("direct", Secret.literal("dead", f"postgresql://a@127.0.0.1:{closed_port()}/gone"), False)
+    env, backup = replace(env, doors=(*env.doors, dead)), restoring.chosen(store.of(env))
+    place = restoring.look(env, nightly.TARGET, backup)
+    (unseen,) = place.unseen
+    assert unseen.startswith("sandbox direct: ") and "nobody knows" in restoring.reason(place, backup)
+    assert restore.draft(backup, "", place) is None
+    found = restores.target(Seen(place), Picked(backup))
+    assert [(one.status, one.cause) for one in found[1:]] == [(Status.UNKNOWN, restores.UNSEEN)]
+    act = work(env)
+    with pytest.raises(Refused, match="nobody knows"):
+        restoring.carry_out(Opening(act, "key"), env)
+    assert tables() == 0
+    gone = restoring.look(env, nightly.TARGET, backup, lost=True)
+    draft = restore.draft(backup, "", gone)
+    assert draft and "could not be asked: sandbox direct" in draft.blast
+    assert draft.targets[0].act.params["lost"] is True
+    assert restores.target(Seen(gone), Picked(backup))[1].status is Status.WARNING
+    restoring.carry_out(Opening(replace(act, params={**act.params, "lost": True}), "key"), env)
+    assert tables() > 0
+
+
+def test_doors_whose_address_is_not_on_this_machine_are_told(archive: Path) -> None:
+    """No target can have been copied from them, but nobody has compared them; without any it is unknown."""
+    env = environment()
+    place = restoring.look(env, nightly.TARGET, backup := restoring.chosen(store.of(env)))
+    assert place.unread and not place.unseen
+    (found,) = restores.target(Seen(place), Picked(backup))
+    assert found.status is Status.OK and place.unread[0] in found.why
+    missing = Door("direct", Secret.parse("env:NOT_SET_ANYWHERE"), False)
+    alone = replace(env, doors=(missing,), backup=None, operator=None)
+    assert in_use.compare(alone, env.targets[nightly.TARGET]).unseen == (
+        "no address of sandbox is on this machine",
+    )
+
+
 def test_names_that_lead_nowhere_are_told_with_those_that_do(archive: Path) -> None:
     """At night a name is mistyped."""
     backup = restoring.chosen(store.of(environment()))
@@ -212,13 +357,111 @@ def test_each_kind_of_difference_is_found(archive: Path) -> None:
     rows = replace(was, tables={**was.tables, name: replace(was.tables[name], checksum="1")})
     policy = next(name for name in was.objects if name.startswith("policy"))
     fewer = replace(was, objects={n: d for n, d in was.objects.items() if n != policy})
-    counted = replace(was, sequences={"public.x": 5})
+    counted = replace(was, sequences={**was.sequences, "public.x": 5})
     more = replace(was, extensions={**was.extensions, "citext": "1.8"})
     for now, part in ((rows, "rows"), (fewer, "object"), (counted, "sequence"), (more, "extension")):
         assert {one.part for one in comparing.differences(was, now)} == {part}
     assert {"rows", "object"} <= {one.part for one in comparing.differences(was, empty)}
     older = replace(was, server_version="17.1", extensions=dict.fromkeys(was.extensions, "0"))
     assert not comparing.differences(older, was), "between versions only names are compared"
+
+
+@pytest.mark.parametrize(
+    "step, noted, stands, differs",
+    [
+        (1, 5, 5, False), (1, 5, 9, False), (1, 5, 4, True), (1, 5, None, True), (1, None, 7, False),
+        (-2, -5, -9, False), (-2, -5, -3, True), (0, 5, 1, False),
+    ],
+)  # fmt: skip
+def test_a_sequence_may_have_gone_on_and_never_stands_further_back(
+    step: int, noted: int | None, stands: int | None, differs: bool
+) -> None:
+    """Behind what was noted it would give numbers again that rows have already."""
+    empty = Holds("d", "18.1", "2026-11-22T00:00:00Z", {}, {}, {}, {}, ())
+    was = replace(empty, sequences={"public.s": noted}, steps={"public.s": step})
+    now = replace(was, sequences={"public.s": stands})
+    assert [one.part for one in comparing.differences(was, now)] == ["sequence"] * differs
+    (gone,) = comparing.differences(was, replace(now, sequences={}))
+    assert gone.now == "not there"
+
+
+def test_a_backup_that_was_taken_while_people_drew_numbers_is_restored_and_found_equal(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No view holds a sequence: the dump has what it meets, and what is read after it may be further on."""
+    kept, dumped = Folder(tmp_path / "drawn", SYSTEM), threading.Event()
+    run, look = tools.run, manifest.look
+    name = next(iter(restoring.chosen(store.of(environment())).holds.sequences))
+
+    def draw() -> None:
+        with closing(admin(SYSTEM)) as session:
+            session.execute("select nextval(%s)", [name])
+
+    def dump(used: tools.Tools, program: str, *words: str | Path, **more: Any) -> None:
+        draw() if program == "pg_dump" else None
+        run(used, program, *words, **more)
+        if program == "pg_dump":
+            draw()
+            dumped.set()
+
+    def late(view: whole.Frozen, **more: Any) -> Holds:
+        assert dumped.wait(60)
+        return look(view, **more)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(tools, "run", dump)
+        busy.setattr(manifest, "look", late)
+        backup = taking.take(taking.Source(SYSTEM, "sandbox", environment().backup, "opslib/test"), kept)  # type: ignore[arg-type]
+    restoring.restore(kept, backup, restoring.door_of(environment(), nightly.TARGET))
+    with whole.frozen(restoring.door_of(environment(), nightly.TARGET), "opslib/test") as view:
+        now = manifest.look(view)
+    assert comparing.differences(backup.holds, now) == []
+    assert now.sequences[name] != backup.holds.sequences[name], "somebody drew before it was dumped"
+
+
+def test_a_manifest_that_was_changed_is_a_cause_of_its_own_wherever_it_is_read(
+    archive: Path, tmp_path: Path
+) -> None:
+    """Restore, drill and check all rely on what it says, down to the number of rows."""
+    shutil.copytree(store.of(environment()).path, tmp_path / "copied" / "sandbox" / SYSTEM)
+    env = replace(environment(), backups=tmp_path / "copied")
+    kept = store.of(env)
+    whole_one, path = restoring.chosen(kept), kept.folder(kept.ids()[-1]) / MANIFEST
+    path.write_text(path.read_text().replace('"public"', '"elsewhere"').replace("schema", "Schema"))
+    picked = RecoverySource(env, "run").choose()
+    drill = RecoverySource(env, "run").drill(Picked(whole_one))
+    source = BackupSource(env, "opslib/test", "run")
+    found = [
+        restores.chosen(picked), *restores.restored(drill, Picked(whole_one)),
+        backups.manifests(source.list()), backups.readback(source.read_back())[0],
+    ]  # fmt: skip
+    assert {(one.status, one.cause) for one in found} == {(Status.CRITICAL, backups.MANIFEST)}
+    with pytest.raises(SourceError, match="not what was written"):
+        restoring.chosen(kept)
+
+
+def test_a_restore_whose_statistics_could_not_be_gathered_says_so(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rows are back, and the app times out on every query: that must be seen before users see it."""
+
+    def refuse(*words: object) -> None:
+        raise SourceError("a lock was not given in time")
+
+    env = environment()
+    recovery, picked = RecoverySource(env, "run"), RecoverySource(env, "run").choose()
+    restoring.restore(store.of(env), restoring.chosen(store.of(env)), env.targets[nightly.TARGET])
+    assert restores.statistics(recovery.without_statistics(nightly.TARGET)).status is Status.OK
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        session.execute("delete from pg_statistic where starelid >= 16384")
+    found = restores.statistics(recovery.without_statistics(nightly.TARGET))
+    assert (found.status, found.cause) == (Status.WARNING, restores.GUESSED) and "public.credits" in found.why
+    monkeypatch.setattr(whole, "analyze", refuse)
+    drill = recovery.drill(picked)
+    told = [one for one in restores.restored(drill, picked) if one.status is not Status.OK]
+    assert [(one.status, one.cause) for one in told] == [(Status.WARNING, restores.GUESSED)]
+    unseen = restores.statistics(frames.unavailable(["table_name"], "no answer"))
+    assert unseen.status is Status.UNKNOWN
 
 
 @pytest.fixture

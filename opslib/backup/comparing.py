@@ -32,7 +32,8 @@ def differences(was: Holds, now: Holds, *, content: str = "all") -> list[Differe
     """Return everything in which a database is not what it was.
 
     Between major versions definitions are written differently, and extensions have other versions: there
-    only names are compared.
+    only names are compared. A sequence may have gone on since it was noted, as people draw from it while a
+    backup is taken; it must never stand further back.
 
     Args:
         was: what the manifest says.
@@ -44,7 +45,7 @@ def differences(was: Holds, now: Holds, *, content: str = "all") -> list[Differe
     return [
         *(_differing("rows", _rows(was.tables), _rows(now.tables)) if whole else ()),
         *_differing("object", _named(was.objects, alike), _named(now.objects, alike)),
-        *(_differing("sequence", was.sequences, now.sequences) if whole else ()),
+        *(_behind(was, now) if whole else ()),
         *_differing("extension", _named(was.extensions, alike), _named(now.extensions, alike)),
     ]
 
@@ -54,6 +55,24 @@ def _differing(part: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
         before, after = was.get(name, _ABSENT), now.get(name, _ABSENT)
         if before != after:
             yield Difference(part, name, str(before), str(after))
+
+
+def _behind(was: Holds, now: Holds) -> Iterator[Difference]:
+    """Yield the sequences that are only on one side, or would give again what was given before."""
+    for name in sorted({*was.sequences, *now.sequences}):
+        if name not in was.sequences or name not in now.sequences:
+            there, here = was.sequences.get(name, _ABSENT), now.sequences.get(name, _ABSENT)
+            yield Difference("sequence", name, str(there), str(here))
+        elif not _reached(was.sequences[name], now.sequences[name], was.steps.get(name, 1)):
+            stands = "unused" if now.sequences[name] is None else str(now.sequences[name])
+            yield Difference("sequence", name, f"{was.sequences[name]} or further on", stands)
+
+
+def _reached(was: int | None, now: int | None, step: int) -> bool:
+    """Tell whether a sequence has come as far; of one that begins again at its end nobody can tell."""
+    if was is None or not step:
+        return True
+    return now is not None and (now >= was if step > 0 else now <= was)
 
 
 def _rows(tables: Mapping[str, Table]) -> dict[str, str]:

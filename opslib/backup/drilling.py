@@ -30,6 +30,7 @@ class Drill:
         differences: between the manifest and what came back.
         broke: (step, kind, words) where it went no further, or nothing.
         rows: of each table that came back.
+        guessed: tables of which there are no statistics, so that every plan is a guess.
         app: what came of trying an app on it: what it answered, or in words why it did not start; None
             where that was not reached.
     """
@@ -39,6 +40,7 @@ class Drill:
     differences: list[Difference] = field(default_factory=list)
     broke: tuple[str, str, str] | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    guessed: tuple[str, ...] = ()
     app: Any = None
 
     @property
@@ -98,6 +100,7 @@ def drill(
 def _compare(made: Drill, door: DoorLike) -> None:
     with whole.frozen(door, _NAME) as view:
         now = manifest.look(view)
+        made.guessed = tuple(view.table("without_statistics")["table_name"])
     made.rows = {name: table.rows for name, table in now.tables.items()}
     made.differences = comparing.differences(made.backup.holds, now, content=made.backup.content)
 

@@ -1,12 +1,19 @@
-"""What a backup holds, written down from the very view that it was made of, and what a database holds now."""
+"""What a backup holds, written down from the very view that it was made of, and what a database holds now.
+
+A manifest carries a checksum over all that it says, so that no bad disk and no hand changes it unseen. Those
+that were written before have none, and are read with that said.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import rfc8785
 
 from opslib import ids
 from opslib.errors import Malformed
@@ -14,8 +21,12 @@ from opslib.errors import Malformed
 if TYPE_CHECKING:
     from opslib.pg.whole import Frozen
 
-TYPE = "https://opslib.dev/backup/v0.1"
+TYPE, _WITHOUT_DIGEST = "https://opslib.dev/backup/v0.2", "https://opslib.dev/backup/v0.1"
+UNREADABLE, CHANGED = "manifest", "manifest-changed"  # kinds of `Malformed`
+FOREIGN, UNSEALED = "foreign", "unsealed"  # of one that can be read
+_EXACT = 2**53  # up to here every reader of JSON has the same number
 Content = Literal["all", "schema", "data"]
+Sequences = Mapping[str, tuple[int | None, int]]
 
 
 @dataclass(frozen=True)
@@ -41,9 +52,11 @@ class Holds:
         taken_at: the moment that was seen, RFC 3339, by the server's clock.
         tables: by name.
         objects: (kind, name) as `kind name` -> what it is made of.
-        sequences: by name, with the last value; None for one that was never used.
+        sequences: by name, with the last value; None for one that was never used. No view holds them, so
+            they are read before the dump begins: what the dump has is never behind.
         extensions: by name, with the version.
         roles: without which it cannot be restored as it is.
+        steps: of the sequences that do not count up by one; 0 for one that begins again at its end.
     """
 
     database: str
@@ -54,6 +67,7 @@ class Holds:
     sequences: Mapping[str, int | None]
     extensions: Mapping[str, str]
     roles: tuple[str, ...]
+    steps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -93,6 +107,7 @@ class Manifest:
         finished_at: when it was read back and found whole, RFC 3339.
         seconds: how long it took.
         files: by path below its folder.
+        sealed: its file carries a checksum over itself.
     """
 
     id: str
@@ -105,6 +120,12 @@ class Manifest:
     finished_at: str
     seconds: float
     files: Mapping[str, File] = field(default_factory=dict)
+    sealed: bool = True
+
+    @property
+    def origin(self) -> str:
+        """Whose database it was, as `ENVIRONMENT/SYSTEM`."""
+        return f"{self.environment}/{self.system}"
 
     @property
     def bytes(self) -> int:
@@ -118,7 +139,9 @@ class Manifest:
 
     def text(self) -> str:
         """Return it as JSON; `read` reads it back."""
-        return json.dumps({"type": TYPE, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+        body = {"type": TYPE, **asdict(self)}
+        del body["sealed"]
+        return json.dumps({**body, "digest": _digest(body)}, indent=1, sort_keys=True) + "\n"
 
 
 def read(text: str | bytes, what: str) -> Manifest:
@@ -129,12 +152,11 @@ def read(text: str | bytes, what: str) -> Manifest:
         what: its place, for the error.
 
     Raises:
-        Malformed: it is not whole.
+        Malformed: it is not whole, or of kind `CHANGED` not what was written.
     """
     try:
         found = json.loads(text)
-        if found.pop("type") != TYPE:
-            raise Malformed(f"{what}: not a manifest of this version", kind="manifest")
+        sealed = _sealed(found, what)
         holds = found["holds"]
         tables = {name: Table(**table) for name, table in holds["tables"].items()}
         files = {name: File(**file) for name, file in found["files"].items()}
@@ -143,37 +165,66 @@ def read(text: str | bytes, what: str) -> Manifest:
                 **found,
                 "holds": Holds(**{**holds, "tables": tables, "roles": tuple(holds["roles"])}),
                 "files": files,
+                "sealed": sealed,
             }
         )
         if made.taken_at.tzinfo is None or not made.files:
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Malformed(f"{what}: the manifest cannot be read", kind="manifest") from error
+        raise Malformed(f"{what}: the manifest cannot be read", kind=UNREADABLE) from error
     return made
 
 
-def look(view: Frozen, *, checksums: bool = True) -> Holds:
+def _sealed(found: dict[str, Any], what: str) -> bool:
+    """Take type and checksum off a manifest, and tell whether it has one."""
+    told, kind = found.pop("digest", None), found["type"]
+    if kind not in (TYPE, _WITHOUT_DIGEST):
+        raise Malformed(f"{what}: not a manifest of this version", kind=UNREADABLE)
+    sealed: bool = kind == TYPE or told is not None
+    if sealed and told != _digest(found):
+        raise Malformed(f"{what}: the manifest is not what was written: its checksum differs", kind=CHANGED)
+    del found["type"]
+    return sealed
+
+
+def _digest(body: Any) -> str:
+    return f"sha256:{hashlib.sha256(rfc8785.dumps(_exact(body))).hexdigest()}"
+
+
+def _exact(value: Any) -> Any:
+    """Return a value with text in place of numbers that the canonical form does not have."""
+    if isinstance(value, Mapping):
+        return {name: _exact(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_exact(part) for part in value]
+    return str(value) if isinstance(value, int) and abs(value) >= _EXACT else value
+
+
+def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = None) -> Holds:
     """Return what a database holds in one view.
 
     Args:
         view: the database as it was at one moment.
         checksums: read every row of every table, too; without, not even the rows are counted.
+        sequences: as `Frozen.sequences` returned them earlier; read now where not given.
 
     Raises:
         SourceError: something could not be read, or row-level security would hide rows.
     """
     tables = {}
     for row in view.table("manifest_tables").to_dict("records") if checksums else ():
-        counted = view.table("table_checksum", table=[row["schema"], row["name"]]).iloc[0]
-        tables[f"{row['schema']}.{row['name']}"] = Table(int(counted["rows"]), str(counted["checksum"]))
+        summed = view.table("table_checksum", table=[row["schema"], row["name"]]).iloc[0]
+        tables[f"{row['schema']}.{row['name']}"] = Table(int(summed["rows"]), str(summed["checksum"]))
     objects = view.table("manifest_objects")
+    counted = view.sequences() if sequences is None else sequences
     return Holds(
         database=view.database,
         server_version=view.version,
         taken_at=ids.stamp(view.taken_at),
         tables=tables,
         objects={f"{row['kind']} {row['name']}": row["detail"] or "" for row in objects.to_dict("records")},
-        sequences=view.sequences(),
+        sequences={name: last for name, (last, _) in counted.items()},
+        steps={name: step for name, (_, step) in counted.items() if step != 1},
         extensions=dict(view.table("extensions")[["name", "version"]].itertuples(index=False, name=None)),
         roles=tuple(view.table("manifest_roles")["role"]),
     )

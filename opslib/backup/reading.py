@@ -23,7 +23,7 @@ class Wrong:
     """What is wrong with a backup.
 
     Args:
-        kind: `missing`, `short`, `changed`, `extra` or `unreadable`.
+        kind: `missing`, `short`, `changed`, `extra`, `unreadable` or `manifest-changed`.
         text: in words.
     """
 
@@ -82,9 +82,10 @@ def verify(store: Store, name: str, progress: Progress = lambda: None) -> Wrong 
     try:
         known = manifest.read(store.manifest(name), f"backup {name}")
     except SourceError as error:
-        if error.kind != "manifest":
+        if error.kind not in (manifest.UNREADABLE, manifest.CHANGED):
             raise
-        return Wrong("unreadable", error.message)
+        kind = "unreadable" if error.kind == manifest.UNREADABLE else error.kind
+        return Wrong(kind, error.message)
     if wrong := damage(store.folder(name), known):
         return wrong
     try:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Work
-from opslib.backup import manifest, reading, store, tools
+from opslib.backup import in_use, manifest, reading, store, tools
 from opslib.backup.manifest import Holds, Manifest
 from opslib.backup.store import DUMP, Folder
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
@@ -38,11 +38,15 @@ class Place:
         database: its own name.
         server: host and port.
         version: full version of its server.
-        objects: how many things are in it, beside schemas.
+        objects: how many things are in it, as a manifest counts them; else how many of any kind.
         missing_roles: of those that the backup needs.
         missing_extensions: of those that the backup needs.
         in_use: it is one that the system itself uses.
         busy: a restore into it is under way; one that was killed may leave its program at work.
+        holds: what is in it, in words.
+        unseen: databases in use that could not be asked whether they are this one, each with why.
+        unread: doors of the system whose address is not on this machine.
+        lost: a person says that those in `unseen` are gone.
     """
 
     target: str
@@ -52,17 +56,27 @@ class Place:
     objects: int
     missing_roles: tuple[str, ...]
     missing_extensions: tuple[str, ...]
-    in_use: bool
+    in_use: bool = False
     busy: bool = False
+    holds: str = ""
+    unseen: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    lost: bool = False
 
 
-def chosen(kept: Folder, name: str = "") -> Manifest:
+def chosen(kept: Folder, name: str = "", origin: str = "") -> Manifest:
     """Return the manifest of a backup: of the newest one that holds everything when none is named.
 
+    Args:
+        kept: where it is.
+        name: which one.
+        origin: whose it is, as `ENVIRONMENT/SYSTEM`; one of another system or environment must be named so.
+
     Raises:
-        ParameterError: there is none of that name, or none at all.
+        ParameterError: there is none of that name, or none at all, or it is of another system.
         SourceError: it cannot be read.
     """
+    origin = origin or kept.origin
     names = kept.ids()
     if (name and name not in names) or not names:
         there = ", ".join(names[-3:]) or "none"
@@ -70,12 +84,22 @@ def chosen(kept: Folder, name: str = "") -> Manifest:
             f"backup: there is no backup {name!r}; the newest are: {there}", hint="see backup-check"
         )
     if name:
-        return _read(kept, name)
+        return _own(_read(kept, name), origin)
     found = (_read(kept, one) for one in reversed(names))
-    picked = next((one for one in found if one.content == "all"), None)
+    picked = next((one for one in found if one.content == "all" and one.origin == origin), None)
     if picked is None:
-        raise ParameterError("backup: none of them holds everything", hint="name one, or take a whole one")
+        text = f"backup: none of them holds everything of {origin}"
+        raise ParameterError(text, hint="name one, or take a whole one")
     return picked
+
+
+def _own(found: Manifest, origin: str) -> Manifest:
+    if found.origin != origin:
+        raise ParameterError(
+            f"backup: {found.id} is of {found.origin}, not of {origin}",
+            hint=f"if that is what you mean, give origin={found.origin} as well",
+        )
+    return found
 
 
 def _read(kept: Folder, name: str) -> Manifest:
@@ -105,19 +129,26 @@ def door_of(env: Environment, target: str) -> DoorLike:
     return env.targets[target]
 
 
-def look(env: Environment, target: str, backup: Manifest) -> Place:
-    """Look at a target, as far as it matters for a backup.
+def look(env: Environment, target: str, backup: Manifest, *, lost: bool = False) -> Place:
+    """Look at a target, as far as it matters for a backup, and whether the system uses it.
+
+    Args:
+        env: where.
+        target: its name in the system's file.
+        backup: that is to go there.
+        lost: a person says that databases in use which cannot be asked are gone.
 
     Raises:
         ParameterError: there is no such target.
         SourceError: it cannot be looked at.
     """
-    given = parameters(door_of(env, target))
-    in_use = any(_same(given, parameters(one)) for one in _in_use(env))
-    return examine(door_of(env, target), backup, in_use=in_use)
+    door = door_of(env, target)
+    found = in_use.compare(env, door)
+    place = examine(door, backup)
+    return replace(place, in_use=found.same, unseen=found.unseen, unread=found.unread, lost=lost)
 
 
-def examine(door: DoorLike, backup: Manifest, *, in_use: bool = False) -> Place:
+def examine(door: DoorLike, backup: Manifest) -> Place:
     """Look at a database, as far as it matters for a backup that may be restored into it.
 
     Raises:
@@ -127,13 +158,15 @@ def examine(door: DoorLike, backup: Manifest, *, in_use: bool = False) -> Place:
     with whole.frozen(door, _NAME) as view:
         roles = set(view.table("roles")["role"])
         available = set(view.table("available_extensions")["name"])
+        contents = view.table("database_contents")["kind"]
         return Place(
             target=door.name, database=view.database, version=view.version,
             server=f"{given.get('host', 'localhost')}:{given.get('port', '5432')}",
-            objects=_objects(manifest.look(view, checksums=False)),
+            objects=_objects(manifest.look(view, checksums=False)) or len(contents),
             missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
-            in_use=in_use, busy=_written_to(view),
+            busy=_written_to(view),
+            holds=", ".join(f"{kind} ({count})" for kind, count in contents.value_counts().items()),
         )  # fmt: skip
 
 
@@ -146,10 +179,12 @@ def reason(place: Place, backup: Manifest) -> str:
     """Return why a backup may not be restored there, or nothing."""
     if place.in_use:
         return f"{place.database} is the database that is in use: a backup is never restored over it"
+    if place.unseen and not place.lost:
+        return f"nobody knows whether {place.database} is in use: {'; '.join(place.unseen)}"
     if place.busy:
         return f"a restore into {place.database} is under way"
     if place.objects:
-        return f"{place.database} is not empty: it holds {place.objects} things"
+        return f"{place.database} is not empty: it holds {place.holds}"
     if backup.content == "data":
         return "a backup of the data alone needs its schema first"
     if backup.holds.major > int(place.version.partition(".")[0]):
@@ -175,8 +210,8 @@ def carry_out(opening: Opening, env: Environment) -> None:
     kept, name = store.of(env), str(act.params["backup"])
     if digest(kept, name) != act.params["digest"]:
         raise Refused(f"backup {name} is not the one that the plan names", hint="plan again")
-    backup = chosen(kept, name)
-    place = look(env, str(act.params["target"]), backup)
+    backup = chosen(kept, name, str(act.params.get("origin", "")))
+    place = look(env, str(act.params["target"]), backup, lost=act.params.get("lost") is True)
     if why := reason(place, backup) or _other(place, act):
         raise Refused(why)
     if wrong := reading.verify(kept, name):
@@ -224,31 +259,3 @@ def _other(place: Place, act: Work) -> str:
     if all(act.params[name] == value for name, value in now.items()):
         return ""
     return f"target {place.target} leads to {place.database} at {place.server}, not to what was shown"
-
-
-def _in_use(env: Environment) -> list[DoorLike]:
-    """Return the doors to the database that the system uses, in all its environments."""
-    found: list[DoorLike] = []
-    for name in env.system.environment_names:
-        one = env if name == env.name else env.system.environment(name)
-        found += [door for door in (*one.doors, one.operator, one.backup) if door and _can_be_read(door)]
-    return found
-
-
-def _can_be_read(door: DoorLike) -> bool:
-    try:
-        parameters(door)
-    except SourceError:  # its secret is not on this machine: then no target can have been copied from it
-        return False
-    return True
-
-
-def _same(one: dict[str, str], other: dict[str, str]) -> bool:
-    return _address(one) == _address(other)
-
-
-def _address(given: dict[str, str]) -> tuple[str, str, str]:
-    """Return where parameters lead, written in one way."""
-    host = given.get("host", "").lower()
-    host = "localhost" if host in ("127.0.0.1", "::1") else host
-    return host, given.get("port") or "5432", given.get("dbname") or given.get("user", "")

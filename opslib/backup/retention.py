@@ -35,16 +35,20 @@ class Kept(Protocol):
         """Remove a backup."""
 
 
-def retire(kept: Kept, keep_days: float, keep_least: int, now: datetime) -> list[tuple[str, str, bool, str]]:
+def retire(
+    kept: Kept, keep_days: float, keep_least: int, now: datetime, origin: str = ""
+) -> list[tuple[str, str, bool, str]]:
     """Remove what the rule no longer keeps.
 
-    A backup whose manifest cannot be read, or that the store holds on to, is left: a person must look.
+    A backup whose manifest cannot be read, that is of another system, or that the store holds on to, is left:
+    a person must look.
 
     Args:
         kept: the backups of one system, on disk or in a bucket.
         keep_days: younger ones are kept.
         keep_least: so many of the newest whole ones are kept, however old.
         now: the time.
+        origin: whose they must be, as `ENVIRONMENT/SYSTEM`; not looked at where not given.
 
     Returns:
         id, taken_at, removed, why; one for each that is too old or that a person must look at.
@@ -55,9 +59,15 @@ def retire(kept: Kept, keep_days: float, keep_least: int, now: datetime) -> list
     for name in reversed(kept.ids()):
         try:
             known = manifest.read(kept.manifest(name), name)
-            (whole if known.content == "all" else parts).append((name, known.taken_at))
         except SourceError as error:
             found.append((name, "", False, error.message))
+            continue
+        if origin not in ("", known.origin):
+            found.append(
+                (name, ids.stamp(known.taken_at), False, f"it is of {known.origin}, not of {origin}")
+            )
+            continue
+        (whole if known.content == "all" else parts).append((name, known.taken_at))
     # A schema alone brings no rows back, so it never counts as one of the newest.
     for name, taken in (*whole[keep_least:], *parts):
         if now - taken > timedelta(days=keep_days):

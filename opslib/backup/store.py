@@ -98,6 +98,11 @@ class Folder:
             raise UsageError(f"there is no backup {name!r} in {self}", hint="backup-check lists them")
         return self.path / name
 
+    @property
+    def origin(self) -> str:
+        """Whose backups belong here, as `ENVIRONMENT/SYSTEM`: that is how the folders are laid out."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
     @contextmanager
     def preparing(self) -> Iterator[Path]:
         """Yield an empty folder in which a backup is prepared, one at a time; what is left of it is removed.

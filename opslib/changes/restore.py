@@ -33,18 +33,21 @@ def draft(backup: Manifest | None, digest: str, place: Place | None) -> Draft | 
         identity=identity,
         before={"objects": 0},
         after={"objects": restoring.expected(backup)},
-        act=Work(WORK, {"backup": backup.id, "digest": digest, **identity}),
+        act=Work(
+            WORK,
+            {"backup": backup.id, "origin": backup.origin, "digest": digest, **identity, "lost": place.lost},
+        ),
         effect=f"it holds {holds.rows} rows of {len(holds.tables)} tables, as of {holds.taken_at}",
     )
     return Draft(
         kind="restore",
-        title=f"Restore backup {backup.id} of {holds.database} into {place.database}",
+        title=f"Restore backup {backup.id} of {backup.origin} into {place.database}",
         targets=(one,),
         risk=Risk.MEDIUM,
-        blast="the target alone is written to, in one transaction: all of it, or nothing",
+        blast=f"the target alone is written to, in one transaction: all of it, or nothing{_unseen(place)}",
         numbers={"tables": len(holds.tables), "rows": holds.rows, "bytes of the backup": backup.bytes},
         not_undoable=_FINAL,
-        settings={"backup": backup.id},
+        settings={"backup": backup.id, "origin": backup.origin},
     )
 
 
@@ -61,12 +64,16 @@ class Restores(Kind):
         Returns:
             objects: how many things are in it. A restore is one transaction, so there are none or all.
         """
-        env = self._means.env
-        backup = restoring.chosen(store.of(env), str(self._means.settings["backup"]))
-        place = restoring.look(env, str(target.identity["target"]), backup)
-        text = f"{place.database} holds {place.objects} things" if place.objects else "it is empty"
+        env, given = self._means.env, self._means.settings
+        backup = restoring.chosen(store.of(env), *(str(given[name]) for name in ("backup", "origin")))
+        place = restoring.examine(restoring.door_of(env, str(target.identity["target"])), backup)
+        text = f"{place.database} holds {place.holds}" if place.objects else "it is empty"
         text = "a restore into it is under way" if place.busy else text
         return Observed({"objects": place.objects}, pending=place.busy, text=text)
 
 
 KIND = Restores
+
+
+def _unseen(place: Place) -> str:
+    return f"; whether it is in use could not be asked: {'; '.join(place.unseen)}" if place.unseen else ""

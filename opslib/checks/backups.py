@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames
+from opslib.backup import manifest
 from opslib.backup import room as room_
 from opslib.checks import compare
 from opslib.verdict import Cause, Finding, Status
@@ -28,7 +29,16 @@ STALE = Cause("backup-stale", "the newest backup is too old", 30)
 SHRUNK = Cause("backup-shrunk", "the newest backup holds far less than those before", 20)
 TRUNCATED = Cause("backup-truncated", "a file of the newest backup is cut off or gone", 15)
 CHANGED = Cause("backup-changed", "a file of the newest backup is not the one that was written", 16)
-_DAMAGE = {"missing": TRUNCATED, "short": TRUNCATED, "unreadable": TRUNCATED}
+MANIFEST = Cause(
+    "backup-manifest-changed", "the newest backup's manifest is not the one that was written", 14
+)
+FOREIGN = Cause("backup-foreign", "a backup of another system or environment lies among these", 17)
+# By what is wrong with a file, or with the manifest.
+DAMAGE = {
+    "missing": TRUNCATED, "short": TRUNCATED, "unreadable": TRUNCATED, "changed": CHANGED, "extra": CHANGED,
+    manifest.CHANGED: MANIFEST,
+}  # fmt: skip
+_MANIFESTS = {manifest.CHANGED: MANIFEST, manifest.FOREIGN: FOREIGN}
 
 
 def server(facts: pd.DataFrame) -> Finding:
@@ -80,7 +90,7 @@ def readable(tables: pd.DataFrame) -> list[Finding]:
     """Find whether the role would get every row of every table.
 
     Args:
-        tables: the statement `backup_tables`.
+        tables: `ops.backups.tables()`.
     """
     expected = "every row of every table can be read"
     if reason := frames.reason(tables):
@@ -192,23 +202,25 @@ def readback(read: pd.DataFrame, next: str = "") -> list[Finding]:
 
 
 def manifests(listed: pd.DataFrame) -> Finding:
-    """Find whether each backup says what it holds.
+    """Find whether each backup says what it holds, as it was written, and is of this system.
 
     Args:
         listed: `ops.backups.list()`.
     """
-    expected = "each backup has its manifest"
+    expected = "each backup has its manifest, as it was written, and is of this system"
     if reason := frames.reason(listed):
         return compare.unknown("manifests", reason, expected=expected)
     bad = listed[listed["problem"] != ""]
     if bad.empty:
-        return Finding("manifests", Status.OK, "", f"{len(listed)} read", "", expected)
+        older = int((listed["kind"] != "").sum())
+        why = f"{older} of before manifests had a checksum of their own" if older else ""
+        return Finding("manifests", Status.OK, "", f"{len(listed)} read", "", expected, why)
     first = bad.iloc[0]
     newest = bad.index[0] == listed.index[0]
-    cause = TRUNCATED if newest else None
+    cause = _MANIFESTS.get(first["kind"], TRUNCATED) if newest else None
     status = Status.CRITICAL if newest else Status.WARNING
     return Finding(
-        "manifests", status, str(first["id"]), f"{len(bad)} not to be read", "", expected, first["problem"],
+        "manifests", status, str(first["id"]), f"{len(bad)} not to be used", "", expected, first["problem"],
         cause=cause,
     )  # fmt: skip
 
@@ -247,7 +259,7 @@ def _read(row: dict[Any, Any], expected: str, next: str) -> Finding:
         return compare.unknown("read back", row["text"], subject=row["id"], expected=expected, next=next)
     if row["whole"]:
         return Finding("read back", Status.OK, row["id"], row["text"], "", expected)
-    cause = _DAMAGE.get(row["kind"], CHANGED)
+    cause = DAMAGE.get(row["kind"], CHANGED)
     return Finding(
         "read back", Status.CRITICAL, row["id"], row["kind"], "", expected, row["text"], next, cause
     )

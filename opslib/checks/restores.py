@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from opslib import frames, ids
+from opslib.backup import manifest
 from opslib.checks import backups, compare, health
 from opslib.verdict import Cause, Finding, Status
 
@@ -18,17 +19,18 @@ if TYPE_CHECKING:
     from opslib.config import Environment, Limit, System
 
 IN_USE = Cause("target-in-use", "the target is the database that the system uses", 5)
+UNSEEN = Cause("target-not-compared", "a database in use could not be asked whether it is the target", 7)
 BUSY = Cause("target-busy", "a restore into the target is under way", 8)
 NOT_EMPTY = Cause("target-not-empty", "the target holds something already", 10)
 OLDER = Cause("restore-older-server", "the target's server is older than the backup's", 20)
 EXTENSION = Cause("restore-missing-extension", "the server lacks an extension that the backup needs", 20)
 ROLE = Cause("restore-missing-role", "the server lacks a role that the backup needs", 25)
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
+GUESSED = Cause("restore-without-statistics", "what came back has no statistics, so queries are slow", 45)
 BROKE = Cause("restore-failed", "the backup could not be restored", 30)
 APP = Cause("restore-app-unwell", "the app does not come up on what was restored", 28)
 _BAD = (Status.WARNING, Status.CRITICAL)
 _MOST_SUBJECTS = 5
-_DAMAGED = ("missing", "short", "changed", "extra", "unreadable")
 
 
 class PickedLike(Protocol):
@@ -41,6 +43,10 @@ class PickedLike(Protocol):
     @property
     def reason(self) -> str:
         """Why there is none."""
+
+    @property
+    def kind(self) -> str:
+        """In which way it could not be read."""
 
 
 class SeenLike(Protocol):
@@ -62,13 +68,19 @@ def chosen(picked: PickedLike) -> Finding:
         picked: `ops.recovery.choose()`.
     """
     expected = "a backup that says what it holds"
+    if picked.kind == manifest.CHANGED:
+        return Finding(
+            "backup", Status.CRITICAL, "", "not what was written", "", expected, picked.reason,
+            "backup-check", backups.MANIFEST,
+        )  # fmt: skip
     if picked.backup is None:
         return compare.unknown("backup", picked.reason, expected=expected, next="backup-check")
     found = picked.backup
     held = f"{found.holds.rows} rows of {len(found.holds.tables)} tables"
     held = held if found.content != "schema" else "no rows, the schema only"
     seen = f"{held}, as of {found.holds.taken_at}"
-    return Finding("backup", Status.OK, found.id, seen, "", expected)
+    why = "" if found.sealed else "its manifest is of before manifests had a checksum of their own"
+    return Finding("backup", Status.OK, found.id, seen, "", expected, why)
 
 
 def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
@@ -92,7 +104,7 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
             place.in_use,
         ),
         (BUSY, "being written to", "wait for it to end", place.busy),
-        (NOT_EMPTY, f"{place.objects} things", "name another one, or make this one anew", place.objects > 0),
+        (NOT_EMPTY, place.holds, "name another one, or make this one anew", place.objects > 0),
         (
             OLDER,
             place.version,
@@ -111,8 +123,23 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
         Finding("target", Status.CRITICAL, place.database, shown, "", expected, why, cause=cause)
         for cause, shown, why, bad in wrong if bad
     ]  # fmt: skip
-    ok = Finding("target", Status.OK, place.database, f"empty, at {place.server}", "", expected)
-    return found or [ok]
+    why = f"not compared with {', '.join(place.unread)}: their addresses are not here" if place.unread else ""
+    ok = Finding("target", Status.OK, place.database, f"empty, at {place.server}", "", expected, why)
+    return [*(found or [ok]), *_uncompared(place)]
+
+
+def _uncompared(place: Place) -> list[Finding]:
+    """Find which databases in use could not be asked; only a person can say that they are gone."""
+    status = Status.WARNING if place.lost else Status.UNKNOWN
+    expected = "each database in use says that it is another one"
+    why = "they were said to be lost" if place.lost else "with `lost = true` you say that it is gone"
+    return [
+        Finding(
+            "in use", status, one.partition(":")[0], "could not be asked", "", expected, f"{one}; {why}",
+            "database-connections", UNSEEN,
+        )
+        for one in place.unseen
+    ]  # fmt: skip
 
 
 def equal(differences: pd.DataFrame, database: str) -> list[Finding]:
@@ -122,7 +149,7 @@ def equal(differences: pd.DataFrame, database: str) -> list[Finding]:
         differences: `ops.recovery.compare()`, or of a drill.
         database: its name.
     """
-    expected = "every row, object, sequence and extension as in the manifest"
+    expected = "every row, object and extension as in the manifest, no sequence further back"
     if reason := frames.reason(differences):
         return [compare.unknown("target", reason, subject=database, expected=expected)]
     if differences.empty:
@@ -134,6 +161,19 @@ def equal(differences: pd.DataFrame, database: str) -> list[Finding]:
         )
         for row in differences.head(_MOST_SUBJECTS).to_dict("records")
     ]  # fmt: skip
+
+
+def statistics(tables: pd.DataFrame) -> Finding:
+    """Find whether statistics were gathered after a restore.
+
+    Args:
+        tables: `ops.recovery.without_statistics()`, or of a drill.
+    """
+    some = ", ".join(tables["table_name"].head(_MOST_SUBJECTS))
+    return compare.none(
+        tables, check="statistics", expected="gathered for every table that has rows", cause=GUESSED,
+        why=f"without them every plan is a guess, and may take hours: run ANALYZE there. {some}",
+    )  # fmt: skip
 
 
 def restored(drill: Drill | None, picked: PickedLike) -> list[Finding]:
@@ -149,13 +189,14 @@ def restored(drill: Drill | None, picked: PickedLike) -> list[Finding]:
     if drill.broke is None:
         seen = f"{sum(drill.rows.values())} rows of {len(drill.rows)} tables"
         found = Finding("restore", Status.OK, drill.backup.id, seen, "", expected)
-        return [found, *equal(differences(drill), drill.backup.holds.database)]
+        guessed = pd.DataFrame({"table_name": list(drill.guessed)})
+        return [found, *equal(differences(drill), drill.backup.holds.database), statistics(guessed)]
     step, kind, text = drill.broke
     if kind == "refused":
         return [compare.unknown("restore", f"{step}: {text}", subject=drill.backup.id, expected=expected)]
-    cause = {"extension": EXTENSION, "changed": backups.CHANGED, "extra": backups.CHANGED}.get(kind, BROKE)
-    cause = backups.TRUNCATED if kind in ("missing", "short", "unreadable") else cause
-    next = "backup" if kind in _DAMAGED else ""
+    cause = EXTENSION if kind == "extension" else BROKE
+    cause = backups.DAMAGE.get(kind, cause)
+    next = "backup" if kind in backups.DAMAGE else ""
     return [
         Finding(
             "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause

@@ -84,17 +84,23 @@ class Frozen:
             raise failed_statement(error, f"door {self._door}") from None
         return frame.build(statement, [column.name for column in cursor.description or ()], rows)
 
-    def sequences(self) -> dict[str, int | None]:
-        """Return how far each sequence has counted, by name; None for one that was never used.
+    def sequences(self) -> dict[str, tuple[int | None, int]]:
+        """Return how far each sequence has counted, and its step, by name.
 
+        No view holds a sequence: it is read as it is now, whatever others have drawn since the view began.
         Not a packaged statement: the server locks each sequence as if to write, which no diagnosis does.
         A sequence that may not be read looks unused; the statement `backup_tables` finds it.
+
+        Returns:
+            (last value, None for one that was never used; step, 0 for one that begins again at its end).
 
         Raises:
             SourceError: they cannot be read.
         """
         name = "pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename)"
-        return dict(self._rows(f"select {name}, last_value from pg_catalog.pg_sequences order by 1"))
+        step = "case when cycle then 0 else increment_by end"
+        rows = self._rows(f"select {name}, last_value, {step} from pg_catalog.pg_sequences order by 1")
+        return {found: (last, each) for found, last, each in rows}
 
     def cancel(self) -> None:
         """End what is being read, from another thread: whoever waited for it has gone."""

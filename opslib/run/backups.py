@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from opslib import config, frames, ids
-from opslib.backup import manifest, reading, restoring, retention, store, taking, tools
+from opslib.backup import manifest, reading, retention, store, taking, tools
 from opslib.backup.manifest import Content, Manifest
+from opslib.checks import backups
 from opslib.config.model import SANDBOX
 from opslib.errors import NotNamed, OpsError, Refused, SandboxError, SecretError, SourceError
+from opslib.pg import Database, sql
+from opslib.run.sources import Record
 from opslib.show import display
 
 LISTED = (
     "id", "taken_at", "age_hours", "content", "megabytes", "rows", "tables", "seconds", "database", "server",
-    "client", "problem",
+    "client", "problem", "kind",
 )  # fmt: skip
 READ = ("id", "whole", "kind", "text")
 TOOLS = ("server", "fits", "text")
@@ -25,6 +29,7 @@ ROOM = ("free_bytes", "needed_bytes")
 TAKEN = ("id", "rows", "tables", "megabytes", "seconds", "client", "compression", "digest")
 CODE = ("remote", "branches", "tags", "newest_tag")
 RETIRED = ("id", "taken_at", "removed", "why")
+_TABLES = "backup_tables"
 _MB = 1e6
 _HOUR_S = 3600
 
@@ -36,15 +41,18 @@ class BackupSource:
         env: whose database.
         application_name: what its server's administrator sees.
         run_id: the run, for progress.
+        record: receives a record of each question.
     """
 
-    def __init__(self, env: config.Environment, application_name: str, run_id: str) -> None:
-        self._env, self._name = env, application_name
+    def __init__(
+        self, env: config.Environment, application_name: str, run_id: str, record: Record = lambda call: None
+    ) -> None:
+        self._env, self._name, self._record = env, application_name, record
         self._say = display.Progress(run_id)
 
     def list(self) -> pd.DataFrame:
-        """Return all backups, the newest first; `problem` says where a manifest cannot be read."""
-        return _attempt(LISTED, lambda: listed(self.store))
+        """Return all backups, the newest first; `problem` and `kind` say which cannot be used."""
+        return _attempt(LISTED, lambda: listed(self.store, self.store.origin))
 
     def read_back(self, newest: int = 1, name: str = "") -> pd.DataFrame:
         """Hash every byte of the newest backups, and read all of them as a restore would.
@@ -63,6 +71,11 @@ class BackupSource:
         if not major:
             return frames.unavailable(TOOLS, "the server did not say its version")
         return _attempt(TOOLS, lambda: self._tools(major))
+
+    def tables(self) -> pd.DataFrame:
+        """Return the statement `backup_tables` as the role answers it that takes backups: no other counts."""
+        columns = [column.name for column in sql.load(_TABLES).returns]
+        return _attempt(columns, self._tables)
 
     def room(self, needed_bytes: int) -> pd.DataFrame:
         """Say how much room is left where backups are kept, beside what one more may take."""
@@ -109,6 +122,11 @@ class BackupSource:
     def _take(self, content: Content, jobs: int) -> Manifest:
         return taking.take(self._source(), self.store, content=content, jobs=jobs, say=self._say)
 
+    def _tables(self) -> pd.DataFrame:
+        asked = Database([self._source().door], application_name=self._name, on_call=self._record)
+        with closing(asked):
+            return asked.table(_TABLES)
+
     def _tools(self, major: int) -> pd.DataFrame:
         try:
             found = tools.find(major, remote=tools.over_network(self._source().door))
@@ -118,18 +136,9 @@ class BackupSource:
         return pd.DataFrame([row], columns=list(TOOLS))
 
     def _read_back(self, newest: int, name: str) -> pd.DataFrame:
-        chosen = [name] if name else self._newest(newest)
+        chosen = [name] if name else newest_of(self.store, self.store.origin, newest)
         rows = [_verified(self.store, one) for one in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
-
-    def _newest(self, count: int) -> Sequence[str]:
-        """Return the newest backups, and whatever they hold the newest one that holds everything."""
-        names = self.store.ids()[::-1]
-        try:
-            whole = [restoring.chosen(self.store).id] if names else []
-        except OpsError:
-            whole = []  # what cannot be read is told of each by itself
-        return tuple(dict.fromkeys([*names[:count], *whole]))
 
     def _code(self) -> pd.DataFrame:
         from opslib.backup import code
@@ -141,32 +150,53 @@ class BackupSource:
 
     def _retire(self, keep_least: int) -> pd.DataFrame:
         kept_days = retention.days(self._env.system)
-        rows = retention.retire(self.store, kept_days, keep_least, ids.now())
+        rows = retention.retire(self.store, kept_days, keep_least, ids.now(), self.store.origin)
         return pd.DataFrame(rows, columns=list(RETIRED))
 
 
-def listed(kept: retention.Kept) -> pd.DataFrame:
+def listed(kept: retention.Kept, origin: str) -> pd.DataFrame:
     """Return all backups of a place, the newest first; columns `LISTED`.
+
+    Args:
+        kept: the place.
+        origin: whose they must be, as `ENVIRONMENT/SYSTEM`.
 
     Raises:
         SourceError: it cannot be listed.
     """
-    rows = [_row(kept, name) for name in reversed(kept.ids())]
+    rows = [_row(kept, name, origin) for name in reversed(kept.ids())]
     frame = pd.DataFrame(rows, columns=list(LISTED))
     return frame.astype({"age_hours": "float64", "megabytes": "float64", "rows": "Int64", "tables": "Int64"})
 
 
-def _row(kept: retention.Kept, name: str) -> tuple[Any, ...]:
+def newest_of(kept: retention.Kept, origin: str, count: int) -> Sequence[str]:
+    """Return the newest backups of a place, and always the newest one that a restore would begin with.
+
+    Args:
+        kept: the place.
+        origin: whose they must be.
+        count: how many, whatever they hold and whether they can be read.
+
+    Raises:
+        SourceError: it cannot be listed.
+    """
+    good = backups.whole(listed(kept, origin))["id"].head(1)
+    return tuple(dict.fromkeys([*kept.ids()[::-1][:count], *good]))
+
+
+def _row(kept: retention.Kept, name: str, origin: str) -> tuple[Any, ...]:
     try:
         found = manifest.read(kept.manifest(name), f"backup {name}")
     except SourceError as error:
-        return (name, pd.NaT, *[None] * (len(LISTED) - 3), error.message)
+        return (name, pd.NaT, *[None] * (len(LISTED) - 4), error.message, error.kind)
+    strange = f"it is of {found.origin}, not of {origin}" if found.origin != origin else ""
+    kind = manifest.FOREIGN if strange else "" if found.sealed else manifest.UNSEALED
     age = (ids.now() - found.taken_at).total_seconds() / _HOUR_S
     holds = found.holds
     return (
         name, pd.Timestamp(found.taken_at), round(age, 2), found.content, round(found.bytes / _MB, 3),
         holds.rows, len(holds.tables), found.seconds, holds.database, holds.server_version,
-        found.client_version, "",
+        found.client_version, strange, kind,
     )  # fmt: skip
 
 

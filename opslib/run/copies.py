@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from opslib import config, frames, ids
-from opslib.backup import copying, retention
+from opslib.backup import copying, manifest, retention
 from opslib.backup.objects import KIND
 from opslib.errors import ConfigError, Forbidden, NotNamed, OpsError, Refused, SourceError, UsageError
 from opslib.run import backups
@@ -41,7 +41,7 @@ class CopySource:
 
     def list(self) -> pd.DataFrame:
         """Return all whole copies, the newest first; columns as `ops.backups.list()`."""
-        return _attempt(LISTED, lambda: backups.listed(self._copies))
+        return _attempt(LISTED, lambda: backups.listed(self._copies, self._origin))
 
     def send(self, made: pd.DataFrame) -> pd.DataFrame:
         """Copy a backup that was just taken into the bucket; the one on disk stays, whatever comes of it.
@@ -68,6 +68,10 @@ class CopySource:
     def _copies(self) -> copying.Copies:
         return copying.of(self._env)
 
+    @property
+    def _origin(self) -> str:
+        return f"{self._env.name}/{self._env.system.name}"
+
     def _place(self) -> pd.DataFrame:
         copies = self._copies
         try:
@@ -90,21 +94,29 @@ class CopySource:
         return pd.DataFrame([(name, place, not reason, reason)], columns=list(SENT))
 
     def _read_back(self, newest: int) -> pd.DataFrame:
-        rows = [self._held(name) for name in reversed(self._copies.ids()[-newest:])]
+        chosen = backups.newest_of(self._copies, self._origin, newest)
+        rows = [self._held(name) for name in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
 
     def _held(self, name: str) -> tuple[Any, ...]:
         try:
             wrong = self._copies.check(name)
         except OpsError as error:
-            return (name, pd.NA, "unseen", error.message)
+            changed = getattr(error, "kind", "") == manifest.CHANGED
+            return (
+                name,
+                False if changed else pd.NA,
+                manifest.CHANGED if changed else "unseen",
+                error.message,
+            )
         if wrong:
             return (name, False, wrong.kind, wrong.text)
         return (name, True, "", "the store has every byte as it was sent")
 
     def _retire(self, keep_least: int) -> pd.DataFrame:
         days = retention.days(self._env.system)
-        rows = [*retention.retire(self._copies, days, keep_least, ids.now()), *self._copies.clear_away()]
+        old = retention.retire(self._copies, days, keep_least, ids.now(), self._origin)
+        rows = [*old, *self._copies.clear_away()]
         return pd.DataFrame(rows, columns=list(RETIRED))
 
 

@@ -15,11 +15,12 @@ from opslib.backup.manifest import Manifest
 from opslib.backup.restoring import Place
 from opslib.config.model import SANDBOX
 from opslib.errors import Refused, SandboxError, SecretError, SourceError
-from opslib.pg import whole
+from opslib.pg import sql, whole
 from opslib.pg.connect import DoorLike
 from opslib.show import display
 
 DIFFERENCES = ("part", "name", "was", "now")
+_GUESSED = "without_statistics"
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Picked:
         backup: its manifest.
         digest: over the manifest.
         reason: why there is none.
+        kind: in which way it could not be read.
     """
 
     backup: Manifest | None = None
     digest: str = ""
     reason: str = ""
+    kind: str = ""
 
     @property
     def id(self) -> str:
@@ -74,24 +77,29 @@ class RecoverySource:
         self._env = env
         self._say = display.Progress(run_id)
 
-    def choose(self, backup: str = "") -> Picked:
+    def choose(self, backup: str = "", origin: str = "") -> Picked:
         """Return a backup by its name: the newest one when none is named.
 
+        Args:
+            backup: its name.
+            origin: whose it is, as `ENVIRONMENT/SYSTEM`, where it is not this system's own.
+
         Raises:
-            ParameterError: there is none of that name.
+            ParameterError: there is none of that name, or it is of another system.
         """
         try:
-            found = restoring.chosen(self._store, backup)
+            found = restoring.chosen(self._store, backup, origin)
             return Picked(found, restoring.digest(self._store, found.id))
         except (SourceError, Refused, SandboxError) as error:
-            return Picked(reason=error.message)
+            return Picked(reason=error.message, kind=getattr(error, "kind", ""))
 
-    def target(self, name: str, picked: Picked) -> Seen:
+    def target(self, name: str, picked: Picked, *, lost: bool = False) -> Seen:
         """Look at a target of the system's file, as far as it matters for a backup.
 
         Args:
             name: which one; where none is named and the file has one only, that is looked at.
             picked: the backup.
+            lost: a person says that databases in use which cannot be asked are gone.
 
         Raises:
             ParameterError: the file names none of that name.
@@ -100,7 +108,8 @@ class RecoverySource:
         if not (name or only) or picked.backup is None:
             return Seen()
         try:
-            return Seen(restoring.look(self._env, name or only, picked.backup), named=bool(name))
+            place = restoring.look(self._env, name or only, picked.backup, lost=lost)
+            return Seen(place, named=bool(name))
         except (SourceError, SecretError, Refused) as error:
             return Seen(reason=error.message)
 
@@ -115,6 +124,15 @@ class RecoverySource:
         except (SourceError, SecretError, Refused) as error:
             return frames.unavailable(DIFFERENCES, error.message)
         return _frame(comparing.differences(backup.holds, now, content=backup.content))
+
+    def without_statistics(self, target: str) -> pd.DataFrame:
+        """Return the statement of this name, asked of a target: what a restore should have left empty."""
+        columns = [column.name for column in sql.load(_GUESSED).returns]
+        try:
+            with whole.frozen(restoring.door_of(self._env, target), "opslib/compare") as view:
+                return view.table(_GUESSED)
+        except (SourceError, SecretError, Refused) as error:
+            return frames.unavailable(columns, error.message)
 
     def drill(self, picked: Picked) -> Drill | None:
         """Restore a backup into a server of its own, compare, remove it; None where there is no backup."""

@@ -108,7 +108,7 @@ class Ops:
     def backups(self) -> BackupSource:
         """Own backups of the system's database: `ops.backups.list()`, `.take()`, `.read_back()`."""
         name = f"opslib/{self.procedure}/{self.run_id.replace('-', '')}"
-        return BackupSource(self.env, name, self.run_id)
+        return BackupSource(self.env, name, self.run_id, self.calls.append)
 
     @cached_property
     def copies(self) -> CopySource:
