@@ -117,7 +117,7 @@ def test_a_backup_that_was_damaged_since_the_plan_is_not_restored(archive: Path)
     control.break_("backup-truncated", SYSTEM)
     after = applied(CASE, document, archive)
     assert (after["verdict"], tables()) == ("critical", 0)
-    assert "damaged" in after["changed"][0]["text"]
+    assert "not to be relied on" in after["changed"][0]["text"]
 
 
 def test_the_first_error_takes_everything_back(archive: Path) -> None:

@@ -9,7 +9,7 @@ from opslib import ids
 from opslib.archive.access import Access
 from opslib.backup import manifest
 from opslib.backup.objects import Objects
-from opslib.backup.reading import Wrong
+from opslib.backup.reading import Wrong, older
 from opslib.backup.store import ID, MANIFEST, Folder
 from opslib.config import Secret
 from opslib.config.store import bucket_and_prefix
@@ -93,7 +93,7 @@ class Copies:
                 return Wrong("short", f"{path} has {there[path]} of {file.bytes} bytes")
             if not self.objects.has(self._name(name, path), file.bytes, "", file.sha256):
                 return Wrong("changed", f"{path} is not the file that was sent: its checksum differs")
-        return None
+        return older(known.client_version, known.holds.server_version)
 
     def remove(self, name: str) -> None:
         """Remove a copy for good: its manifest first, so that what is left of it is no backup.

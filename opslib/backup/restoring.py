@@ -165,7 +165,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
     """Restore the backup that an opening of the gate names into the target that it names.
 
     Raises:
-        Refused: it is no such work, the backup is not the one that was shown or is damaged, or the target
+        Refused: it is no such work, the backup is not the one that was shown or is no good, or the target
             may not be written to. Nothing was done.
         SourceError: it did not work; the target is as empty as before.
     """
@@ -180,7 +180,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
     if why := reason(place, backup) or _other(place, act):
         raise Refused(why)
     if wrong := reading.verify(kept, name):
-        raise Refused(f"backup {name} is damaged: {wrong.text}", hint="choose the one before")
+        raise Refused(f"backup {name} is not to be relied on: {wrong.text}", hint="choose the one before")
     opening.use()
     restore(kept, backup, door_of(env, place.target))
 

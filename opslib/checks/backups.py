@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames
+from opslib.backup import reading
 from opslib.backup import room as room_
 from opslib.checks import compare
 from opslib.verdict import Cause, Finding, Status
@@ -28,7 +29,11 @@ STALE = Cause("backup-stale", "the newest backup is too old", 30)
 SHRUNK = Cause("backup-shrunk", "the newest backup holds far less than those before", 20)
 TRUNCATED = Cause("backup-truncated", "a file of the newest backup is cut off or gone", 15)
 CHANGED = Cause("backup-changed", "a file of the newest backup is not the one that was written", 16)
-_DAMAGE = {"missing": TRUNCATED, "short": TRUNCATED, "unreadable": TRUNCATED}
+OLDER = Cause("backup-older-client", "the newest backup was made by a pg_dump older than the server", 17)
+_DAMAGE = {
+    "missing": TRUNCATED, "short": TRUNCATED, "unreadable": TRUNCATED, "changed": CHANGED, "extra": CHANGED,
+    reading.OLDER: OLDER,
+}  # fmt: skip
 
 
 def server(facts: pd.DataFrame) -> Finding:
@@ -191,6 +196,11 @@ def readback(read: pd.DataFrame, next: str = "") -> list[Finding]:
     return [_read(row, expected, next) for row in read.to_dict("records")]
 
 
+def damage(kind: str) -> Cause | None:
+    """Return the cause that the kind of a `reading.Wrong` stands for; None where it is no such kind."""
+    return _DAMAGE.get(kind)
+
+
 def manifests(listed: pd.DataFrame) -> Finding:
     """Find whether each backup says what it holds.
 
@@ -247,7 +257,7 @@ def _read(row: dict[Any, Any], expected: str, next: str) -> Finding:
         return compare.unknown("read back", row["text"], subject=row["id"], expected=expected, next=next)
     if row["whole"]:
         return Finding("read back", Status.OK, row["id"], row["text"], "", expected)
-    cause = _DAMAGE.get(row["kind"], CHANGED)
     return Finding(
-        "read back", Status.CRITICAL, row["id"], row["kind"], "", expected, row["text"], next, cause
-    )
+        "read back", Status.CRITICAL, row["id"], row["kind"], "", expected, row["text"], next,
+        damage(row["kind"]),
+    )  # fmt: skip

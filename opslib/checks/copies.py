@@ -18,7 +18,10 @@ REFUSES = Cause("bucket-refuses", "the bucket does not take the copy: the backup
 NONE = Cause("bucket-copy-missing", "there is no whole copy in the bucket at all", 31)
 STALE = Cause("bucket-copy-stale", "the newest copy in the bucket is too old", 32)
 DAMAGED = Cause("bucket-copy-damaged", "the newest copy in the bucket is not what was sent", 18)
-_HERE = {backups.NONE: NONE, backups.STALE: STALE, backups.TRUNCATED: DAMAGED, backups.CHANGED: DAMAGED}
+_HERE = {
+    backups.NONE: NONE, backups.STALE: STALE, backups.TRUNCATED: DAMAGED, backups.CHANGED: DAMAGED,
+    backups.OLDER: backups.OLDER,
+}  # fmt: skip
 _ABSENT = "the system's file names no bucket for copies of its backups"
 
 

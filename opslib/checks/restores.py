@@ -28,7 +28,6 @@ BROKE = Cause("restore-failed", "the backup could not be restored", 30)
 APP = Cause("restore-app-unwell", "the app does not come up on what was restored", 28)
 _BAD = (Status.WARNING, Status.CRITICAL)
 _MOST_SUBJECTS = 5
-_DAMAGED = ("missing", "short", "changed", "extra", "unreadable")
 
 
 class PickedLike(Protocol):
@@ -153,9 +152,9 @@ def restored(drill: Drill | None, picked: PickedLike) -> list[Finding]:
     step, kind, text = drill.broke
     if kind == "refused":
         return [compare.unknown("restore", f"{step}: {text}", subject=drill.backup.id, expected=expected)]
-    cause = {"extension": EXTENSION, "changed": backups.CHANGED, "extra": backups.CHANGED}.get(kind, BROKE)
-    cause = backups.TRUNCATED if kind in ("missing", "short", "unreadable") else cause
-    next = "backup" if kind in _DAMAGED else ""
+    damage = backups.damage(kind)
+    cause = damage or (EXTENSION if kind == "extension" else BROKE)
+    next = "backup" if damage else ""
     return [
         Finding(
             "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from opslib.backup import manifest, taking
-from opslib.backup.store import DUMP, Folder
+from opslib.backup import manifest, reading, taking
+from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.sandbox import nightly
 from opslib.sandbox.scenario import Scenario, World
 from opslib.sandbox.scenarios.point_in_time import forget
@@ -68,6 +69,23 @@ def _flip(world: World, system: str) -> None:
     path.write_bytes(content)
 
 
+def _dump_with_an_older_client(world: World, system: str) -> None:
+    """Let the newest backup be as a pg_dump of the major version before would have written it.
+
+    Its header says so, and the manifest is in keeping with it. PostgreSQL's own pg_dump stops at a server
+    that is newer than itself; one that was built to go on does not.
+    """
+    kept = spoil(world, system)
+    known = nightly.newest(kept)
+    version = f"{known.holds.major - 1}{known.client_version.removeprefix(str(known.holds.major))}"
+    table = kept.folder(known.id) / DUMP / "toc.dat"
+    # The server's version stands first, then that of pg_dump, which keeps its length.
+    before, server, after = table.read_bytes().partition(known.holds.server_version.encode())
+    table.write_bytes(before + server + after.replace(known.client_version.encode(), version.encode(), 1))
+    made = replace(known, client_version=version, files=reading.files(kept.folder(known.id)))
+    (kept.folder(known.id) / MANIFEST).write_text(made.text(), encoding="utf-8")
+
+
 def _lead_astray(world: World, system: str) -> None:
     """Take a backup of the wrong database: in good order, and nearly empty."""
     kept = spoil(world, system)
@@ -98,6 +116,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         "one byte of the newest backup is no longer what was written",
         _flip,
         _critical("backup-changed", "backup-check", "restore", "dr-drill"),
+        heal=put_back,
+    ),
+    Scenario(
+        "backup-older-client",
+        "the newest backup was made by a pg_dump that is older than the server",
+        _dump_with_an_older_client,
+        _critical("backup-older-client", "backup-check", "restore", "dr-drill"),
         heal=put_back,
     ),
     Scenario(
