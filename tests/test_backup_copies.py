@@ -23,7 +23,8 @@ from opslib.backup.manifest import Holds, Manifest, Table
 from opslib.backup.objects import Objects
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.checks import copies as checks
-from opslib.config import Limit
+from opslib.config import Limit, Secret
+from opslib.config import bucket as buckets
 from opslib.config.environment import Environment
 from opslib.config.parts import EnvironmentFile
 from opslib.config.store import BackupBucket
@@ -197,12 +198,12 @@ def environment(server: Server, copies: Copies, monkeypatch: pytest.MonkeyPatch)
     """A system whose file names the bucket, with its key in the environment."""
     monkeypatch.setenv("BUCKET_KEY", KEY)
     monkeypatch.setenv("BUCKET_SECRET", SECRET)
-    named = BackupBucket(
+    spec = BackupBucket(
         place=f"s3://{copies.objects.name}/team/databases", endpoint=server.url, region="us-east-1",
         key="env:BUCKET_KEY", secret="env:BUCKET_SECRET",
     )  # fmt: skip
     env = config.load_system(SYSTEM).environment("production")
-    return replace(env, bucket=named)
+    return replace(env, bucket=buckets.named(spec))
 
 
 def source(env: Environment, kept: Folder) -> CopySource:
@@ -231,7 +232,7 @@ def test_a_notebook_sends_lists_and_reads_back(environment: Environment, kept: F
 def refusing(env: Environment, **changed: Any) -> Environment:
     """Return the environment with another bucket, or reached in another way."""
     assert env.bucket
-    return replace(env, bucket=env.bucket.model_copy(update=changed))
+    return replace(env, bucket=replace(env.bucket, **changed))
 
 
 def test_a_bucket_that_refuses_leaves_the_backup_here_and_says_that_it_is_only_here(
@@ -239,7 +240,7 @@ def test_a_bucket_that_refuses_leaves_the_backup_here_and_says_that_it_is_only_h
 ) -> None:
     """No such bucket, no right to it, no key for it: the cause is the same, the words are not."""
     absent = refusing(environment, place="s3://no-such-bucket-here/x")
-    keyless = refusing(environment, key="env:NO_SUCH_KEY")
+    keyless = refusing(environment, secrets={"key": Secret.parse("env:NO_SUCH_KEY")})
     asked = {"no such bucket": (absent, Status.CRITICAL), "NO_SUCH_KEY": (keyless, Status.UNKNOWN)}
     for said, (env, looked) in asked.items():
         found = checks.sent(source(env, kept).send(made(kept)))

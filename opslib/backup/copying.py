@@ -11,7 +11,6 @@ from opslib.backup import manifest
 from opslib.backup.objects import Objects
 from opslib.backup.reading import Wrong, older
 from opslib.backup.store import ID, MANIFEST, Folder
-from opslib.config import Secret
 from opslib.config.store import bucket_and_prefix
 from opslib.errors import Malformed, NotNamed, Refused, SourceError
 
@@ -163,12 +162,8 @@ def of(env: Environment) -> Copies:
         )
     parts = bucket_and_prefix(named.place)
     assert parts, "the file was checked"
-    values = {
-        part: Secret.parse(reference).reveal()
-        for part in ("key", "secret", "token")
-        if (reference := getattr(named, part))
-    }
-    access = Access(named.endpoint or "", named.region or "", **values)
+    values = {name: secret.reveal() for name, secret in named.secrets.items()}
+    access = Access(named.endpoint, named.region, **values)
     return Copies(Objects(*parts, access), f"{env.name}/{env.system.name}")
 
 

@@ -20,7 +20,7 @@ _SHORT = "vendor-window-short"
 
 def spoil(world: World, system: str) -> Folder:
     """Put the backups aside, and return copies that can be spoiled."""
-    nightly.back_up(world.databases, system)
+    nightly.back_up(world.databases, world.web, system)
     kept = nightly.store(world.databases, system)
     aside = _aside(kept)
     if not aside.exists():
