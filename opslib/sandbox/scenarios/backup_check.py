@@ -11,11 +11,13 @@ from opslib.backup import manifest, reading, taking
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.sandbox import nightly
 from opslib.sandbox.scenario import Scenario, World
-from opslib.sandbox.scenarios.point_in_time import forget
+from opslib.sandbox.scenarios.point_in_time import forget, supabase
 from opslib.verdict import Status
 
 _DAYS = 3
-_SHORT = "vendor-window-short"
+_SHORT, _VENDOR_STALE, _VENDOR_OFF = "vendor-window-short", "vendor-backup-stale", "vendor-backups-off"
+# Neon makes no backups of its own: its history is all there is, and `vendor-window-short` cuts that.
+_AT_SUPABASE = ("kulti", "voiceaitraining", "your-app", "your-backend")
 
 
 def spoil(world: World, system: str) -> Folder:
@@ -92,6 +94,21 @@ def _lead_astray(world: World, system: str) -> None:
     taking.take(nightly.source(world.databases, system, "postgres"), kept)
 
 
+def _stop_the_log(world: World, system: str) -> None:
+    """Let nothing of the log have reached the vendor's archive for days."""
+    project = supabase(world, system)
+    world.hold(_VENDOR_STALE, system).callback(setattr, project, "lag", project.lag)
+    project.lag = timedelta(days=_DAYS)
+
+
+def _leave_the_plan(world: World, system: str) -> None:
+    """Have a plan without point-in-time recovery and without daily backups."""
+    project, stack = supabase(world, system), world.hold(_VENDOR_OFF, system)
+    stack.callback(setattr, project, "point_in_time", project.point_in_time)
+    stack.callback(setattr, project, "nights", project.nights)
+    project.point_in_time, project.nights = False, 0
+
+
 def _critical(cause: str, *procedures: str) -> dict[str, tuple[Status, str]]:
     return dict.fromkeys(procedures, (Status.CRITICAL, cause))
 
@@ -137,5 +154,19 @@ SCENARIOS: tuple[Scenario, ...] = (
         "the vendor keeps its own history of the database for minutes only",
         lambda world, system: forget(world, system, _SHORT),
         _critical(_SHORT, "backup-check"),
+    ),
+    Scenario(
+        _VENDOR_STALE,
+        "the vendor's archive has got nothing of the database's log for days",
+        _stop_the_log,
+        _critical(_VENDOR_STALE, "backup-check"),
+        _AT_SUPABASE,
+    ),
+    Scenario(
+        _VENDOR_OFF,
+        "the project is on a plan on which the vendor backs nothing up",
+        _leave_the_plan,
+        _critical(_VENDOR_OFF, "backup-check"),
+        _AT_SUPABASE,
     ),
 )
