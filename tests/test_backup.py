@@ -271,7 +271,7 @@ def test_the_password_is_in_no_command_line_and_in_no_file_that_stays(
 
 def test_two_backups_into_one_store_are_not_taken_at_once(sandbox: object, store: Folder) -> None:
     """The second would clear away what the first has prepared."""
-    with store.preparing(), pytest.raises(Refused, match="being taken"):
+    with store.preparing(), pytest.raises(Refused, match="being written"):
         taking.take(source(), store)
 
 

@@ -21,6 +21,7 @@ from opslib.backup import manifest, objects, reading, retention, taking
 from opslib.backup.copying import Copies
 from opslib.backup.manifest import Holds, Manifest, Table
 from opslib.backup.objects import Objects
+from opslib.backup.room import NoRoom
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.checks import copies as checks
 from opslib.config import Limit, Secret
@@ -191,6 +192,118 @@ def test_each_damage_of_a_copy_is_called_by_its_name(
     spoil(copies, change)
     found = copies.check(kept.ids()[0])
     assert found is not None and found.kind == kind
+
+
+def elsewhere(tmp_path: Path) -> Folder:
+    """Return the store of a new machine, on which nothing is yet."""
+    return Folder(tmp_path / "new machine" / "production", SYSTEM)
+
+
+def everything(store: Folder) -> dict[str, bytes]:
+    """Return all that is in a store, by path; not its lock."""
+    found = (path for path in store.path.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(store.path).as_posix(): path.read_bytes() for path in found}
+
+
+def test_a_copy_is_fetched_byte_for_byte_and_only_once(
+    tmp_path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a file that came in parts; one that is here and whole is not read again."""
+    monkeypatch.setattr(objects, "PART_BYTES", 5 << 20)
+    kept = stored(Folder(tmp_path / "store", SYSTEM), timedelta(0), os.urandom((11 << 20) + 3))
+    name, said = kept.ids()[0], list[str]()
+    copies.send(kept, name)
+    back = elsewhere(tmp_path)
+    copies.fetch(name, back, said.append)
+    assert back.ids() == [name] and everything(back) == everything(kept)
+    assert said[-1] == "11.5 of 11.5 MB fetched"
+    monkeypatch.setattr(Objects, "receive", lambda *all: pytest.fail("read again"))
+    copies.fetch(name, back)
+
+
+@pytest.mark.parametrize("path", ["dump/1.dat", MANIFEST])
+def test_one_that_is_damaged_here_is_set_aside_for_the_copy(kept: Folder, copies: Copies, path: str) -> None:
+    """It is no backup any more, and still there for whoever asks what happened to it."""
+    name = kept.ids()[0]
+    copies.send(kept, name)
+    before = everything(kept)
+    (kept.folder(name) / path).write_bytes(b"half")
+    copies.fetch(name, kept)
+    now = everything(kept)
+    assert kept.ids() == [name] and {path: now[path] for path in before} == before
+    aside = {name: text for name, text in now.items() if name not in before}
+    assert len(aside) == len(before)
+    assert [text for name, text in aside.items() if name.endswith(path)] == [b"half"]
+
+
+@pytest.mark.parametrize(
+    "change", [None, lambda text: text[:9], lambda text: b"y" + text[1:], lambda text: text + b"y"]
+)
+def test_a_copy_that_is_not_what_was_sent_is_not_brought_here(
+    kept: Folder, copies: Copies, tmp_path: Path, change: Any
+) -> None:
+    """Nothing of it is left, and the one that is here under another name is not touched."""
+    copies.send(kept, kept.ids()[0])
+    spoil(copies, change)
+    back = stored(elsewhere(tmp_path), timedelta(days=1))
+    before = everything(back)
+    with pytest.raises(Malformed) as told:
+        copies.fetch(kept.ids()[0], back)
+    assert told.value.kind == "copy" and everything(back) == before
+
+
+def test_a_fetch_that_is_interrupted_leaves_nothing(kept: Folder, copies: Copies, tmp_path: Path) -> None:
+    """Ctrl-C between two files; tried again, it comes to its end."""
+
+    def interrupt(text: str) -> None:
+        raise KeyboardInterrupt
+
+    copies.send(kept, kept.ids()[0])
+    back = elsewhere(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        copies.fetch(kept.ids()[0], back, interrupt)
+    assert everything(back) == {} and back.ids() == []
+    copies.fetch(kept.ids()[0], back)
+    assert back.ids() == kept.ids()
+
+
+def test_without_room_nothing_is_fetched(
+    kept: Folder, copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known before the first byte: a disk that fills up stops more than a restore."""
+    copies.send(kept, kept.ids()[0])
+    back = elsewhere(tmp_path)
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: 4000)
+    monkeypatch.setattr(Objects, "receive", lambda *all: pytest.fail("read"))
+    with pytest.raises(NoRoom, match=r"0\.0 MB left, and 0\.0 MB are needed"):
+        copies.fetch(kept.ids()[0], back)
+
+
+@pytest.mark.parametrize(
+    "path", ["../../outside", "/tmp/outside", "dump/../../../outside", "", "dump//1.dat"]
+)
+def test_a_manifest_from_elsewhere_leads_nowhere_but_into_the_folder(
+    kept: Folder, copies: Copies, tmp_path: Path, path: str
+) -> None:
+    """Whoever may write into the bucket must not write onto this machine."""
+    name = kept.ids()[0]
+    copies.send(kept, name)
+    text = kept.manifest(name).decode().replace('"dump/1.dat"', f'"{path}"')
+    copies.objects.replace(f"production/{SYSTEM}/{name}/{MANIFEST}", text.encode())
+    with pytest.raises(Malformed, match="cannot be read"):
+        copies.fetch(name, elsewhere(tmp_path))
+
+
+def test_a_manifest_of_another_backup_is_not_taken_for_this_one(
+    kept: Folder, copies: Copies, tmp_path: Path
+) -> None:
+    """An older one under the name of the newest would bring back last month."""
+    name = kept.ids()[0]
+    copies.send(kept, name)
+    text = kept.manifest(name).replace(name.encode(), taking.new_id(ids.now()).encode())
+    copies.objects.replace(f"production/{SYSTEM}/{name}/{MANIFEST}", text)
+    with pytest.raises(Malformed, match="says of itself"):
+        copies.fetch(name, elsewhere(tmp_path))
 
 
 @pytest.fixture

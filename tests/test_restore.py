@@ -16,7 +16,7 @@ from opslib.acts import Opening, Work
 from opslib.backup import comparing, drilling, manifest, restoring, store
 from opslib.backup.store import DUMP, Folder
 from opslib.changes import Means, restore
-from opslib.checks import restores
+from opslib.checks import backups, copies, restores
 from opslib.config import Limit
 from opslib.config.environment import Environment
 from opslib.errors import ParameterError, Refused, SourceError
@@ -29,7 +29,7 @@ from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
 from tests.waiting import wait
 
-SYSTEM = "kulti"
+SYSTEM, COPIED = "kulti", "klutr"  # the second copies its backups to a bucket
 CASE = Case("restore", "", SYSTEM, {"target": nightly.TARGET})
 
 
@@ -248,6 +248,55 @@ def test_a_drill_measures_compares_and_leaves_nothing(archive: Path, place: Path
     assert {one.status for one in found} == {Status.OK}
     slow = restores.time_to_restore(drill, Limit(warning=0, critical=0.0001, unit="min"))
     assert slow.status is Status.CRITICAL
+
+
+def test_a_backup_that_only_the_bucket_has_is_fetched_and_restored(archive: Path) -> None:
+    """Damaged here, whole there: planned, approved, applied, equal to its manifest."""
+    case = Case("restore", "", COPIED, {"target": nightly.TARGET, "place": "bucket"})
+    control.backups(COPIED)
+    control.break_("backup-truncated", COPIED)
+    assert perform("restore", COPIED, archive)["cause"]["id"] == "backup-truncated"
+    document = planned(case, archive)
+    assert document["verdict"] == "ok", document["findings"]
+    after = applied(case, document, archive)
+    assert (after["verdict"], states(after)) == ("ok", ["done"]), after["findings"]
+    name = nightly.target(COPIED)
+    with psycopg.connect(control.status()["databases"][COPIED]["admin"], autocommit=True) as session:
+        session.execute(f'drop database "{name}" with (force)'.encode())
+        session.execute(f'create database "{name}"'.encode())
+
+
+def test_a_drill_with_a_copy_counts_the_fetching_and_leaves_nothing(archive: Path, place: Path) -> None:
+    """As on the day when this machine is gone; what the store does not answer says nothing of the copy."""
+    ops = RecoverySource(config.load_system(COPIED).environment("sandbox"), "run")
+    control.break_("backup-truncated", COPIED)
+    picked = ops.choose(place="bucket")
+    drill = ops.drill(picked)
+    assert drill is not None and drill.broke is None and drill.differences == []
+    assert drill.steps[0][0] == "fetching it from the bucket" and list(place.iterdir()) == []
+    assert ops.choose(picked.id, "bucket") == picked
+    control.break_("bucket-copy-damaged", COPIED)
+    damaged = [*restores.restored(ops.drill(picked), picked), restores.fetched(ops.fetch(picked))]
+    assert [one.cause for one in damaged] == [copies.DAMAGED] * 2
+    control.break_("bucket-refuses", COPIED)
+    refused = [*restores.restored(ops.drill(picked), picked), restores.fetched(ops.fetch(picked))]
+    assert {one.status for one in refused} == {Status.UNKNOWN}
+    assert restores.chosen(ops.choose(place="bucket")).status is Status.UNKNOWN
+    assert list(place.iterdir()) == []
+
+
+def test_a_copy_for_which_there_is_no_room_is_told_so(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is whole where it is; only the disk is at fault."""
+    env = config.load_system(COPIED).environment("sandbox")
+    ops = RecoverySource(env, "run")
+    picked = ops.choose(place="bucket")
+    assert restores.fetched(ops.fetch(picked)).status is Status.OK
+    control.break_("backup-changed", COPIED)
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: 0)
+    assert restores.fetched(ops.fetch(picked)).cause is backups.NO_ROOM
+    assert restores.fetched(ops.fetch(Picked())).status is Status.SKIPPED
+    nowhere = RecoverySource(environment(), "run")
+    assert "names no bucket" in nowhere.choose(place="bucket").reason
 
 
 def test_a_drill_that_breaks_says_where_and_what(archive: Path) -> None:

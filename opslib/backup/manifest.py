@@ -145,11 +145,17 @@ def read(text: str | bytes, what: str) -> Manifest:
                 "files": files,
             }
         )
-        if made.taken_at.tzinfo is None or not made.files:
+        if made.taken_at.tzinfo is None or not made.files or not all(map(_below, made.files)):
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Malformed(f"{what}: the manifest cannot be read", kind="manifest") from error
     return made
+
+
+def _below(name: str) -> bool:
+    """Tell whether a path stays below the folder that it is joined to: a manifest may come from elsewhere."""
+    parts = name.split("/")
+    return not {"", ".", ".."} & set(parts) and "\\" not in name
 
 
 def look(view: Frozen, *, checksums: bool = True) -> Holds:

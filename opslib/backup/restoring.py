@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from opslib.acts import Opening, Work
 from opslib.backup import manifest, reading, store, tools
 from opslib.backup.manifest import Holds, Manifest
-from opslib.backup.store import DUMP, Folder
+from opslib.backup.store import DUMP, Folder, Listing
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
 from opslib.pg import whole
 from opslib.pg.connect import DoorLike, parameters
@@ -56,7 +56,7 @@ class Place:
     busy: bool = False
 
 
-def chosen(kept: Folder, name: str = "") -> Manifest:
+def chosen(kept: Listing, name: str = "") -> Manifest:
     """Return the manifest of a backup: of the newest one that holds everything when none is named.
 
     Raises:
@@ -78,14 +78,14 @@ def chosen(kept: Folder, name: str = "") -> Manifest:
     return picked
 
 
-def _read(kept: Folder, name: str) -> Manifest:
+def _read(kept: Listing, name: str) -> Manifest:
     found = manifest.read(kept.manifest(name), f"backup {name}")
     if found.id != name:
         raise Malformed(f"backup {name} says of itself that it is {found.id}", kind="manifest")
     return found
 
 
-def digest(kept: Folder, name: str) -> str:
+def digest(kept: Listing, name: str) -> str:
     """Return SHA-256 over the manifest of a backup, and so over all of it."""
     return f"sha256:{hashlib.sha256(kept.manifest(name)).hexdigest()}"
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from opslib import frames, ids
-from opslib.checks import backups, compare, health
+from opslib.backup.copying import DAMAGED
+from opslib.checks import backups, compare, copies, health
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -68,6 +69,32 @@ def chosen(picked: PickedLike) -> Finding:
     held = held if found.content != "schema" else "no rows, the schema only"
     seen = f"{held}, as of {found.holds.taken_at}"
     return Finding("backup", Status.OK, found.id, seen, "", expected)
+
+
+def fetched(found: pd.DataFrame) -> Finding:
+    """Find whether the backup was brought to this machine, where it was seen in the bucket only.
+
+    Args:
+        found: `ops.recovery.fetch()`.
+    """
+    expected = "every file has the checksum with which it was sent"
+    if finding := compare.blind("fetched", found, expected=expected):
+        return finding
+    row = found.iloc[0]
+    if not row["kind"]:
+        return Finding("fetched", Status.OK, str(row["id"]), str(row["text"]), "", expected)
+    cause = backups.NO_ROOM if row["kind"] == "room" else copies.DAMAGED
+    return Finding(
+        "fetched",
+        Status.CRITICAL,
+        str(row["id"]),
+        row["kind"],
+        "",
+        expected,
+        row["text"],
+        "backup-check",
+        cause,
+    )
 
 
 def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
@@ -153,7 +180,7 @@ def restored(drill: Drill | None, picked: PickedLike) -> list[Finding]:
     if kind == "refused":
         return [compare.unknown("restore", f"{step}: {text}", subject=drill.backup.id, expected=expected)]
     damage = backups.damage(kind)
-    cause = damage or (EXTENSION if kind == "extension" else BROKE)
+    cause = damage or {"extension": EXTENSION, DAMAGED: copies.DAMAGED}.get(kind, BROKE)
     next = "backup" if damage else ""
     return [
         Finding(

@@ -66,7 +66,7 @@ class CopySource:
 
     @cached_property
     def _copies(self) -> copying.Copies:
-        return copying.of(self._env)
+        return copying.of(backups.prepared(self._env))
 
     def _place(self) -> pd.DataFrame:
         copies = self._copies
