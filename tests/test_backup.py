@@ -262,6 +262,53 @@ def test_whatever_is_wrong_with_a_backup_is_found_and_called_by_its_name(
     assert found is not None and found.kind == kind
 
 
+def age_header(store: Folder) -> None:
+    """Let the dump itself say that pg_dump was of the version before; the manifest knows of nothing."""
+    path = store.folder(store.ids()[-1]) / DUMP / "toc.dat"
+    known = newest(store)
+    before, server, after = path.read_bytes().partition(known.holds.server_version.encode())
+    was = known.client_version.encode()
+    path.write_bytes(before + server + after.replace(was, b"9.".ljust(len(was), b"9"), 1))
+    text = manifest.Manifest(**{**vars(known), "files": reading.files(store.folder(known.id))}).text()
+    (store.folder(known.id) / MANIFEST).write_text(text)
+
+
+def age_manifest(store: Folder) -> None:
+    """Let the manifest alone say so."""
+    path = store.folder(store.ids()[-1]) / MANIFEST
+    path.write_text(replace(newest(store), client_version="9.6").text())
+
+
+@pytest.mark.parametrize("make", [age_header, age_manifest])
+def test_a_backup_that_an_older_pg_dump_made_is_not_relied_on(
+    kept: Folder, make: Callable[[Folder], None]
+) -> None:
+    """All of it can be read, and what only the newer server knows was left out without a word."""
+    make(kept)
+    found = reading.verify(kept, kept.ids()[-1])
+    assert found is not None and found.kind == reading.OLDER
+    assert found.text.startswith("pg_dump 9.") and newest(kept).holds.server_version in found.text
+    assert backups.damage(found.kind) is backups.OLDER
+
+
+def test_versions_are_held_against_each_other_by_their_major_number() -> None:
+    """A minor version behind is no trouble, and what a vendor writes behind the number does not count."""
+    assert reading.older("18.1 (Debian 18.1-1)", "18.6") is None
+    assert reading.older("19beta1", "18.6") is None
+    assert reading.older("9.6.24", "10.1") is not None
+    with pytest.raises(Malformed, match="no version"):
+        reading.older("unknown", "18.6")
+
+
+def test_a_dump_that_does_not_say_who_made_it_is_not_taken_for_a_good_one(
+    kept: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence is not an answer."""
+    monkeypatch.setattr(reading, "_CLIENT", "Dumped by nobody")
+    found = reading.verify(kept, kept.ids()[-1])
+    assert found is not None and found.kind == "unreadable" and "does not say" in found.text
+
+
 @pytest.mark.parametrize("where", ["counting and checking every row", "reading it back"])
 def test_killed_on_the_way_nothing_is_left_that_looks_like_a_backup(
     sandbox: object, store: Folder, where: str
@@ -309,7 +356,7 @@ def test_the_password_is_in_no_command_line_and_in_no_file_that_stays(
 
 def test_two_backups_into_one_store_are_not_taken_at_once(sandbox: object, store: Folder) -> None:
     """The second would clear away what the first has prepared."""
-    with store.preparing(), pytest.raises(Refused, match="being taken"):
+    with store.preparing(), pytest.raises(Refused, match="being written"):
         taking.take(source(), store)
 
 

@@ -21,9 +21,11 @@ from opslib.backup import manifest, objects, reading, retention, taking
 from opslib.backup.copying import Copies
 from opslib.backup.manifest import Holds, Manifest, Table
 from opslib.backup.objects import Objects
+from opslib.backup.room import NoRoom
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.checks import copies as checks
-from opslib.config import Limit
+from opslib.config import Limit, Secret
+from opslib.config import bucket as buckets
 from opslib.config.environment import Environment
 from opslib.config.parts import EnvironmentFile
 from opslib.config.store import BackupBucket
@@ -192,17 +194,130 @@ def test_each_damage_of_a_copy_is_called_by_its_name(
     assert found is not None and found.kind == kind
 
 
+def elsewhere(tmp_path: Path) -> Folder:
+    """Return the store of a new machine, on which nothing is yet."""
+    return Folder(tmp_path / "new machine" / "production", SYSTEM)
+
+
+def everything(store: Folder) -> dict[str, bytes]:
+    """Return all that is in a store, by path; not its lock."""
+    found = (path for path in store.path.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(store.path).as_posix(): path.read_bytes() for path in found}
+
+
+def test_a_copy_is_fetched_byte_for_byte_and_only_once(
+    tmp_path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a file that came in parts; one that is here and whole is not read again."""
+    monkeypatch.setattr(objects, "PART_BYTES", 5 << 20)
+    kept = stored(Folder(tmp_path / "store", SYSTEM), timedelta(0), os.urandom((11 << 20) + 3))
+    name, said = kept.ids()[0], list[str]()
+    copies.send(kept, name)
+    back = elsewhere(tmp_path)
+    copies.fetch(name, back, said.append)
+    assert back.ids() == [name] and everything(back) == everything(kept)
+    assert said[-1] == "11.5 of 11.5 MB fetched"
+    monkeypatch.setattr(Objects, "receive", lambda *all: pytest.fail("read again"))
+    copies.fetch(name, back)
+
+
+@pytest.mark.parametrize("path", ["dump/1.dat", MANIFEST])
+def test_one_that_is_damaged_here_is_set_aside_for_the_copy(kept: Folder, copies: Copies, path: str) -> None:
+    """It is no backup any more, and still there for whoever asks what happened to it."""
+    name = kept.ids()[0]
+    copies.send(kept, name)
+    before = everything(kept)
+    (kept.folder(name) / path).write_bytes(b"half")
+    copies.fetch(name, kept)
+    now = everything(kept)
+    assert kept.ids() == [name] and {path: now[path] for path in before} == before
+    aside = {name: text for name, text in now.items() if name not in before}
+    assert len(aside) == len(before)
+    assert [text for name, text in aside.items() if name.endswith(path)] == [b"half"]
+
+
+@pytest.mark.parametrize(
+    "change", [None, lambda text: text[:9], lambda text: b"y" + text[1:], lambda text: text + b"y"]
+)
+def test_a_copy_that_is_not_what_was_sent_is_not_brought_here(
+    kept: Folder, copies: Copies, tmp_path: Path, change: Any
+) -> None:
+    """Nothing of it is left, and the one that is here under another name is not touched."""
+    copies.send(kept, kept.ids()[0])
+    spoil(copies, change)
+    back = stored(elsewhere(tmp_path), timedelta(days=1))
+    before = everything(back)
+    with pytest.raises(Malformed) as told:
+        copies.fetch(kept.ids()[0], back)
+    assert told.value.kind == "copy" and everything(back) == before
+
+
+def test_a_fetch_that_is_interrupted_leaves_nothing(kept: Folder, copies: Copies, tmp_path: Path) -> None:
+    """Ctrl-C between two files; tried again, it comes to its end."""
+
+    def interrupt(text: str) -> None:
+        raise KeyboardInterrupt
+
+    copies.send(kept, kept.ids()[0])
+    back = elsewhere(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        copies.fetch(kept.ids()[0], back, interrupt)
+    assert everything(back) == {} and back.ids() == []
+    copies.fetch(kept.ids()[0], back)
+    assert back.ids() == kept.ids()
+
+
+def test_without_room_nothing_is_fetched(
+    kept: Folder, copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known before the first byte: a disk that fills up stops more than a restore."""
+    copies.send(kept, kept.ids()[0])
+    back = elsewhere(tmp_path)
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: 4000)
+    monkeypatch.setattr(Objects, "receive", lambda *all: pytest.fail("read"))
+    with pytest.raises(NoRoom, match=r"0\.0 MB left, and 0\.0 MB are needed"):
+        copies.fetch(kept.ids()[0], back)
+
+
+@pytest.mark.parametrize(
+    "path", ["../../outside", "/tmp/outside", "dump/../../../outside", "", "dump//1.dat"]
+)
+def test_a_manifest_from_elsewhere_leads_nowhere_but_into_the_folder(
+    kept: Folder, copies: Copies, tmp_path: Path, path: str
+) -> None:
+    """Whoever may write into the bucket must not write onto this machine."""
+    name = kept.ids()[0]
+    copies.send(kept, name)
+    known = manifest.read(kept.manifest(name), name)
+    text = replace(known, files={path: known.files["dump/1.dat"]}).text()
+    copies.objects.replace(f"production/{SYSTEM}/{name}/{MANIFEST}", text.encode())
+    with pytest.raises(Malformed, match="cannot be read"):
+        copies.fetch(name, elsewhere(tmp_path))
+
+
+def test_a_manifest_of_another_backup_is_not_taken_for_this_one(
+    kept: Folder, copies: Copies, tmp_path: Path
+) -> None:
+    """An older one under the name of the newest would bring back last month."""
+    name = kept.ids()[0]
+    copies.send(kept, name)
+    text = replace(manifest.read(kept.manifest(name), name), id=taking.new_id(ids.now())).text()
+    copies.objects.replace(f"production/{SYSTEM}/{name}/{MANIFEST}", text.encode())
+    with pytest.raises(Malformed, match="says of itself"):
+        copies.fetch(name, elsewhere(tmp_path))
+
+
 @pytest.fixture
 def environment(server: Server, copies: Copies, monkeypatch: pytest.MonkeyPatch) -> Environment:
     """A system whose file names the bucket, with its key in the environment."""
     monkeypatch.setenv("BUCKET_KEY", KEY)
     monkeypatch.setenv("BUCKET_SECRET", SECRET)
-    named = BackupBucket(
+    spec = BackupBucket(
         place=f"s3://{copies.objects.name}/team/databases", endpoint=server.url, region="us-east-1",
         key="env:BUCKET_KEY", secret="env:BUCKET_SECRET",
     )  # fmt: skip
     env = config.load_system(SYSTEM).environment("production")
-    return replace(env, bucket=named)
+    return replace(env, bucket=buckets.named(spec))
 
 
 def source(env: Environment, kept: Folder) -> CopySource:
@@ -231,7 +346,7 @@ def test_a_notebook_sends_lists_and_reads_back(environment: Environment, kept: F
 def refusing(env: Environment, **changed: Any) -> Environment:
     """Return the environment with another bucket, or reached in another way."""
     assert env.bucket
-    return replace(env, bucket=env.bucket.model_copy(update=changed))
+    return replace(env, bucket=replace(env.bucket, **changed))
 
 
 def test_a_bucket_that_refuses_leaves_the_backup_here_and_says_that_it_is_only_here(
@@ -239,7 +354,7 @@ def test_a_bucket_that_refuses_leaves_the_backup_here_and_says_that_it_is_only_h
 ) -> None:
     """No such bucket, no right to it, no key for it: the cause is the same, the words are not."""
     absent = refusing(environment, place="s3://no-such-bucket-here/x")
-    keyless = refusing(environment, key="env:NO_SUCH_KEY")
+    keyless = refusing(environment, secrets={"key": Secret.parse("env:NO_SUCH_KEY")})
     asked = {"no such bucket": (absent, Status.CRITICAL), "NO_SUCH_KEY": (keyless, Status.UNKNOWN)}
     for said, (env, looked) in asked.items():
         found = checks.sent(source(env, kept).send(made(kept)))

@@ -17,7 +17,7 @@ from opslib import config, frames, site
 from opslib.backup import drilling, instance
 from opslib.backup.drilling import Drill
 from opslib.backup.instance import Start
-from opslib.checks import restores
+from opslib.checks import drills
 from opslib.config import Door, Secret
 from opslib.config.environment import Environment
 from opslib.config.parts import DrillApp
@@ -131,21 +131,21 @@ def test_the_systems_own_command_is_started_and_its_endpoints_are_asked(tmp_path
     (tmp_path / "app.py").write_text(APP)
     for status, wanted in ((200, Status.OK), (500, Status.CRITICAL)):
         env = environment(f"{sys.executable} {tmp_path}/app.py {tmp_path}/pids {status}")
-        found = restores.app(tried(env), env)
+        found = drills.app(tried(env), env)
         assert found[0].status is wanted, found
-        assert {one.cause for one in found if one.status is Status.CRITICAL} <= {restores.APP}
+        assert {one.cause for one in found if one.status is Status.CRITICAL} <= {drills.APP}
         wait(lambda: gone(tmp_path / "pids"))
 
 
 def test_an_app_that_does_not_start_fails_the_drill_and_one_that_nobody_named_is_skipped() -> None:
     """The restore itself was good, and is said to be."""
     env = environment(f"{sys.executable} -c 1/0")
-    found = restores.app(tried(env), env)[0]
-    assert (found.status, found.cause) == (Status.CRITICAL, restores.APP) and "ZeroDivision" in found.why
+    found = drills.app(tried(env), env)[0]
+    assert (found.status, found.cause) == (Status.CRITICAL, drills.APP) and "ZeroDivision" in found.why
     silent = config.load_system("kulti").environment("production")
-    assert restores.app(tried(silent), silent)[0].status is Status.SKIPPED
-    assert restores.app(None, silent)[0].status is Status.SKIPPED
+    assert drills.app(tried(silent), silent)[0].status is Status.SKIPPED
+    assert drills.app(None, silent)[0].status is Status.SKIPPED
     unseen = Drill(None)  # type: ignore[arg-type]
     unseen.app = frames.unavailable(site.PROBE_COLUMNS, "no answer")
-    assert restores.app(unseen, silent)[0].status is Status.UNKNOWN
+    assert drills.app(unseen, silent)[0].status is Status.UNKNOWN
     assert isinstance(tried(silent).app, pd.DataFrame)

@@ -20,7 +20,7 @@ from opslib.backup import comparing, drilling, in_use, manifest, restoring, stor
 from opslib.backup.manifest import Holds
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.changes import Means, restore
-from opslib.checks import backups, restores
+from opslib.checks import backups, copies, drills, restores
 from opslib.config import Door, Limit, Secret
 from opslib.config.environment import Environment
 from opslib.errors import ParameterError, Refused, SourceError
@@ -36,7 +36,7 @@ from tests.acting import Case, applied, perform, planned, ready, states
 from tests.servers import closed_port
 from tests.waiting import wait
 
-SYSTEM = "kulti"
+SYSTEM, COPIED = "kulti", "klutr"  # the second copies its backups to a bucket
 CASE = Case("restore", "", SYSTEM, {"target": nightly.TARGET})
 
 
@@ -173,7 +173,7 @@ def test_a_backup_that_was_damaged_since_the_plan_is_not_restored(archive: Path)
     control.break_("backup-truncated", SYSTEM)
     after = applied(CASE, document, archive)
     assert (after["verdict"], tables()) == ("critical", 0)
-    assert "damaged" in after["changed"][0]["text"]
+    assert "not to be relied on" in after["changed"][0]["text"]
 
 
 def test_the_first_error_takes_everything_back(archive: Path) -> None:
@@ -432,7 +432,7 @@ def test_a_manifest_that_was_changed_is_a_cause_of_its_own_wherever_it_is_read(
     drill = RecoverySource(env, "run").drill(Picked(whole_one))
     source = BackupSource(env, "opslib/test", "run")
     found = [
-        restores.chosen(picked), *restores.restored(drill, Picked(whole_one)),
+        restores.chosen(picked), *drills.restored(drill, Picked(whole_one)),
         backups.manifests(source.list()), backups.readback(source.read_back())[0],
     ]  # fmt: skip
     assert {(one.status, one.cause) for one in found} == {(Status.CRITICAL, backups.MANIFEST)}
@@ -458,7 +458,7 @@ def test_a_restore_whose_statistics_could_not_be_gathered_says_so(
     assert (found.status, found.cause) == (Status.WARNING, restores.GUESSED) and "public.credits" in found.why
     monkeypatch.setattr(whole, "analyze", refuse)
     drill = recovery.drill(picked)
-    told = [one for one in restores.restored(drill, picked) if one.status is not Status.OK]
+    told = [one for one in drills.restored(drill, picked) if one.status is not Status.OK]
     assert [(one.status, one.cause) for one in told] == [(Status.WARNING, restores.GUESSED)]
     unseen = restores.statistics(frames.unavailable(["table_name"], "no answer"))
     assert unseen.status is Status.UNKNOWN
@@ -485,12 +485,61 @@ def test_a_drill_measures_compares_and_leaves_nothing(archive: Path, place: Path
     assert list(place.iterdir()) == []
     minutes = Limit(warning=60, critical=240, unit="min")
     found = [
-        *restores.restored(drill, picked), restores.smoke(drill, env.system), *restores.app(drill, env),
-        restores.time_to_restore(drill, minutes), restores.work_lost(picked, minutes),
+        *drills.restored(drill, picked), drills.smoke(drill, env.system), *drills.app(drill, env),
+        drills.time_to_restore(drill, minutes), restores.work_lost(picked, minutes),
     ]  # fmt: skip
     assert {one.status for one in found} == {Status.OK}
-    slow = restores.time_to_restore(drill, Limit(warning=0, critical=0.0001, unit="min"))
+    slow = drills.time_to_restore(drill, Limit(warning=0, critical=0.0001, unit="min"))
     assert slow.status is Status.CRITICAL
+
+
+def test_a_backup_that_only_the_bucket_has_is_fetched_and_restored(archive: Path) -> None:
+    """Damaged here, whole there: planned, approved, applied, equal to its manifest."""
+    case = Case("restore", "", COPIED, {"target": nightly.TARGET, "place": "bucket"})
+    control.backups(COPIED)
+    control.break_("backup-truncated", COPIED)
+    assert perform("restore", COPIED, archive)["cause"]["id"] == "backup-truncated"
+    document = planned(case, archive)
+    assert document["verdict"] == "ok", document["findings"]
+    after = applied(case, document, archive)
+    assert (after["verdict"], states(after)) == ("ok", ["done"]), after["findings"]
+    name = nightly.target(COPIED)
+    with psycopg.connect(control.status()["databases"][COPIED]["admin"], autocommit=True) as session:
+        session.execute(f'drop database "{name}" with (force)'.encode())
+        session.execute(f'create database "{name}"'.encode())
+
+
+def test_a_drill_with_a_copy_counts_the_fetching_and_leaves_nothing(archive: Path, place: Path) -> None:
+    """As on the day when this machine is gone; what the store does not answer says nothing of the copy."""
+    ops = RecoverySource(config.load_system(COPIED).environment("sandbox"), "run")
+    control.break_("backup-truncated", COPIED)
+    picked = ops.choose(place="bucket")
+    drill = ops.drill(picked)
+    assert drill is not None and drill.broke is None and drill.differences == []
+    assert drill.steps[0][0] == "fetching it from the bucket" and list(place.iterdir()) == []
+    assert ops.choose(picked.id, place="bucket") == picked
+    control.break_("bucket-copy-damaged", COPIED)
+    damaged = [*drills.restored(ops.drill(picked), picked), restores.fetched(ops.fetch(picked))]
+    assert [one.cause for one in damaged] == [copies.DAMAGED] * 2
+    control.break_("bucket-refuses", COPIED)
+    refused = [*drills.restored(ops.drill(picked), picked), restores.fetched(ops.fetch(picked))]
+    assert {one.status for one in refused} == {Status.UNKNOWN}
+    assert restores.chosen(ops.choose(place="bucket")).status is Status.UNKNOWN
+    assert list(place.iterdir()) == []
+
+
+def test_a_copy_for_which_there_is_no_room_is_told_so(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is whole where it is; only the disk is at fault."""
+    env = config.load_system(COPIED).environment("sandbox")
+    ops = RecoverySource(env, "run")
+    picked = ops.choose(place="bucket")
+    assert restores.fetched(ops.fetch(picked)).status is Status.OK
+    control.break_("backup-changed", COPIED)
+    monkeypatch.setattr(Folder, "free_bytes", lambda self: 0)
+    assert restores.fetched(ops.fetch(picked)).cause is backups.NO_ROOM
+    assert restores.fetched(ops.fetch(Picked())).status is Status.SKIPPED
+    nowhere = RecoverySource(environment(), "run")
+    assert "names no bucket" in nowhere.choose(place="bucket").reason
 
 
 def test_a_drill_that_breaks_says_where_and_what(archive: Path) -> None:
@@ -505,12 +554,12 @@ def test_a_drill_that_breaks_says_where_and_what(archive: Path) -> None:
 
     drill = drilling.drill(kept, backup, never)  # type: ignore[arg-type]
     assert drill.broke is not None and drill.broke[:2] == ("reading it back", "changed")
-    assert restores.smoke(drill, env.system).status is Status.SKIPPED
+    assert drills.smoke(drill, env.system).status is Status.SKIPPED
     control.heal("backup-changed", SYSTEM)
     newer = replace(backup, holds=replace(backup.holds, server_version="99.1"))
     recovery = RecoverySource(env, "run")
     unseen = recovery.drill(Picked(newer))
-    assert restores.restored(unseen, Picked(newer))[0].status is Status.UNKNOWN
+    assert drills.restored(unseen, Picked(newer))[0].status is Status.UNKNOWN
 
 
 def test_healing_puts_every_backup_back_as_it_was(archive: Path) -> None:

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from opslib import ids
 from opslib.archive.access import Access
-from opslib.backup import manifest
+from opslib.backup import manifest, room
 from opslib.backup.objects import Objects
-from opslib.backup.reading import Wrong
+from opslib.backup.reading import Wrong, damage, older
 from opslib.backup.store import ID, MANIFEST, Folder
-from opslib.config import Secret
 from opslib.config.store import bucket_and_prefix
 from opslib.errors import Malformed, NotNamed, Refused, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from opslib.backup.manifest import Manifest
     from opslib.config import Environment
 
+DAMAGED = "copy"
 _MB = 1e6
 # What was begun so long ago is no longer being sent by anybody.
 _ABANDONED = timedelta(days=7)
@@ -38,6 +39,11 @@ class Copies:
 
     def __str__(self) -> str:
         return f"{self.objects}/{self._folder}"
+
+    @property
+    def origin(self) -> str:
+        """Whose copies belong here, as `ENVIRONMENT/SYSTEM`."""
+        return self._folder
 
     def ids(self) -> list[str]:
         """Return the names of all whole copies, the oldest first.
@@ -73,11 +79,48 @@ class Copies:
             place = self._name(name, path)
             said = self.objects.send(place, kept.folder(name) / path)
             if not self.objects.has(place, file.bytes, said, file.sha256):
-                raise Malformed(f"{place}: the store has not what was sent", kind="copy")
+                raise Malformed(f"{place}: the store has not what was sent", kind=DAMAGED)
             sent += file.bytes
             say(f"{sent / _MB:.1f} of {known.bytes / _MB:.1f} MB sent")
         if not self.objects.create(self._name(name, MANIFEST), kept.manifest(name)):
-            raise Malformed(f"copy {name}: somebody else has sent it meanwhile", kind="copy")
+            raise Malformed(f"copy {name}: somebody else has sent it meanwhile", kind=DAMAGED)
+
+    def fetch(self, name: str, kept: Folder, say: Callable[[str], None] = lambda text: None) -> None:
+        """Bring a copy back to this machine, where it is a backup only once every byte of it is right.
+
+        One that is there and whole is left; one that is damaged is set aside, and stays as evidence.
+
+        Args:
+            name: of the copy.
+            kept: where it goes.
+            say: told how far it is.
+
+        Raises:
+            Malformed: it is not what was sent, of kind `copy`; or it has no manifest that can be read.
+            NoRoom: the disk has no room for it.
+            Refused: a backup is being written there, or nothing can be.
+            SourceError: the store cannot be asked.
+        """
+        text = self.manifest(name)
+        known = manifest.read(text, f"copy {name}")
+        if known.id != name:
+            raise Malformed(f"copy {name} says of itself that it is {known.id}", kind="manifest")
+        if _is_there(kept, known, text):
+            return
+        if wrong := _unlike(known, self._listed().get(name, {})):
+            raise Malformed(f"copy {name}: {wrong.text}", kind=DAMAGED)
+        room.fits(kept, known.bytes)
+        with kept.preparing() as part:
+            fetched = 0
+            for path, file in known.files.items():
+                (part / path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                if self.objects.receive(self._name(name, path), file.bytes, part / path) != file.sha256:
+                    raise Malformed(f"copy {name}: {path} is not the file that was sent", kind=DAMAGED)
+                fetched += file.bytes
+                say(f"{fetched / _MB:.1f} of {known.bytes / _MB:.1f} MB fetched")
+            (part / MANIFEST).write_bytes(text)
+            kept.set_aside(name)
+            kept.put(part, name)
 
     def check(self, name: str) -> Wrong | None:
         """Return what is wrong with a copy, or None where the store has every byte of it.
@@ -85,15 +128,13 @@ class Copies:
         Raises:
             SourceError: the store cannot be asked.
         """
-        known, there = manifest.read(self.manifest(name), f"copy {name}"), self._listed()[name]
+        known = manifest.read(self.manifest(name), f"copy {name}")
+        if wrong := _unlike(known, self._listed()[name]):
+            return wrong
         for path, file in known.files.items():
-            if path not in there:
-                return Wrong("missing", f"{path} is gone from the bucket")
-            if there[path] < file.bytes:
-                return Wrong("short", f"{path} has {there[path]} of {file.bytes} bytes")
             if not self.objects.has(self._name(name, path), file.bytes, "", file.sha256):
                 return Wrong("changed", f"{path} is not the file that was sent: its checksum differs")
-        return None
+        return older(known.client_version, known.holds.server_version)
 
     def remove(self, name: str) -> None:
         """Remove a copy for good: its manifest first, so that what is left of it is no backup.
@@ -147,6 +188,27 @@ class Copies:
         return f"{self._folder}/{backup}/{path}"
 
 
+def _is_there(kept: Folder, known: Manifest, text: bytes) -> bool:
+    """Tell whether a backup is in a folder already, manifest and all."""
+    if not kept.path.exists() or known.id not in kept.ids():
+        return False
+    try:
+        return kept.manifest(known.id) == text and damage(kept.folder(known.id), known) is None
+    except Malformed:
+        return False
+
+
+def _unlike(known: Manifest, there: Mapping[str, int]) -> Wrong | None:
+    """Return what a listing alone shows to be wrong with a copy."""
+    for path, file in known.files.items():
+        if path not in there:
+            return Wrong("missing", f"{path} is gone from the bucket")
+        if there[path] != file.bytes:
+            kind = "short" if there[path] < file.bytes else "changed"
+            return Wrong(kind, f"{path} has {there[path]} of {file.bytes} bytes")
+    return None
+
+
 def of(env: Environment) -> Copies:
     """Return the copies of one environment of a system.
 
@@ -163,12 +225,8 @@ def of(env: Environment) -> Copies:
         )
     parts = bucket_and_prefix(named.place)
     assert parts, "the file was checked"
-    values = {
-        part: Secret.parse(reference).reveal()
-        for part in ("key", "secret", "token")
-        if (reference := getattr(named, part))
-    }
-    access = Access(named.endpoint or "", named.region or "", **values)
+    values = {name: secret.reveal() for name, secret in named.secrets.items()}
+    access = Access(named.endpoint, named.region, **values)
     return Copies(Objects(*parts, access), f"{env.name}/{env.system.name}")
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from opslib.backup import comparing, instance, manifest, reading, restoring
 from opslib.backup.comparing import Difference
+from opslib.backup.copying import DAMAGED
 from opslib.backup.manifest import Manifest
 from opslib.backup.store import Folder
-from opslib.errors import OpsError, Unreachable
+from opslib.errors import OpsError, Refused, SourceError, Unreachable
 from opslib.pg import whole
 from opslib.pg.connect import DoorLike
 
@@ -55,6 +56,7 @@ def drill(
     server: Server,
     say: Callable[[str], None] = lambda text: None,
     try_app: Callable[[DoorLike], Any] = lambda door: None,
+    fetch: Callable[[], None] | None = None,
 ) -> Drill:
     """Restore a backup into a server that is started for it, and compare every row.
 
@@ -64,6 +66,7 @@ def drill(
         server: yields the door to an empty database, and removes it after.
         say: told how far it is.
         try_app: starts an app against the restored database, and asks it; not where something differs.
+        fetch: brings the backup to where it is kept, as the first step; None where it is there already.
 
     Returns:
         What came of it; nothing is raised for a backup or a server that is no good.
@@ -71,6 +74,9 @@ def drill(
     made = Drill(backup)
     clock = _Clock(made, say)
     try:
+        if fetch:
+            clock.step("fetching it from the bucket")
+            _fetched(fetch)
         clock.step("reading it back")
         if wrong := reading.verify(kept, backup.id):
             made.broke = (clock.now, wrong.kind, wrong.text)
@@ -103,6 +109,15 @@ def _compare(made: Drill, door: DoorLike) -> None:
         made.guessed = tuple(view.table("without_statistics")["table_name"])
     made.rows = {name: table.rows for name, table in now.tables.items()}
     made.differences = comparing.differences(made.backup.holds, now, content=made.backup.content)
+
+
+def _fetched(fetch: Callable[[], None]) -> None:
+    try:
+        fetch()
+    except SourceError as error:
+        if error.kind in (DAMAGED, "manifest"):
+            raise
+        raise Refused(error.message) from None  # a store that is silent says nothing of the backup
 
 
 def _tried(try_app: Callable[[DoorLike], Any], door: DoorLike) -> Any:

@@ -168,7 +168,7 @@ def read(text: str | bytes, what: str) -> Manifest:
                 "sealed": sealed,
             }
         )
-        if made.taken_at.tzinfo is None or not made.files:
+        if made.taken_at.tzinfo is None or not made.files or not all(map(_below, made.files)):
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Malformed(f"{what}: the manifest cannot be read", kind=UNREADABLE) from error
@@ -198,6 +198,12 @@ def _exact(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_exact(part) for part in value]
     return str(value) if isinstance(value, int) and abs(value) >= _EXACT else value
+
+
+def _below(name: str) -> bool:
+    """Tell whether a path stays below the folder that it is joined to: a manifest may come from elsewhere."""
+    parts = name.split("/")
+    return not {"", ".", ".."} & set(parts) and "\\" not in name
 
 
 def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = None) -> Holds:

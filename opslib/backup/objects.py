@@ -56,6 +56,24 @@ class Objects(Bucket):
             return True
         return self._digest(name, size) == sha256
 
+    def receive(self, name: str, size: int, path: Path) -> str:
+        """Read an object into a new file, part by part; return SHA-256 over what came.
+
+        Args:
+            name: of the object.
+            size: bytes that it has.
+            path: where it goes; its folder is there.
+
+        Raises:
+            SourceError: the store refuses, or does not answer.
+        """
+        digest = hashlib.sha256()
+        with path.open("xb") as file:
+            for content in self._read(name, size):
+                file.write(content)
+                digest.update(content)
+        return digest.hexdigest()
+
     def gone(self, name: str) -> str:
         """Remove every version of an object for good; return why one stays, or nothing.
 
@@ -104,11 +122,16 @@ class Objects(Bucket):
 
     def _digest(self, name: str, size: int) -> str:
         digest = hashlib.sha256()
+        for content in self._read(name, size):
+            digest.update(content)
+        return digest.hexdigest()
+
+    def _read(self, name: str, size: int) -> Iterator[bytes]:
         for start in range(0, size, PART_BYTES):
             with self._told(name):
                 where = {"start": start, "end": min(start + PART_BYTES, size)}
-                digest.update(self._files.cat_file(f"{self.name}/{self.prefix}{name}", **where))
-        return digest.hexdigest()
+                content = self._files.cat_file(f"{self.name}/{self.prefix}{name}", **where)
+            yield bytes(content)
 
     def _asked(self, method: str, name: str, **words: Any) -> Mapping[str, Any]:
         with self._told(name):

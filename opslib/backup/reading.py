@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from opslib.backup.store import DUMP, MANIFEST, Store
 from opslib.backup.tools import Progress, Tools
 from opslib.errors import SourceError, Unreachable
 
+OLDER = "older"
 _BLOCK = 1 << 20
+_SERVER, _CLIENT = "Dumped from database version", "Dumped by pg_dump version"
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Wrong:
     """What is wrong with a backup.
 
     Args:
-        kind: `missing`, `short`, `changed`, `extra`, `unreadable` or `manifest-changed`.
+        kind: `missing`, `short`, `changed`, `extra`, `unreadable`, `manifest-changed`, or `older` where all
+            of it is there and the pg_dump that made it was older than the server.
         text: in words.
     """
 
@@ -72,6 +77,40 @@ def read_back(folder: Path, used: Tools, progress: Progress = lambda: None) -> N
     tools.run(used, "pg_restore", *words, progress=progress)
 
 
+def versions(folder: Path, used: Tools) -> tuple[str, str]:
+    """Return of which version the server of a dump was, and the pg_dump that made it, as its header has them.
+
+    Raises:
+        Unreachable: the header cannot be read, or does not say.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        listed = Path(place) / "listed"
+        tools.run(used, "pg_restore", "--list", f"--file={listed}", folder / DUMP)
+        text = listed.read_text(encoding="utf-8", errors="replace")
+    said = [re.search(rf"^;\s*{what}: (\d.*)$", text, re.MULTILINE) for what in (_SERVER, _CLIENT)]
+    if not all(said):
+        raise Unreachable("its header does not say of which version server and pg_dump were")
+    server, client = (found[1].strip() for found in said if found)
+    return server, client
+
+
+def older(client: str, server: str) -> Wrong | None:
+    """Return what is wrong with a backup whose pg_dump was of an older major version than the server.
+
+    Such a pg_dump knows nothing of what the server has learned since, and leaves it out; PostgreSQL's own
+    stops, so one that did not was changed, or was told to go on.
+
+    Args:
+        client, server: their versions.
+
+    Raises:
+        Malformed: one of them is no version.
+    """
+    if tools.major_of(client) >= tools.major_of(server):
+        return None
+    return Wrong(OLDER, f"pg_dump {client} made it of a server {server}: it may lack what is newer")
+
+
 def verify(store: Store, name: str, progress: Progress = lambda: None) -> Wrong | None:
     """Return what is wrong with a backup in a store, or None where all of it was read and is as it was.
 
@@ -88,11 +127,14 @@ def verify(store: Store, name: str, progress: Progress = lambda: None) -> Wrong 
         return Wrong(kind, error.message)
     if wrong := damage(store.folder(name), known):
         return wrong
+    used = tools.find(known.holds.major, remote=False)
     try:
-        read_back(store.folder(name), tools.find(known.holds.major, remote=False), progress)
+        server, client = versions(store.folder(name), used)
+        read_back(store.folder(name), used, progress)
     except Unreachable as error:
         return Wrong("unreadable", error.message)
-    return None
+    # The header stands in the dump itself: whoever wrote the manifest beside it may have known no better.
+    return older(client, server) or older(known.client_version, known.holds.server_version)
 
 
 def _file(path: Path) -> File:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from opslib.acts import Opening, Work
 from opslib.backup import in_use, manifest, reading, store, tools
 from opslib.backup.manifest import Holds, Manifest
-from opslib.backup.store import DUMP, Folder
+from opslib.backup.store import DUMP, Folder, Listing
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
 from opslib.pg import whole
 from opslib.pg.connect import DoorLike, parameters
@@ -64,7 +64,7 @@ class Place:
     lost: bool = False
 
 
-def chosen(kept: Folder, name: str = "", origin: str = "") -> Manifest:
+def chosen(kept: Listing, name: str = "", origin: str = "") -> Manifest:
     """Return the manifest of a backup: of the newest one that holds everything when none is named.
 
     Args:
@@ -102,14 +102,14 @@ def _own(found: Manifest, origin: str) -> Manifest:
     return found
 
 
-def _read(kept: Folder, name: str) -> Manifest:
+def _read(kept: Listing, name: str) -> Manifest:
     found = manifest.read(kept.manifest(name), f"backup {name}")
     if found.id != name:
         raise Malformed(f"backup {name} says of itself that it is {found.id}", kind="manifest")
     return found
 
 
-def digest(kept: Folder, name: str) -> str:
+def digest(kept: Listing, name: str) -> str:
     """Return SHA-256 over the manifest of a backup, and so over all of it."""
     return f"sha256:{hashlib.sha256(kept.manifest(name)).hexdigest()}"
 
@@ -200,7 +200,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
     """Restore the backup that an opening of the gate names into the target that it names.
 
     Raises:
-        Refused: it is no such work, the backup is not the one that was shown or is damaged, or the target
+        Refused: it is no such work, the backup is not the one that was shown or is no good, or the target
             may not be written to. Nothing was done.
         SourceError: it did not work; the target is as empty as before.
     """
@@ -215,7 +215,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
     if why := reason(place, backup) or _other(place, act):
         raise Refused(why)
     if wrong := reading.verify(kept, name):
-        raise Refused(f"backup {name} is damaged: {wrong.text}", hint="choose the one before")
+        raise Refused(f"backup {name} is not to be relied on: {wrong.text}", hint="choose the one before")
     opening.use()
     restore(kept, backup, door_of(env, place.target))
 

@@ -15,6 +15,12 @@ SPARE = 2.0
 _MB = 1e6
 
 
+class NoRoom(Refused):
+    """There is no room for a backup."""
+
+    hint = "remove old backups, or enlarge the disk"
+
+
 class Place(Protocol):
     """Where backups are kept on a disk."""
 
@@ -32,7 +38,7 @@ def make_sure(kept: Place, view: Frozen) -> None:
     """See that there is room for another backup: for twice the last one, else for twice the tables.
 
     Raises:
-        Refused: there is not; the message has both figures.
+        NoRoom: there is not; the message has both figures.
         SourceError: the disk or the tables cannot be looked at.
     """
     last = _last(kept)
@@ -40,11 +46,21 @@ def make_sure(kept: Place, view: Frozen) -> None:
     takes = last or int(tables.sum())
     free, whose = kept.free_bytes(), "the last backup has" if last else "the tables have"
     if free < takes * SPARE:
-        raise Refused(
+        raise NoRoom(
             f"{kept} has {free / _MB:.1f} MB left, and {takes * SPARE / _MB:.1f} MB are needed: twice the"
-            f" {takes / _MB:.1f} MB that {whose}",
-            hint="remove old backups, or enlarge the disk",
+            f" {takes / _MB:.1f} MB that {whose}"
         )
+
+
+def fits(kept: Place, needed: int) -> None:
+    """See that there is room for a backup whose size is known.
+
+    Raises:
+        NoRoom: there is not; the message has both figures.
+        SourceError: the disk cannot be looked at.
+    """
+    if (free := kept.free_bytes()) < needed:
+        raise NoRoom(f"{kept} has {free / _MB:.1f} MB left, and {needed / _MB:.1f} MB are needed")
 
 
 def _last(kept: Place) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,16 +26,25 @@ if TYPE_CHECKING:
 MANIFEST, DUMP = "manifest.json", "dump"
 ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _PART = ".part-"
+_ASIDE = ".aside-"
 
 
-class Store(Protocol):
-    """What a place for backups must be able to do; a bucket is another one."""
+class Listing(Protocol):
+    """What every place with backups can say of them, a bucket too."""
+
+    @property
+    def origin(self) -> str:
+        """Whose backups belong there, as `ENVIRONMENT/SYSTEM`."""
 
     def ids(self) -> list[str]:
         """Return the names of all backups, the oldest first."""
 
     def manifest(self, name: str) -> bytes:
         """Return the manifest of a backup."""
+
+
+class Store(Listing, Protocol):
+    """What a place for backups must be able to do."""
 
     def folder(self, name: str) -> Path:
         """Return a folder of this machine that holds a backup's files."""
@@ -132,6 +142,12 @@ class Folder:
         gone = self.folder(name).rename(self.path / f"{_PART}{name}")
         shutil.rmtree(gone)
 
+    def set_aside(self, name: str) -> None:
+        """Take its name from a backup, if there is one: it stays, and no listing shows it."""
+        if name in self.ids():
+            (self.path / name).rename(self.path / f"{name}{_ASIDE}{secrets.token_hex(3)}")
+            _sync(self.path)
+
     def free_bytes(self) -> int:
         """Return the room that is left.
 
@@ -151,7 +167,7 @@ class Folder:
             lock = FileLock(self.path / ".lock")
             lock.acquire(timeout=0)
         except Timeout:
-            raise Refused(f"a backup is being taken into {self}", hint="wait for it to end") from None
+            raise Refused(f"a backup is being written into {self}", hint="wait for it to end") from None
         except OSError as error:
             raise Refused(f"{self.path}: cannot be written to: {error.strerror}") from None
         try:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from opslib.errors import Refused, Unreachable
+from opslib.errors import Malformed, Refused, Unreachable
 from opslib.pg.connect import DoorLike, parameters
 
 NEEDED = ("pg_dump", "pg_restore")
@@ -58,10 +58,21 @@ class Tools:
     @property
     def major(self) -> int:
         """Major version, such as 18."""
-        return int(self.version.partition(".")[0])
+        return major_of(self.version)
 
     def __str__(self) -> str:
         return f"{self.version} ({self.source}{'' if self.tls else ', without TLS'})"
+
+
+def major_of(version: str) -> int:
+    """Return the major version of a text such as `18.6 (Debian 18.6-1)` or `19beta1`.
+
+    Raises:
+        Malformed: it begins with no number.
+    """
+    if found := re.match(r"\d+", version):
+        return int(found[0])
+    raise Malformed(f"{version[:_MOST]!r} is no version of PostgreSQL")
 
 
 def find(major: int, *, remote: bool) -> Tools:

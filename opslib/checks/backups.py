@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames
-from opslib.backup import manifest
+from opslib.backup import manifest, reading
 from opslib.backup import room as room_
 from opslib.checks import compare
 from opslib.verdict import Cause, Finding, Status
@@ -33,10 +33,11 @@ MANIFEST = Cause(
     "backup-manifest-changed", "the newest backup's manifest is not the one that was written", 14
 )
 FOREIGN = Cause("backup-foreign", "a backup of another system or environment lies among these", 17)
+OLDER = Cause("backup-older-client", "the newest backup was made by a pg_dump older than the server", 18)
 # By what is wrong with a file, or with the manifest.
-DAMAGE = {
+_DAMAGE = {
     "missing": TRUNCATED, "short": TRUNCATED, "unreadable": TRUNCATED, "changed": CHANGED, "extra": CHANGED,
-    manifest.CHANGED: MANIFEST,
+    manifest.CHANGED: MANIFEST, reading.OLDER: OLDER,
 }  # fmt: skip
 _MANIFESTS = {manifest.CHANGED: MANIFEST, manifest.FOREIGN: FOREIGN}
 
@@ -201,6 +202,11 @@ def readback(read: pd.DataFrame, next: str = "") -> list[Finding]:
     return [_read(row, expected, next) for row in read.to_dict("records")]
 
 
+def damage(kind: str) -> Cause | None:
+    """Return the cause that the kind of a `reading.Wrong` stands for; None where it is no such kind."""
+    return _DAMAGE.get(kind)
+
+
 def manifests(listed: pd.DataFrame) -> Finding:
     """Find whether each backup says what it holds, as it was written, and is of this system.
 
@@ -259,7 +265,7 @@ def _read(row: dict[Any, Any], expected: str, next: str) -> Finding:
         return compare.unknown("read back", row["text"], subject=row["id"], expected=expected, next=next)
     if row["whole"]:
         return Finding("read back", Status.OK, row["id"], row["text"], "", expected)
-    cause = DAMAGE.get(row["kind"], CHANGED)
     return Finding(
-        "read back", Status.CRITICAL, row["id"], row["kind"], "", expected, row["text"], next, cause
-    )
+        "read back", Status.CRITICAL, row["id"], row["kind"], "", expected, row["text"], next,
+        damage(row["kind"]),
+    )  # fmt: skip

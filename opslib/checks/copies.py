@@ -14,13 +14,13 @@ from opslib.verdict import Cause, Finding, Status
 if TYPE_CHECKING:
     from opslib.config import Limit
 
-REFUSES = Cause("bucket-refuses", "the bucket does not take the copy: the backup is on this machine only", 19)
+REFUSES = Cause("bucket-refuses", "the bucket takes no copy: new backups are on this machine only", 19)
 NONE = Cause("bucket-copy-missing", "there is no whole copy in the bucket at all", 31)
 STALE = Cause("bucket-copy-stale", "the newest copy in the bucket is too old", 32)
 DAMAGED = Cause("bucket-copy-damaged", "the newest copy in the bucket is not what was sent", 18)
 _HERE = {
     backups.NONE: NONE, backups.STALE: STALE, backups.TRUNCATED: DAMAGED, backups.CHANGED: DAMAGED,
-    backups.MANIFEST: DAMAGED, backups.FOREIGN: backups.FOREIGN,
+    backups.MANIFEST: DAMAGED, backups.FOREIGN: backups.FOREIGN, backups.OLDER: backups.OLDER,
 }  # fmt: skip
 _ABSENT = "the system's file names no bucket for copies of its backups"
 
@@ -39,7 +39,7 @@ def place(found: pd.DataFrame) -> Finding:
     row = found.iloc[0]
     if row["takes"]:
         return Finding("bucket", Status.OK, str(row["place"]), str(row["text"]), "", expected)
-    why = f"{row['text']}. Backups are on this machine only"
+    why = f"{row['text']}. New backups are on this machine only"
     return Finding("bucket", Status.CRITICAL, str(row["place"]), "refuses", "", expected, why, cause=REFUSES)
 
 

@@ -96,13 +96,12 @@ def public(seen: Sequence[Inventory], buckets: pd.DataFrame) -> list[Finding]:
         return [finding]
     found = [*_open(seen), *_strange(buckets)]
     unseen = [
-        compare.unknown("public", side.public.reason or side.reason, subject=subject, expected=expected)
+        compare.unknown("public", reason, subject=subject, expected=expected)
         for subject, side, _ in _sides(seen)
-        if (side.public.reason or side.reason) and not _no_copy(subject, side)
-    ]  # fmt: skip
-    if found or unseen:
-        return [*found, *unseen]
-    return [Finding("public", Status.OK, "", "none that should not be", "", expected)]
+        if (reason := side.public.reason or side.reason) and not _no_copy(subject, side)
+    ]
+    fine = Finding("public", Status.OK, "", "none that should not be", "", expected)
+    return [*found, *unseen] or [fine]
 
 
 def sizes(

@@ -1,22 +1,20 @@
-"""May a backup be restored there, is what came back what went in, and how long did it take."""
+"""May a backup be restored there, and is what came back what went in."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Protocol
 
 import pandas as pd
 
 from opslib import frames, ids
 from opslib.backup import manifest
-from opslib.checks import backups, compare, health
+from opslib.checks import backups, compare, copies
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
-    from opslib.backup.drilling import Drill
     from opslib.backup.manifest import Manifest
     from opslib.backup.restoring import Place
-    from opslib.config import Environment, Limit, System
+    from opslib.config import Limit
 
 IN_USE = Cause("target-in-use", "the target is the database that the system uses", 5)
 UNSEEN = Cause("target-not-compared", "a database in use could not be asked whether it is the target", 7)
@@ -27,9 +25,6 @@ EXTENSION = Cause("restore-missing-extension", "the server lacks an extension th
 ROLE = Cause("restore-missing-role", "the server lacks a role that the backup needs", 25)
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
 GUESSED = Cause("restore-without-statistics", "what came back has no statistics, so queries are slow", 45)
-BROKE = Cause("restore-failed", "the backup could not be restored", 30)
-APP = Cause("restore-app-unwell", "the app does not come up on what was restored", 28)
-_BAD = (Status.WARNING, Status.CRITICAL)
 _MOST_SUBJECTS = 5
 
 
@@ -81,6 +76,25 @@ def chosen(picked: PickedLike) -> Finding:
     seen = f"{held}, as of {found.holds.taken_at}"
     why = "" if found.sealed else "its manifest is of before manifests had a checksum of their own"
     return Finding("backup", Status.OK, found.id, seen, "", expected, why)
+
+
+def fetched(found: pd.DataFrame) -> Finding:
+    """Find whether the backup was brought to this machine, where it was seen in the bucket only.
+
+    Args:
+        found: `ops.recovery.fetch()`.
+    """
+    expected = "every file has the checksum with which it was sent"
+    if finding := compare.blind("fetched", found, expected=expected):
+        return finding
+    row = found.iloc[0]
+    if not row["kind"]:
+        return Finding("fetched", Status.OK, str(row["id"]), str(row["text"]), "", expected)
+    cause = backups.NO_ROOM if row["kind"] == "room" else copies.DAMAGED
+    return Finding(
+        "fetched", Status.CRITICAL, str(row["id"]), row["kind"], "", expected, row["text"], "backup-check",
+        cause,
+    )  # fmt: skip
 
 
 def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
@@ -176,96 +190,6 @@ def statistics(tables: pd.DataFrame) -> Finding:
     )  # fmt: skip
 
 
-def restored(drill: Drill | None, picked: PickedLike) -> list[Finding]:
-    """Find whether the drill came to its end, and what came back is what went in.
-
-    Args:
-        drill: `ops.recovery.drill()`.
-        picked: `ops.recovery.choose()`.
-    """
-    expected = "restored without an error"
-    if drill is None:
-        return [compare.unknown("restore", picked.reason, expected=expected, next="backup-check")]
-    if drill.broke is None:
-        seen = f"{sum(drill.rows.values())} rows of {len(drill.rows)} tables"
-        found = Finding("restore", Status.OK, drill.backup.id, seen, "", expected)
-        guessed = pd.DataFrame({"table_name": list(drill.guessed)})
-        return [found, *equal(differences(drill), drill.backup.holds.database), statistics(guessed)]
-    step, kind, text = drill.broke
-    if kind == "refused":
-        return [compare.unknown("restore", f"{step}: {text}", subject=drill.backup.id, expected=expected)]
-    cause = EXTENSION if kind == "extension" else BROKE
-    cause = backups.DAMAGE.get(kind, cause)
-    next = "backup" if kind in backups.DAMAGE else ""
-    return [
-        Finding(
-            "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause
-        )
-    ]
-
-
-def smoke(drill: Drill | None, system: System) -> Finding:
-    """Find whether the tables that the system's runbook names came back with rows.
-
-    Args:
-        drill: `ops.recovery.drill()`.
-        system: as its file describes it.
-    """
-    expected = "the tables that the runbook names answer, and hold rows where they did"
-    if drill is None or drill.broke:
-        return compare.skipped("smoke", "nothing was restored")
-    had = {name for name, table in drill.backup.holds.tables.items() if table.rows}
-    wanted = [f"public.{name}" for name in system.tables if f"public.{name}" in had]
-    if system.tables and not wanted:
-        why = "already the backup had no rows in any of them: is it of the right database?"
-        named = ", ".join(system.tables)
-        return Finding("smoke", Status.CRITICAL, named, "no rows", "", expected, why, cause=DIFFERS)
-    wanted = wanted or sorted(had)
-    if not wanted:
-        return compare.unknown("smoke", "the backup holds no rows that could be looked at", expected=expected)
-    empty = [name for name in wanted if not drill.rows.get(name)]
-    if empty:
-        return Finding("smoke", Status.CRITICAL, empty[0], "no rows", "", expected, cause=DIFFERS)
-    return Finding("smoke", Status.OK, "", f"{len(wanted)} tables answer", "", expected)
-
-
-def app(drill: Drill | None, env: Environment) -> list[Finding]:
-    """Find whether an instance of the app came up on the restored database and answers its health checks.
-
-    Args:
-        drill: `ops.recovery.drill()`.
-        env: its endpoints are asked.
-    """
-    if drill is None or drill.app is None:
-        return [compare.skipped("app", "nothing was restored that an app could run on")]
-    if isinstance(drill.app, str):
-        expected = "it starts, and listens"
-        return [Finding("app", Status.CRITICAL, "", "did not start", "", expected, drill.app, cause=APP)]
-    if frames.absent(drill.app):
-        return [compare.skipped("app", str(frames.reason(drill.app)))]
-    asked = [*env.health, *env.smoke]
-    found = [*health.answers(drill.app, asked), *health.contents(drill.app, asked)]
-    return [
-        replace(one, check=f"app {one.check}", next="", cause=APP if one.status in _BAD else None)
-        for one in found
-    ]
-
-
-def time_to_restore(drill: Drill | None, limit: Limit) -> Finding:
-    """Find whether a restore takes no longer than was promised.
-
-    Args:
-        drill: `ops.recovery.drill()`.
-        limit: minutes.
-    """
-    if drill is None or drill.broke:
-        return compare.skipped("time to restore", "nothing was restored, so there is nothing to measure")
-    return compare.below(
-        drill.minutes, check="time to restore", warning=limit.warning, critical=limit.critical,
-        unit=limit.unit, expected="within the promise (RTO)", why=f"promised by: {limit.source}",
-    )  # fmt: skip
-
-
 def work_lost(picked: PickedLike, limit: Limit) -> Finding:
     """Find whether a restore would lose no more work than was promised.
 
@@ -282,17 +206,6 @@ def work_lost(picked: PickedLike, limit: Limit) -> Finding:
         unit=limit.unit, expected=expected, cause=backups.STALE, next="backup",
         why=f"what was written since {picked.backup.holds.taken_at} would be gone",
     )  # fmt: skip
-
-
-def differences(drill: Drill | None) -> pd.DataFrame:
-    """Return where what came back in a drill is not what went in."""
-    found = [asdict(one) for one in drill.differences] if drill else []
-    return pd.DataFrame(found, columns=["part", "name", "was", "now"])
-
-
-def steps(drill: Drill | None) -> pd.DataFrame:
-    """Return how long each step of a drill took."""
-    return pd.DataFrame(drill.steps if drill else [], columns=["step", "seconds"])
 
 
 def _major(version: str) -> int:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opslib.config import overlay, parts, rehearsal
+from opslib.config import bucket, overlay, parts, rehearsal
+from opslib.config.bucket import Bucket
 from opslib.config.fields import is_placeholder
 from opslib.config.limits import Limit, defaults
 from opslib.config.model import SANDBOX, System
 from opslib.config.secret import Secret
-from opslib.config.store import BackupBucket
 from opslib.config.validate import close
 from opslib.errors import UnknownName
 
@@ -126,7 +126,7 @@ class Environment:
     backup: Door | None = None
     targets: Mapping[str, Door] = field(default_factory=dict)
     backups: Path | None = None
-    bucket: BackupBucket | None = None
+    bucket: Bucket | None = None
     copies: Path | None = None
 
     @property
@@ -158,7 +158,7 @@ class Environment:
         found = [door.dsn for door in doors if door]
         for vendor in self.vendors.values():
             found += [*([vendor.token] if vendor.token else []), *vendor.secrets.values()]
-        found += [Secret.parse(one) for one in (self.bucket.credentials if self.bucket else ())]
+        found += self.bucket.secrets.values() if self.bucket else ()
         return tuple({secret.reference: secret for secret in found}.values())
 
     def _endpoints(self, endpoints: Iterable[parts.Endpoint]) -> Iterable[HealthEndpoint]:
@@ -185,7 +185,7 @@ def build(system: System, name: str) -> Environment:
         operator=_single(OPERATOR, spec.database.operator),
         backup=_single(BACKUP, spec.database.backup or spec.database.direct),
         targets={name: Door(name, Secret.parse(text), False) for name, text in spec.database.targets.items()},
-        bucket=spec.backup_bucket,
+        bucket=bucket.named(spec.backup_bucket) if spec.backup_bucket else None,
     )
 
 
@@ -245,6 +245,7 @@ def _sandbox(system: System) -> Environment:
         targets=_sandbox_targets(system.name, state),
         backups=state.backups if state else None,
         copies=state.copies if state else None,
+        bucket=bucket.rehearsed(system.name, state) if state else None,
     )
 
 

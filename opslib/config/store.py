@@ -68,11 +68,6 @@ class Reached(Part):
             raise wrong("`key` and `secret` belong together, and `token` to both")
         return self
 
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """The references that are given."""
-        return tuple(one for one in (self.key, self.secret, self.token) if one)
-
 
 class Store(Reached):
     """The file.

@@ -104,12 +104,7 @@ class BackupSource:
     @cached_property
     def store(self) -> store.Folder:
         """Where they are kept on this machine."""
-        env = self._env
-        if env.name == SANDBOX:
-            from opslib.sandbox import control
-
-            control.backups(env.system.name)
-        return store.of(env)
+        return store.of(prepared(self._env))
 
     def _source(self) -> taking.Source:
         if self._env.backup is None:
@@ -152,6 +147,15 @@ class BackupSource:
         kept_days = retention.days(self._env.system)
         rows = retention.retire(self.store, kept_days, keep_least, ids.now(), self.store.origin)
         return pd.DataFrame(rows, columns=list(RETIRED))
+
+
+def prepared(env: config.Environment) -> config.Environment:
+    """Return an environment whose backups are there: the sandbox takes its own when they are first needed."""
+    if env.name == SANDBOX:
+        from opslib.sandbox import control
+
+        control.backups(env.system.name)
+    return env
 
 
 def listed(kept: retention.Kept, origin: str) -> pd.DataFrame:

@@ -41,7 +41,7 @@ class CopySource:
 
     def list(self) -> pd.DataFrame:
         """Return all whole copies, the newest first; columns as `ops.backups.list()`."""
-        return _attempt(LISTED, lambda: backups.listed(self._copies, self._origin))
+        return _attempt(LISTED, lambda: backups.listed(self._copies, self._copies.origin))
 
     def send(self, made: pd.DataFrame) -> pd.DataFrame:
         """Copy a backup that was just taken into the bucket; the one on disk stays, whatever comes of it.
@@ -66,11 +66,7 @@ class CopySource:
 
     @cached_property
     def _copies(self) -> copying.Copies:
-        return copying.of(self._env)
-
-    @property
-    def _origin(self) -> str:
-        return f"{self._env.name}/{self._env.system.name}"
+        return copying.of(backups.prepared(self._env))
 
     def _place(self) -> pd.DataFrame:
         copies = self._copies
@@ -94,7 +90,7 @@ class CopySource:
         return pd.DataFrame([(name, place, not reason, reason)], columns=list(SENT))
 
     def _read_back(self, newest: int) -> pd.DataFrame:
-        chosen = backups.newest_of(self._copies, self._origin, newest)
+        chosen = backups.newest_of(self._copies, self._copies.origin, newest)
         rows = [self._held(name) for name in chosen]
         return pd.DataFrame(rows, columns=list(READ)).astype({"whole": "boolean"})
 
@@ -115,7 +111,7 @@ class CopySource:
 
     def _retire(self, keep_least: int) -> pd.DataFrame:
         days = retention.days(self._env.system)
-        old = retention.retire(self._copies, days, keep_least, ids.now(), self._origin)
+        old = retention.retire(self._copies, days, keep_least, ids.now(), self._copies.origin)
         rows = [*old, *self._copies.clear_away()]
         return pd.DataFrame(rows, columns=list(RETIRED))
 

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import pandas as pd
 
 from opslib import config, frames, site
-from opslib.backup import comparing, drilling, instance, manifest, restoring, store
+from opslib.backup import comparing, copying, drilling, instance, manifest, restoring, store
 from opslib.backup.drilling import Drill
 from opslib.backup.manifest import Manifest
 from opslib.backup.restoring import Place
+from opslib.backup.room import NoRoom
 from opslib.config.model import SANDBOX
-from opslib.errors import Refused, SandboxError, SecretError, SourceError
+from opslib.errors import (
+    ConfigError,
+    ParameterError,
+    Refused,
+    SandboxError,
+    SecretError,
+    SourceError,
+    UsageError,
+)
 from opslib.pg import sql, whole
 from opslib.pg.connect import DoorLike
+from opslib.run.backups import prepared
 from opslib.show import display
 
 DIFFERENCES = ("part", "name", "was", "now")
 _GUESSED = "without_statistics"
+FETCHED = ("id", "kind", "text")
+DISK, BUCKET = "disk", "bucket"
 
 
 @dataclass(frozen=True)
@@ -32,12 +47,14 @@ class Picked:
         digest: over the manifest.
         reason: why there is none.
         kind: in which way it could not be read.
+        place: where it was seen: `disk`, or `bucket`.
     """
 
     backup: Manifest | None = None
     digest: str = ""
     reason: str = ""
     kind: str = ""
+    place: str = DISK
 
     @property
     def id(self) -> str:
@@ -77,21 +94,46 @@ class RecoverySource:
         self._env = env
         self._say = display.Progress(run_id)
 
-    def choose(self, backup: str = "", origin: str = "") -> Picked:
+    def choose(self, backup: str = "", origin: str = "", place: str = DISK) -> Picked:
         """Return a backup by its name: the newest one when none is named.
 
         Args:
             backup: its name.
             origin: whose it is, as `ENVIRONMENT/SYSTEM`, where it is not this system's own.
+            place: `disk` for those on this machine, `bucket` for the copies of them.
 
         Raises:
             ParameterError: there is none of that name, or it is of another system.
         """
         try:
-            found = restoring.chosen(self._store, backup, origin)
-            return Picked(found, restoring.digest(self._store, found.id))
-        except (SourceError, Refused, SandboxError) as error:
-            return Picked(reason=error.message, kind=getattr(error, "kind", ""))
+            kept: store.Listing = self._copies if place == BUCKET else self._store
+            found = restoring.chosen(kept, backup, origin)
+            return Picked(found, restoring.digest(kept, found.id), place=place)
+        except ParameterError:
+            raise
+        except (SourceError, ConfigError, UsageError, Refused, SandboxError) as error:
+            return Picked(reason=error.message, kind=getattr(error, "kind", ""), place=place)
+
+    def fetch(self, picked: Picked) -> pd.DataFrame:
+        """Bring a backup that was seen in the bucket to this machine, where it stays.
+
+        Returns:
+            One row: id, kind (`damaged`, `room`, or "" where it is here now) and text.
+        """
+        if picked.place != BUCKET:
+            return frames.unavailable(FETCHED, "it is on this machine already", absent=True)
+        if picked.backup is None:
+            return frames.unavailable(FETCHED, picked.reason)
+        try:
+            self._copies.fetch(picked.id, self._store, self._say)
+            row = (picked.id, "", "every byte is as it was sent")
+        except NoRoom as error:
+            row = (picked.id, "room", error.message)
+        except (SourceError, ConfigError, UsageError, Refused, SandboxError) as error:
+            if getattr(error, "kind", "") != copying.DAMAGED:
+                return frames.unavailable(FETCHED, error.message)
+            row = (picked.id, "damaged", error.message)
+        return pd.DataFrame([row], columns=list(FETCHED))
 
     def target(self, name: str, picked: Picked, *, lost: bool = False) -> Seen:
         """Look at a target of the system's file, as far as it matters for a backup.
@@ -135,18 +177,24 @@ class RecoverySource:
             return frames.unavailable(columns, error.message)
 
     def drill(self, picked: Picked) -> Drill | None:
-        """Restore a backup into a server of its own, compare, remove it; None where there is no backup."""
+        """Restore a backup into a server of its own, compare, remove it; None where there is no backup.
+
+        One that was seen in the bucket is fetched for the drill alone, and goes with it.
+        """
         if picked.backup is None:
             return None
+        if picked.place != BUCKET:
+            return self._drill(picked.backup, self._store)
+        with tempfile.TemporaryDirectory(prefix="opslib-fetched-") as folder:
+            kept, name = store.Folder(Path(folder, self._env.name), self._env.system.name), picked.id
+            return self._drill(picked.backup, kept, lambda: self._copies.fetch(name, kept, self._say))
+
+    def _drill(self, backup: Manifest, kept: store.Folder, fetch: Callable[[], None] | None = None) -> Drill:
         from opslib.sandbox import scratch
 
-        holds = picked.backup.holds
+        holds = backup.holds
         return drilling.drill(
-            self._store,
-            picked.backup,
-            lambda: scratch.scratch(holds.major, holds.roles),
-            self._say,
-            self._try_app,
+            kept, backup, lambda: scratch.scratch(holds.major, holds.roles), self._say, self._try_app, fetch
         )
 
     def _try_app(self, door: DoorLike) -> pd.DataFrame:
@@ -168,11 +216,11 @@ class RecoverySource:
 
     @cached_property
     def _store(self) -> store.Folder:
-        if self._env.name == SANDBOX:
-            from opslib.sandbox import control
+        return store.of(prepared(self._env))
 
-            control.backups(self._env.system.name)
-        return store.of(self._env)
+    @cached_property
+    def _copies(self) -> copying.Copies:
+        return copying.of(prepared(self._env))
 
 
 def _frame(found: list[comparing.Difference]) -> pd.DataFrame:

@@ -128,7 +128,7 @@ class Sandbox:
             "status": status,
             "systems": systems,
             "down": down,
-            "backups": lambda words: nightly.back_up(self._databases, words["system"]),
+            "backups": lambda words: nightly.back_up(self._databases, self._web, words["system"]),
             "break": lambda words: self._stage.break_(words["id"], words.get("system")),
             "heal": lambda words: self._stage.heal(words.get("id"), words.get("system")),
         }

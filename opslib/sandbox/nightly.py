@@ -7,17 +7,21 @@ import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from opslib import ids
 from opslib.backup import manifest, taking
 from opslib.backup.store import MANIFEST, Folder
 from opslib.config import Secret
 from opslib.config.environment import Door
+from opslib.config.files import AWS
 
 if TYPE_CHECKING:
     from opslib.backup.manifest import Manifest
     from opslib.sandbox.databases import Databases
+    from opslib.sandbox.simulators.aws import AwsApi
+    from opslib.sandbox.simulators.aws_objects import Kept
+    from opslib.sandbox.web import Web
 
 ENVIRONMENT = "sandbox"
 TARGET = "scratch"
@@ -53,8 +57,10 @@ def store(databases: Databases, system: str) -> Folder:
     return Folder(place(databases) / ENVIRONMENT, system)
 
 
-def back_up(databases: Databases, system: str) -> None:
+def back_up(databases: Databases, web: Web, system: str) -> None:
     """Take the backups of a system that has none yet: it takes as long as all else that starts with it.
+
+    Where the system has a bucket for copies of them, they are copied, as a job of each night has done.
 
     Raises:
         OpsError: one could not be taken.
@@ -71,6 +77,20 @@ def back_up(databases: Databases, system: str) -> None:
         last = taking.take(source(databases, system), kept)
         for days in range(1, _NIGHTS + 1):
             age(kept, last, timedelta(days=days), copied=True)
+        if bucket(web, system) is not None:
+            _copy(kept, web, system)
+
+
+def bucket(web: Web, system: str) -> Kept | None:
+    """Return the bucket with the copies of a system's backups, to be changed; None where it has none."""
+    store = cast("AwsApi", web.simulator(AWS)) if AWS in web.vendors else None
+    return store.bucket(system) if store and system in store.systems else None
+
+
+def _copy(kept: Folder, web: Web, system: str) -> None:
+    store = cast("AwsApi", web.simulator(AWS))
+    for path in (path for name in kept.ids() for path in kept.folder(name).rglob("*") if path.is_file()):
+        store.put(system, path.relative_to(kept.path.parents[1]).as_posix(), path.read_bytes())
 
 
 def source(databases: Databases, system: str, database: str = "") -> taking.Source:

@@ -10,10 +10,15 @@ from opslib.verdict import Status
 
 if TYPE_CHECKING:
     from opslib.sandbox.simulators.neon import NeonApi
-    from opslib.sandbox.simulators.supabase import SupabaseApi
+    from opslib.sandbox.simulators.supabase import Project, SupabaseApi
 
 _ID = "target-time-out-of-window"
 _LEFT = timedelta(minutes=10)
+
+
+def supabase(world: World, system: str) -> Project:
+    """Return a system's project at Supabase, to be changed."""
+    return cast("SupabaseApi", world.web.simulator("supabase")).project(system)
 
 
 def forget(world: World, system: str, scenario: str = _ID) -> None:
@@ -24,9 +29,9 @@ def forget(world: World, system: str, scenario: str = _ID) -> None:
         stack.callback(setattr, neon, "history_s", neon.history_s)
         neon.history_s = int(_LEFT.total_seconds())
     else:
-        supabase = cast("SupabaseApi", world.web.simulator("supabase")).project(system)
-        stack.callback(setattr, supabase, "reach", supabase.reach)
-        supabase.reach = _LEFT
+        project = supabase(world, system)
+        stack.callback(setattr, project, "reach", project.reach)
+        project.reach = _LEFT
 
 
 SCENARIOS = (

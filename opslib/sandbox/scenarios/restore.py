@@ -19,7 +19,7 @@ _SCRIPT = "create function house_rule() returns text language sql as 'select ''b
 
 def _fill_the_target(world: World, system: str) -> None:
     """Leave a table in the database that backups may be restored into."""
-    nightly.back_up(world.databases, system)
+    nightly.back_up(world.databases, world.web, system)
     with world.databases.admin(system, nightly.target(system)) as admin:
         admin.execute(f"create table {_LEFT} (id bigint)".encode())
 

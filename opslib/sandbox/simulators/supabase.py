@@ -22,7 +22,7 @@ from opslib.sandbox.simulators.supabase_storage import PREFIX, Storage, path_of
 
 WELL = "ACTIVE_HEALTHY"
 WINDOW = timedelta(days=7)
-_LAG = timedelta(seconds=30)  # the log reaches the archive this much later
+LAG = timedelta(seconds=30)  # the log reaches the archive this much later
 _OLD = timedelta(days=200)
 
 Entry = dict[str, Any]
@@ -36,6 +36,8 @@ class Project:
         ref: its reference of 20 letters.
         point_in_time: whether the add-on is on.
         reach: how far back the kept log goes.
+        lag: how long ago the log last reached the archive.
+        nights: daily backups that are kept.
         status: as Supabase has it.
         restored: the moments that it was asked to go back to.
         created: when it was made.
@@ -44,6 +46,8 @@ class Project:
     ref: str
     point_in_time: bool = True
     reach: timedelta = WINDOW
+    lag: timedelta = LAG
+    nights: int = WINDOW.days
     status: str = WELL
     restored: list[int] = field(default_factory=list)
     created: datetime = field(default_factory=lambda: datetime.now(UTC) - _OLD)
@@ -147,7 +151,8 @@ def _health(project: Project, services: list[str]) -> Response:
 def _backups(project: Project) -> Entry:
     now = datetime.now(UTC)
     nights = [
-        now.replace(hour=2, minute=0, second=0, microsecond=0) - timedelta(days=day) for day in range(1, 8)
+        now.replace(hour=2, minute=0, second=0, microsecond=0) - timedelta(days=day)
+        for day in range(1, project.nights + 1)
     ]
     rows = [
         {"id": 1000 - day, "is_physical_backup": True, "status": "COMPLETED", "inserted_at": _text(night)}
@@ -158,13 +163,17 @@ def _backups(project: Project) -> Entry:
         "earliest_physical_backup_date_unix": int(earliest),
         "latest_physical_backup_date_unix": int(latest),
     }
-    about = {"region": "us-east-1", "walg_enabled": True, "pitr_enabled": project.point_in_time}
+    about = {
+        "region": "us-east-1",
+        "walg_enabled": bool(project.nights),
+        "pitr_enabled": project.point_in_time,
+    }
     return {**about, "backups": rows, "physical_backup_data": known if project.point_in_time else {}}
 
 
 def _window(project: Project) -> tuple[float, float]:
     now = datetime.now(UTC)
-    return (now - project.reach).timestamp(), (now - _LAG).timestamp()
+    return (now - project.reach).timestamp(), (now - project.lag).timestamp()
 
 
 def _reference(system: System) -> str:
