@@ -152,6 +152,11 @@ def _retries(wish: Wish, found: pd.DataFrame) -> Iterator[_Entry]:
         if key not in rows:
             raise ParameterError(f"retry: {key!r} is no entry that failed and was not made good")
         row = rows[key]
+        if row["doubtful"]:
+            raise ParameterError(
+                f"retry: {key!r} has no reference, and an entry like it followed: it may be made good",
+                hint="ask the user; if it is not, correct their balance by `user` and `by`",
+            )
         thing = tuple(str(row[name]) for name in ("owner", "type", "amount", "reason", "reference"))
         if thing in things:
             raise ParameterError(f"retry: {key!r} failed for the same thing as another one: name one of them")
