@@ -15,6 +15,7 @@ from opslib.acts import Statement
 from opslib.changes import Kind
 from opslib.errors import Malformed, ParameterError
 from opslib.gate.plan import Draft, Observed, Risk, Target
+from opslib.pg import sql
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,8 +124,8 @@ class Credits(Kind):
 
     def observe(self, target: Target) -> Observed:
         """Look at the account: balance, ledger; written: the entry is there."""
-        names = {name: target.identity[name] for name in target.identity if name != "title"}
-        found = self._means.database().table("credit_account", **names)
+        names = sql.load("credit_account").params
+        found = self._means.database().table("credit_account", **{n: target.identity[n] for n in names})
         if found.empty:
             return Observed({}, text="the account is gone")
         row = found.iloc[0]
@@ -228,7 +229,7 @@ def _target(entry: _Entry, books: Books, accounts: _Accounts) -> Target | str:
     )  # fmt: skip
     return Target(
         name=f"{entry.owner}: {entry.note}",
-        identity={**books.fitting("credit_account"), "owner": entry.owner, "entry": name},
+        identity={**books.fitting("credit_entry"), "owner": entry.owner, "entry": name},
         before={"balance": balance, "ledger": ledger, "written": False},
         after={"balance": balance + added, "ledger": ledger + delta, "written": True},
         act=act,
