@@ -15,7 +15,6 @@ from opslib.gate.plan import Draft, Risk, Target
 
 if TYPE_CHECKING:
     from opslib.changes.upkeep_targets import Row
-    from opslib.config import Limit
 
 AUTO, NONE = "auto", "none"
 # A build waits for every transaction that is older than itself; behind such an old one it would wait on.
@@ -122,15 +121,15 @@ def seen(table: Callable[..., pd.DataFrame]) -> Seen:
 
 
 def usage(
-    causes: Iterable[str], look: Seen, size: Limit, *, repair: str = AUTO, only: Sequence[Sequence[str]] = (),
-    replicas_checked: bool = False, most: int = 10,
+    causes: Iterable[str], look: Seen, unused: pd.DataFrame, *, repair: str = AUTO,
+    only: Sequence[Sequence[str]] = (), replicas_checked: bool = False, most: int = 10,
 ) -> Draft | None:  # fmt: skip
     """Propose which indexes to drop and to build.
 
     Args:
         causes: ids of the causes that were found.
         look: what was seen.
-        size: from how many MB on an unused index counts.
+        unused: indexes without a scan, as of `indexes.aged`; only those that are known for long enough.
         repair: `auto` acts on the causes, `none` on nothing.
         only: schema and name of the indexes that are wanted, of what is found; all where none is named.
         replicas_checked: somebody has looked at the scans of every replica.
@@ -150,7 +149,7 @@ def usage(
             )
     if judged.UNUSED.id in found:
         reason = _elsewhere(look.replication, replicas_checked)
-        for row in plain_rows(judged.idle(look.indexes, size)):
+        for row in plain_rows(unused[unused["long_enough"].astype(bool)]):
             picks.drop(row, reason)
     if judged.NO_INDEX.id in found:
         for row in plain_rows(judged.missing(look.foreign_keys_without_index)):
