@@ -27,6 +27,7 @@ from opslib.pg import Database, frame, sql
 from opslib.sandbox import control
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
+from tests.answers import administrator
 from tests.changing import Office
 
 SYSTEM = "kulti"
@@ -173,6 +174,40 @@ def test_an_index_that_was_used_since_is_left_alone(stage: Stage) -> None:
     stage.app.execute("select pg_stat_force_next_flush()")
     stage.app.execute("select 1")
     assert not stage.kind.observe(target).fits(target.before)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    ["drop index cover_idx", "drop index cover_idx; create index cover_idx on TABLE (id)"],
+    ids=["gone", "another one of that name"],
+)
+def test_a_duplicate_stays_where_the_index_that_does_its_work_has_gone(stage: Stage, meanwhile: str) -> None:
+    """Between plan and act somebody may have dropped the other one; taken back it is in any case."""
+    on(stage, "create index cover_idx on TABLE (c, id)")
+    on(stage, "create index twin_idx on TABLE (c)")
+    seen = stage.seen()
+    draft = upkeep_choice.usage(["duplicate-index"], seen, aged(answer("indexes")))
+    assert draft is not None and [target.name for target in draft.targets] == ["drop public.twin_idx"]
+    (target,) = draft.targets
+    assert stage.kind.observe(target).fits(target.before)
+    for statement in meanwhile.split("; "):
+        on(stage, statement)
+    assert not stage.kind.observe(target).fits(target.before)
+    assert stage.do(target).fits(target.after)
+    back = target.reversed()
+    assert back is not None and stage.do(back).fits(back.after)
+
+
+def test_a_duplicate_stays_where_the_index_that_does_its_work_is_not_whole(stage: Stage) -> None:
+    """It is said so, by its name."""
+    on(stage, "create index cover_idx on TABLE (c, id)")
+    on(stage, "create index twin_idx on TABLE (c)")
+    target = upkeep_targets.drop(stage.row("twin_idx"), stage.row("cover_idx"))
+    with administrator(SYSTEM) as admin:
+        admin.execute(b"update pg_index set indisvalid = false where indexrelid = 'cover_idx'::regclass")
+    found = stage.kind.observe(target)
+    assert not found.fits(target.before)
+    assert "public.cover_idx, which was to do its work, is gone or not whole" in found.text
 
 
 @pytest.mark.parametrize(
@@ -517,6 +552,19 @@ def test_an_index_that_takes_over_the_work_of_another_is_kept() -> None:
     )
     assert draft is not None and [target.name for target in draft.targets] == ["drop public.twin"]
     assert "does the work of public.twin" in draft.left_out["drop public.notes_idx"]
+    unseen = look(index("twin"), duplicate_indexes=answer("duplicate_indexes", pair))
+    assert "could not be looked at" in refusals(upkeep_choice.usage(["duplicate-index"], unseen, both))
+
+
+def test_of_three_that_are_the_same_two_go_and_the_third_does_the_work_of_both() -> None:
+    """What covered the third is dropped before it, so that the third is held to what is left."""
+    same = {"schema": "public", "table_name": "notes", "same": True}
+    pairs = [{**same, "index_name": "b", "covered_by": "a"}, {**same, "index_name": "c", "covered_by": "b"}]
+    seen = look(index("a"), index("b"), index("c"), duplicate_indexes=answer("duplicate_indexes", *pairs))
+    draft = upkeep_choice.usage(["duplicate-index"], seen, aged(answer("indexes")))
+    assert draft is not None
+    covers = [(target.name, target.before["covered_by"]["index"]) for target in draft.targets]
+    assert covers == [("drop public.b", ["public", "a"]), ("drop public.c", ["public", "a"])]
 
 
 def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:

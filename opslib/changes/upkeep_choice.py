@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 AUTO, NONE = "auto", "none"
 # A build waits for every transaction that is older than itself; behind such an old one it would wait on.
 LONGEST_WAIT_S = 600.0
+_UNCOVERED = "the index that does the same could not be looked at; plan again"
 _UNSAID = "its definition is more than plain columns, so that names cannot bring it back; in a migration: "
 
 
@@ -144,9 +145,8 @@ def usage(
     _leftovers(picks, look, found)
     if judged.DUPLICATE.id in found:
         for row in plain_rows(look.duplicate_indexes):
-            picks.drop(
-                look.row(row["schema"], row["index_name"]), keeps=f"{row['schema']}.{row['covered_by']}"
-            )
+            cover = look.row(row["schema"], row["covered_by"])
+            picks.drop(look.row(row["schema"], row["index_name"]), "" if cover else _UNCOVERED, cover=cover)
     if judged.UNUSED.id in found:
         reason = _elsewhere(look.replication, replicas_checked)
         for row in plain_rows(unused[unused["long_enough"].astype(bool)]):
@@ -208,11 +208,14 @@ class _Chosen(Picks):
         super().__init__(most)
         self._wait, self._only = wait, [list(one) for one in only]
         self._kept: dict[str, str] = {}
+        self._covers: dict[str, Row] = {}
 
-    def drop(self, row: Row | None, why_not: str = "", *, keeps: str = "") -> None:
-        """Choose an index to be dropped; `keeps` is the one that does its work from then on."""
+    def drop(self, row: Row | None, why_not: str = "", *, cover: Row | None = None) -> None:
+        """Choose an index to be dropped; `cover` is the one that does its work from then on."""
         if row is None or not self._wanted(row):
             return
+        if cover:
+            cover = self._covers.get(make.shown(cover), cover)  # what covers the cover covers this one, too
         name, reason = make.shown(row), why_not or _fixed(row) or self._wait
         if name in self._kept:
             reason = f"it does the work of {self._kept[name]}, which this plan drops"
@@ -222,9 +225,9 @@ class _Chosen(Picks):
         final = (
             "" if valid else f"{name} was never whole and is not brought back; it was: {row['definition']}"
         )
-        self.take(make.drop(row), reason, final)
-        if keeps and not reason:
-            self._kept[keeps] = name
+        self.take(make.drop(row, cover), reason, final)
+        if cover and not reason:
+            self._kept[make.shown(cover)], self._covers[name] = name, cover
 
     def rebuild(self, row: Row, free_mb: int = 0) -> None:
         """Choose an index to be built anew; `free_mb` as in the planner."""
