@@ -48,8 +48,16 @@ MOVE = Statement(
 )
 ALONG = Statement("archive_family_batch", {**FAMILY, "columns": ["id"], "child_columns": ["id"], "rows": 9})
 GO = Statement("delete_batch", {**{n: v for n, v in KEPT.items() if n != "key"}, "rows": 9})
-CREDITS = {"table": ["public", "c"], "ledger": ["public", "l"], "owner": "u1", "entry": "opslib:refund:7"}
-ENTRY = Statement("credit_entry", {**CREDITS, "delta": 5})
+CREDITS = {
+    "table": ["public", "c"], "ledger": ["public", "l"], "user": "user_id", "balance": "balance",
+    "changed": "updated_at", "amount": "amount", "owner": "u1", "entry": "opslib:refund:7",
+}  # fmt: skip
+ENTRY = Statement(
+    "credit_entry",
+    {**CREDITS, "note": "refund", "delta": 5, "on_balance": 5, "seen_balance": 1, "seen_ledger": 2},
+)
+ACCOUNT = {"balance": 1, "ledger": 2, "written": False}
+MENDED = {"balance": 6, "ledger": 7, "written": True}
 INDEX = {"relation": ["public", "jobs_old"], "table": ["public", "jobs"]}
 BUILD = Statement("create_index", {"table": ["public", "jobs"], "index": "jobs_old"})
 RESTORED = {"target": "scratch", "database": "klutr", "server": "1"}
@@ -64,6 +72,8 @@ HOOK = Request(
 def plan(office: Office, kind: str, identity: dict[str, Any], act: Act, undo: Act | None = None) -> Plan:
     """Return a plan with one act."""
     one = Target("it", identity, {"value": "1"}, {"value": "2"}, act, undo)
+    if kind == "credit":
+        one = replace(one, name="u1: refund", before=ACCOUNT, after=MENDED)
     return office.plan(Draft(kind, "Do it", (one,), bounds.BOUNDS[kind][0], "nobody notices"))
 
 
@@ -197,6 +207,16 @@ def test_what_the_planners_plan_is_within_the_bounds(
         ("credit", CREDITS, other(ENTRY, owner="u2")),
         ("credit", CREDITS, other(ENTRY, entry="again")),
         ("credit", CREDITS, other(ENTRY, ledger=["public", "users"])),
+        ("credit", CREDITS, other(ENTRY, amount="other")),
+        ("credit", CREDITS, other(ENTRY, changed="other")),
+        ("credit", CREDITS, other(ENTRY, delta=6)),
+        ("credit", CREDITS, other(ENTRY, on_balance=6)),
+        ("credit", CREDITS, other(ENTRY, delta=6, on_balance=6)),
+        ("credit", CREDITS, other(ENTRY, on_balance=0)),
+        ("credit", CREDITS, other(ENTRY, seen_balance=2)),
+        ("credit", CREDITS, other(ENTRY, seen_ledger=1)),
+        ("credit", CREDITS, other(ENTRY, note="a present")),
+        ("credit", {**CREDITS, "entry": "evt_1"}, other(ENTRY, entry="evt_1")),
         ("upkeep", INDEX, other(BUILD, index="another")),
         ("upkeep", INDEX, other(BUILD, table=["public", "users"])),
         ("upkeep", INDEX, Statement("drop_index", {"index": ["public", "users_pkey"]})),
@@ -238,3 +258,32 @@ def test_rows_that_others_hang_on_are_not_moved_without_them(office: Office) -> 
     """The foreign key would delete what hangs on them."""
     with pytest.raises(Refused, match="is nothing that a change of the kind"):
         bounds.check(plan(office, "archiving", FAMILY, MOVE))
+
+
+@pytest.mark.parametrize(
+    "given, before, after",
+    [
+        ({"on_balance": 3}, {}, {"balance": 4}),
+        ({"seen_balance": 0}, {}, {"balance": 5}),
+        ({"seen_ledger": 0}, {}, {"ledger": 5}),
+        ({}, {"written": True}, {}),
+        ({}, {}, {"written": False}),
+        ({"delta": True, "on_balance": 1}, {}, {"balance": 2, "ledger": 3}),
+    ],
+)
+def test_an_entry_and_what_it_makes_of_an_account_agree(
+    office: Office, given: dict[str, Any], before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    """Who approves reads what was seen and what will be, and not the parameters."""
+    made = plan(office, "credit", CREDITS, ENTRY)
+    bounds.check(made)
+    settled = replace(
+        made.draft.targets[0], act=other(ENTRY, on_balance=0), after={**MENDED, "balance": ACCOUNT["balance"]}
+    )
+    bounds.check(replace(made, draft=replace(made.draft, targets=(settled,))))
+    one = replace(
+        made.draft.targets[0], act=other(ENTRY, **given), before={**ACCOUNT, **before},
+        after={**MENDED, **after},
+    )  # fmt: skip
+    with pytest.raises(Refused, match="is nothing that a change of the kind"):
+        bounds.check(replace(made, draft=replace(made.draft, targets=(one,))))

@@ -26,7 +26,7 @@ QUERY: dict[str, Any] = {
 }  # fmt: skip
 TABLE: dict[str, Any] = {
     "schema": "public", "table_name": "logs", "rows_estimate": 50_000, "seq_scans": 40, "index_scans": 0,
-    "led_by": ["id"],
+    "led_by": ["id"], "varchars": ["person"],
 }  # fmt: skip
 WHOLE: dict[str, Any] = {
     "Node Type": "Seq Scan", "Schema": "public", "Relation Name": "logs", "Plan Rows": 3,
@@ -150,9 +150,10 @@ def test_a_role_without_pg_monitor_sees_no_texts_and_is_told_so(sandbox: object)
         ({}, {"rows_estimate": 500}, ""),
         ({}, {"seq_scans": 2}, ""),
         ({}, {"led_by": ["id", "person"]}, "bad-plan"),
-        ({"Filter": "(lower(logs.person) = $1)"}, {}, ""),
-        ({"Filter": "((logs.person = $1) OR (logs.id = $2))"}, {}, ""),
         ({"Filter": "((logs.person)::text = $1)"}, {}, "missing-index"),
+        ({"Filter": '(logs."the person" = $1)'}, {}, "missing-index"),
+        ({"Filter": "((lower(logs.what) = $2) AND (logs.person = $1))"}, {}, "missing-index"),
+        ({"Filter": "((logs.id = 1) OR (logs.what = $2)) AND (logs.person = $1)"}, {}, "missing-index"),
         ({"Filter": "((logs.what ~~ '%x%'::text) AND (logs.person = $1))"}, {}, "missing-index"),
         ({"Node Type": "Index Scan"}, {}, ""),
     ],
@@ -166,6 +167,55 @@ def test_a_candidate_needs_a_large_table_few_rows_and_many_scans(
     assert statuses(found) == {Status.WARNING if cause else Status.OK}
     way = {"tables": ["public.logs"]} if cause == "bad-plan" else {}
     assert [dict(finding.next_parameters) for finding in found] == [way]
+
+
+@pytest.mark.parametrize(
+    "condition, subject, said",
+    [
+        ("(lower(logs.person) = $1)", "lower(person)", "one over (lower(person)) does"),
+        ("((logs.person)::date = $1)", "(person)::date", "one over ((person)::date) does"),
+        ("((logs.data ->> ') OR ('::text) = $1)", "data ->> ') OR ('::text", "one over (data ->> ') OR ('"),
+        ("((logs.id = $2) OR (logs.person = $1))", "(id = $2) OR (person = $1)", "none begins with person"),
+        ("((logs.id = $2) OR (logs.id = $1))", "(id = $2) OR (id = $1)", "each side has an index"),
+        ("((logs.id = $2) OR (lower(logs.a) = $1))", "(id = $2) OR (lower(a) = $1)", "begins with lower"),
+    ],
+)
+def test_a_scan_that_no_plain_index_serves_is_named_with_what_would(
+    condition: str, subject: str, said: str
+) -> None:
+    """A function around the column, or an OR: nothing is built for it, and it is not called well."""
+    plan = SCAN | {"Plans": [WHOLE | {"Filter": condition}]}
+    (found,) = judged(plan, TABLE)
+    assert (found.status, found.cause) == (Status.WARNING, plans.MISSING)
+    assert found.subject == f"public.logs ({subject})"
+    assert said in found.why and "write it into a migration" in found.why
+    looks = plans.look(Planner(plan), answer("slow_statements", QUERY), FACTS, 5)
+    assert plans.candidates(plans.scans(looks), answer("table_scans", TABLE)).empty
+    assert statuses(judged(plan, TABLE | {"rows_estimate": 500})) == {Status.OK}
+
+
+@pytest.mark.parametrize(
+    "condition", ["(logs.what ~~ '%x = 1%'::text)", "(logs.gone IS NULL)", "(NOT logs.gone)"]
+)
+def test_where_nothing_is_compared_it_is_said_that_no_index_is_offered(condition: str) -> None:
+    """Not a fault that an index mends, and no clean bill."""
+    (found,) = judged(SCAN | {"Plans": [WHOLE | {"Filter": condition}]}, TABLE)
+    assert found.status is Status.SKIPPED and "none is offered" in found.why
+
+
+def test_an_expression_of_a_real_plan_is_said_as_the_index_would_have_it(asked: DatabaseSource) -> None:
+    """The server's own words, with the alias of the statement taken out; with that index it is gone."""
+    control.break_("missing-index", SYSTEM)
+    with administrator(SYSTEM) as admin:
+        admin.execute("select count(*) from viewing_log v where lower(what) = 'x'")
+        query = {**QUERY, "query": "select * from viewing_log v where lower(what) = $1"}
+        top, tables = answer("slow_statements", query), asked.table("table_scans")
+        looks = plans.look(asked, top, FACTS, 1)
+        (found,) = plans.missing_indexes(plans.scans(looks), tables)
+        assert found.subject == "public.viewing_log (lower(what))"
+        admin.execute("create index on viewing_log (lower(what))")
+    again = plans.scans(plans.look(asked, top, FACTS, 1))
+    assert statuses(plans.missing_indexes(again, tables)) == {Status.OK}
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,13 @@ def test_nothing_is_made_good_twice_in_one_plan() -> None:
         drafted(credit.Wish(user="ada", by=30), 100, duplicates=twice)
 
 
+def test_what_may_be_made_good_already_is_not_repeated_by_its_name() -> None:
+    """A person who knows better corrects that one balance, and says so."""
+    doubtful = rows("credit_failed", {**FAILED, "doubtful": True})
+    with pytest.raises(ParameterError, match="'7' has no reference, and an entry like it followed"):
+        drafted(credit.Wish(retry=["7"]), 100, failed=doubtful)
+
+
 def test_without_a_unique_index_nothing_is_planned() -> None:
     """Twice at the same moment would be two entries."""
     found = drafted(credit.Wish(user="ada", by=5), 100, unique=False)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from opslib.pg import Database, sql
 from opslib.sandbox import control
 from opslib.verdict import Finding, Status
 from tests.acting import ROOT, Case, applied, perform, planned, ready, states
+from tests.answers import administrator
 
 BACKEND = config.load_system("your-backend", ROOT / "parameters").environment("sandbox")
 APP = config.load_system("your-app", ROOT / "parameters").environment("sandbox")
@@ -111,6 +113,37 @@ def test_where_the_ledger_keeps_no_statements_an_edit_is_not_claimed() -> None:
     plain = migrations.states(files(v1="select 2"), noted("1_step.sql", text=""), "plain")
     assert list(plain["state"]) == ["applied"]
     assert told(plain, BACKEND, "plain")["unedited"].status is Status.SKIPPED
+    assert told(plain, BACKEND, "alembic")["unedited"].status is Status.SKIPPED
+
+
+def test_a_file_of_which_the_ledger_keeps_nothing_is_not_called_unedited() -> None:
+    """A version that was noted by hand has no statements; the file's name is said."""
+    there = files(v1="select 1", v2="select 2", v3="select 3")
+    ledger = pd.concat([noted("1"), noted("2", text="")], ignore_index=True)
+    finding = told(migrations.states(there, ledger, "supabase"))["unedited"]
+    assert finding.status is Status.UNKNOWN
+    assert finding.why.endswith(f"for {there['file'][1]}")
+    edited = told(migrations.states(files(v1="select 9", v2="select 2"), ledger, "supabase"))["unedited"]
+    assert (edited.status, edited.cause) == (Status.WARNING, migrations.EDITED)
+    assert there["file"][1] in edited.why
+    pending = told(migrations.states(there, noted("1", "2", text=""), "supabase"))["applied"]
+    assert pending.cause is migrations.PENDING
+
+
+def test_a_version_that_was_noted_without_statements_is_found_so_on_a_server(sandbox: object) -> None:
+    """A row that somebody wrote by hand to mark a file as applied."""
+    change = b"update supabase_migrations.schema_migrations set statements = %s where version = %s"
+    query = b"select version, statements from supabase_migrations.schema_migrations order by 1 desc limit 1"
+    with administrator(APP.system.name) as admin, closing(database(APP.system.name)) as opened:
+        last = admin.execute(query).fetchone()
+        assert last
+        admin.execute(change, [None, last[0]])
+        try:
+            ledger = opened.table("migrations_applied", table=[LEDGER["schema"], LEDGER["name"]])
+        finally:
+            admin.execute(change, [last[1], last[0]])
+    finding = told(migrations.states(migration_files.read(APP, ""), ledger, "supabase"))["unedited"]
+    assert finding.status is Status.UNKNOWN and last[0] in finding.why
 
 
 def test_white_space_and_how_statements_were_split_is_no_edit() -> None:

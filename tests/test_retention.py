@@ -105,6 +105,13 @@ def test_where_file_and_app_differ_nothing_is_planned(other: dict[str, Any]) -> 
     assert draft and not draft.targets and "in the system's file" in draft.left_out["events"]
 
 
+def test_a_policy_that_only_the_app_has_is_named() -> None:
+    """No row of that table is looked at, so that nothing overdue would be found there."""
+    policies = own(POLICY, {**POLICY, "table_name": "invoices"})
+    (found,) = retention.unruled(config.load_system(SYSTEM, ROOT), policies)
+    assert (found.subject, found.status, found.cause) == ("invoices", Status.WARNING, retention.DIFFERS)
+
+
 @pytest.mark.parametrize("where", ["file", "app"])
 def test_a_legal_hold_of_either_keeps_the_rows(where: str) -> None:
     """The hold outlives the policy."""

@@ -27,6 +27,7 @@ from opslib.pg import Database, frame, sql
 from opslib.sandbox import control
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
+from tests.answers import administrator
 from tests.changing import Office
 
 SYSTEM = "kulti"
@@ -72,6 +73,23 @@ def index(name: str = "notes_idx", **given: Any) -> dict[str, Any]:
         "in_progress": False, "leftover": "", "locked": False, "owner": "app", "mine": True,
         "maintained": True, **given,
     }  # fmt: skip
+
+
+def aged(rows: pd.DataFrame, *records: str) -> pd.DataFrame:
+    """Return the indexes without a scan, and since when that is known by the words of earlier records."""
+    facts = answer("server_facts", {"server_time": NOW})
+    history = pd.DataFrame({"status": ["ok"] * len(records), "text": list(records)})
+    return indexes.aged(rows, facts, MB, DAY, history)
+
+
+def known(days: int, build: str = "7") -> str:
+    """Return the words of a record that has known an index for so many days."""
+    return f"1: {build} {NOW - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def one() -> pd.DataFrame:
+    """Return one index that is known long enough to have no scan."""
+    return aged(answer("indexes", index()), known(50))
 
 
 def look(*rows: dict[str, Any], **others: pd.DataFrame) -> upkeep_choice.Seen:
@@ -159,6 +177,40 @@ def test_an_index_that_was_used_since_is_left_alone(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
+    "meanwhile",
+    ["drop index cover_idx", "drop index cover_idx; create index cover_idx on TABLE (id)"],
+    ids=["gone", "another one of that name"],
+)
+def test_a_duplicate_stays_where_the_index_that_does_its_work_has_gone(stage: Stage, meanwhile: str) -> None:
+    """Between plan and act somebody may have dropped the other one; taken back it is in any case."""
+    on(stage, "create index cover_idx on TABLE (c, id)")
+    on(stage, "create index twin_idx on TABLE (c)")
+    seen = stage.seen()
+    draft = upkeep_choice.usage(["duplicate-index"], seen, aged(answer("indexes")))
+    assert draft is not None and [target.name for target in draft.targets] == ["drop public.twin_idx"]
+    (target,) = draft.targets
+    assert stage.kind.observe(target).fits(target.before)
+    for statement in meanwhile.split("; "):
+        on(stage, statement)
+    assert not stage.kind.observe(target).fits(target.before)
+    assert stage.do(target).fits(target.after)
+    back = target.reversed()
+    assert back is not None and stage.do(back).fits(back.after)
+
+
+def test_a_duplicate_stays_where_the_index_that_does_its_work_is_not_whole(stage: Stage) -> None:
+    """It is said so, by its name."""
+    on(stage, "create index cover_idx on TABLE (c, id)")
+    on(stage, "create index twin_idx on TABLE (c)")
+    target = upkeep_targets.drop(stage.row("twin_idx"), stage.row("cover_idx"))
+    with administrator(SYSTEM) as admin:
+        admin.execute(b"update pg_index set indisvalid = false where indexrelid = 'cover_idx'::regclass")
+    found = stage.kind.observe(target)
+    assert not found.fits(target.before)
+    assert "public.cover_idx, which was to do its work, is gone or not whole" in found.text
+
+
+@pytest.mark.parametrize(
     "rest", ["(c desc)", "((lower(c)))", "(c) where c <> ''", "(c) include (d)", "(c text_pattern_ops)",
              "(c) with (fillfactor = 70)"],
 )  # fmt: skip
@@ -167,8 +219,9 @@ def test_an_index_that_names_cannot_say_is_never_dropped(stage: Stage, rest: str
     on(stage, f"create index said_idx on TABLE {rest}")
     row = stage.row("said_idx")
     assert not row["sayable"]
-    seen = replace(stage.seen(), indexes=answer("indexes", row | {"bytes": 50 * 1024**2}))
-    draft = upkeep_choice.usage(ALL, seen, MB)
+    old = {"bytes": 50 * 1024**2, "counted_since": NOW - timedelta(days=40)}
+    seen = replace(stage.seen(), indexes=answer("indexes", row | old))
+    draft = upkeep_choice.usage(ALL, seen, aged(seen.indexes, known(50, row["build"])))
     assert draft is not None and not draft.targets
     assert row["definition"] in next(iter(draft.left_out.values()))
 
@@ -207,7 +260,7 @@ def test_a_build_that_fails_is_failed_and_the_next_plan_drops_what_it_left(stage
     row = stage.row("left_ccnew")
     seen = stage.kind.observe(upkeep_targets.create({**row, "definition": row["definition"]}))
     assert seen.failed and "failed copy of a rebuild" in seen.text
-    usage = upkeep_choice.usage(["invalid-index"], stage.seen(), MB)
+    usage = upkeep_choice.usage(["invalid-index"], stage.seen(), aged(answer("indexes")))
     rebuild = upkeep_choice.rebuild(stage.seen())
     assert usage is not None and rebuild is not None
     for draft in (usage, rebuild):
@@ -326,10 +379,12 @@ def test_a_name_that_means_nothing_ends_the_run_before_any_plan(
 
 def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
     """An index that nobody could look at is not a good one."""
-    facts = answer("server_facts", {"server_time": NOW})
+    some = answer("indexes", index())
+    unseen = indexes.aged(some, unanswered("server_facts"), MB, DAY, pd.DataFrame())
     found = [
-        *indexes.unused(unanswered("indexes"), facts, MB, DAY),
-        *indexes.unused(answer("indexes", index()), unanswered("server_facts"), MB, DAY),
+        *indexes.unused(unanswered("indexes"), aged(unanswered("indexes")), DAY),
+        *indexes.unused(answer("indexes", index()), unseen, DAY),
+        indexes.remembered(unseen),
         *indexes.duplicates(unanswered("duplicate_indexes")),
         *indexes.foreign_keys(unanswered("foreign_keys_without_index")),
         *indexes.bloat(unanswered("index_bloat_estimate")),
@@ -338,23 +393,59 @@ def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
     assert {finding.status for finding in found} == {Status.UNKNOWN}
     assert all("refused" in finding.why for finding in found)
     blind = replace(look(index()), indexes=unanswered("indexes"))
-    assert upkeep_choice.usage(ALL, blind, MB) is None and upkeep_choice.rebuild(blind) is None
+    assert upkeep_choice.usage(ALL, blind, unseen) is None and upkeep_choice.rebuild(blind) is None
     assert upkeep_tables.tables(["bloat"], unanswered("tended_tables"), PCT, PCT) is None
     assert frames.reason(vacuum.rewrite(unanswered("table_bloat_estimate")))
     assert frames.reason(indexes.per_row(unanswered("indexes")))
 
 
 def test_an_unused_index_counts_only_once_it_was_counted_for_long_enough() -> None:
-    """After a restart every index looks unused."""
-    rows, facts = answer("indexes", index()), answer("server_facts", {"server_time": NOW})
-    old = indexes.unused(rows, facts, MB, DAY)
+    """After a restart every index looks unused, and a new index does always."""
+    rows = answer("indexes", index())
+    old = indexes.unused(rows, aged(rows, known(50), known(50)), DAY)
     assert [(found.status, found.cause) for found in old] == [(Status.WARNING, indexes.UNUSED)]
-    young = answer("indexes", index(counted_since=NOW - timedelta(days=2)))
-    assert [f.status for f in indexes.unused(young, facts, MB, DAY)] == [Status.SKIPPED]
+    restarted = answer("indexes", index(counted_since=NOW - timedelta(days=2)))
+    young = aged(rows), aged(rows, known(29)), aged(rows, known(50, "8")), aged(restarted, known(50))
+    assert [indexes.unused(rows, found, DAY)[0].status for found in young] == [Status.SKIPPED] * 4
     locked = answer("indexes", index(locked=True, definition=None))
-    assert [f.status for f in indexes.unused(locked, facts, MB, DAY)] == [Status.OK, Status.UNKNOWN]
+    assert [f.status for f in indexes.unused(locked, aged(locked), DAY)] == [Status.OK, Status.UNKNOWN]
     used = answer("indexes", index(scans=1), index(is_unique=True), index(needed_for="constraint"))
-    assert [f.status for f in indexes.unused(used, facts, MB, DAY)] == [Status.OK]
+    assert [f.status for f in indexes.unused(used, aged(used), DAY)] == [Status.OK]
+
+
+def test_an_index_that_earlier_records_did_not_know_is_not_proposed_to_be_dropped() -> None:
+    """Built an hour ago, it has no scan since the server began to count, like an old one."""
+    seen = look(index(), index("new", build="8"))
+    found = aged(seen.indexes, known(50))
+    assert list(found["index_name"][found["long_enough"]]) == ["notes_idx"]
+    draft = upkeep_choice.usage(["unused-index"], seen, found)
+    assert draft is not None and [target.name for target in draft.targets] == ["drop public.notes_idx"]
+    told = indexes.unused(seen.indexes, found, DAY)
+    assert [finding.status for finding in told] == [Status.WARNING, Status.SKIPPED]
+    assert "1 without a scan so far, the largest public.new since 2026-11-21" in told[1].why
+
+
+def test_what_is_known_of_an_index_is_carried_on_from_record_to_record() -> None:
+    """Only runs that go far back would know otherwise; one that was not well is left out."""
+    rows = answer("indexes", index(), index("other", build="8"))
+    first = indexes.remembered(aged(rows, known(50)))
+    assert first.observed == "2: 7 2026-10-02T12:00:00Z, 8 2026-11-21T12:00:00Z"
+    history = pd.DataFrame({"status": ["ok", "unknown"], "text": [first.observed, ""]})
+    facts = answer("server_facts", {"server_time": NOW + timedelta(days=7)})
+    second = indexes.remembered(indexes.aged(rows, facts, MB, DAY, history))
+    assert second.observed == first.observed
+
+
+def test_a_run_finds_what_the_run_before_has_recorded(sandbox: object, tmp_path: Path) -> None:
+    """Through notebook, record and index, as the schedule does it."""
+    control.break_("unused-index", SYSTEM)
+    found = [
+        {one["check"]: one["observed"] for one in perform("index-usage", SYSTEM, tmp_path)["findings"]}
+        for _ in range(2)
+    ]
+    first, second = (one[indexes.REMEMBERED] for one in found)
+    assert first.startswith("1: ") and second == first
+    assert first.split()[-1] in found[1]["unused index"]
 
 
 def test_hidden_statistics_are_said_and_not_called_good() -> None:
@@ -434,13 +525,13 @@ def refusals(draft: Draft | None) -> str:
 def test_what_might_be_needed_elsewhere_or_would_not_end_is_left_out() -> None:
     """Replicas count their own scans; a build waits for every older transaction."""
     replicas = answer("replication", {"place": "replica", "name": "r"})
-    assert "replicas" in refusals(upkeep_choice.usage(ALL, look(index(), replication=replicas), MB))
-    draft = upkeep_choice.usage(ALL, look(index(), replication=replicas), MB, replicas_checked=True)
+    assert "replicas" in refusals(upkeep_choice.usage(ALL, look(index(), replication=replicas), one()))
+    draft = upkeep_choice.usage(ALL, look(index(), replication=replicas), one(), replicas_checked=True)
     assert draft is not None and len(draft.targets) == 1 and draft.targets[0].undo is not None
     unseen = look(index(), replication=unanswered("replication"))
-    assert "could not be seen" in refusals(upkeep_choice.usage(ALL, unseen, MB))
+    assert "could not be seen" in refusals(upkeep_choice.usage(ALL, unseen, one()))
     old = answer("xmin_horizon", {"holder": "session", "name": "7", "owner": "psql", "since": 3600.0})
-    assert "60 min old" in refusals(upkeep_choice.usage(ALL, look(index(), xmin_horizon=old), MB))
+    assert "60 min old" in refusals(upkeep_choice.usage(ALL, look(index(), xmin_horizon=old), one()))
     assert "60 min old" in refusals(
         upkeep_choice.rebuild(look(index(), xmin_horizon=old), names=[["public", "notes_idx"]])
     )
@@ -455,11 +546,25 @@ def test_an_index_that_takes_over_the_work_of_another_is_kept() -> None:
         "covered_by": "notes_idx",
         "same": True,
     }
+    both = aged(answer("indexes", index(), index("twin")), known(50))
     draft = upkeep_choice.usage(
-        ALL, look(index(), index("twin"), duplicate_indexes=answer("duplicate_indexes", pair)), MB
+        ALL, look(index(), index("twin"), duplicate_indexes=answer("duplicate_indexes", pair)), both
     )
     assert draft is not None and [target.name for target in draft.targets] == ["drop public.twin"]
     assert "does the work of public.twin" in draft.left_out["drop public.notes_idx"]
+    unseen = look(index("twin"), duplicate_indexes=answer("duplicate_indexes", pair))
+    assert "could not be looked at" in refusals(upkeep_choice.usage(["duplicate-index"], unseen, both))
+
+
+def test_of_three_that_are_the_same_two_go_and_the_third_does_the_work_of_both() -> None:
+    """What covered the third is dropped before it, so that the third is held to what is left."""
+    same = {"schema": "public", "table_name": "notes", "same": True}
+    pairs = [{**same, "index_name": "b", "covered_by": "a"}, {**same, "index_name": "c", "covered_by": "b"}]
+    seen = look(index("a"), index("b"), index("c"), duplicate_indexes=answer("duplicate_indexes", *pairs))
+    draft = upkeep_choice.usage(["duplicate-index"], seen, aged(answer("indexes")))
+    assert draft is not None
+    covers = [(target.name, target.before["covered_by"]["index"]) for target in draft.targets]
+    assert covers == [("drop public.b", ["public", "a"]), ("drop public.c", ["public", "a"])]
 
 
 def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:

@@ -15,6 +15,7 @@ from opslib.acts import Statement
 from opslib.changes import Kind
 from opslib.errors import Malformed, ParameterError
 from opslib.gate.plan import Draft, Observed, Risk, Target
+from opslib.pg import sql
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,8 +124,8 @@ class Credits(Kind):
 
     def observe(self, target: Target) -> Observed:
         """Look at the account: balance, ledger; written: the entry is there."""
-        names = {name: target.identity[name] for name in target.identity if name != "title"}
-        found = self._means.database().table("credit_account", **names)
+        names = sql.load("credit_account").params
+        found = self._means.database().table("credit_account", **{n: target.identity[n] for n in names})
         if found.empty:
             return Observed({}, text="the account is gone")
         row = found.iloc[0]
@@ -152,6 +153,11 @@ def _retries(wish: Wish, found: pd.DataFrame) -> Iterator[_Entry]:
         if key not in rows:
             raise ParameterError(f"retry: {key!r} is no entry that failed and was not made good")
         row = rows[key]
+        if row["doubtful"]:
+            raise ParameterError(
+                f"retry: {key!r} has no reference, and an entry like it followed: it may be made good",
+                hint="ask the user; if it is not, correct their balance by `user` and `by`",
+            )
         thing = tuple(str(row[name]) for name in ("owner", "type", "amount", "reason", "reference"))
         if thing in things:
             raise ParameterError(f"retry: {key!r} failed for the same thing as another one: name one of them")
@@ -223,7 +229,7 @@ def _target(entry: _Entry, books: Books, accounts: _Accounts) -> Target | str:
     )  # fmt: skip
     return Target(
         name=f"{entry.owner}: {entry.note}",
-        identity={**books.fitting("credit_account"), "owner": entry.owner, "entry": name},
+        identity={**books.fitting("credit_entry"), "owner": entry.owner, "entry": name},
         before={"balance": balance, "ledger": ledger, "written": False},
         after={"balance": balance + added, "ledger": ledger + delta, "written": True},
         act=act,

@@ -12,6 +12,7 @@ from opslib.acts import Statement
 from opslib.changes import Kind
 from opslib.changes.upkeep_targets import (
     ANALYZE,
+    COVER,
     CREATE,
     DONE,
     NEW,
@@ -21,6 +22,7 @@ from opslib.changes.upkeep_targets import (
     REINDEX,
     VACUUM,
     Row,
+    covering,
     shown,
     size,
     stamp,
@@ -69,8 +71,10 @@ class Upkeep(Kind):
         if not row["maintained" if done == REINDEX else "mine"]:
             return _forbidden(row)
         values = {name: row[name] for name in ("definition", "scans")}
-        if done == CREATE and "scans" in target.after:
-            values["scans"] = target.after["scans"]  # of an index that comes back the counting begins anew
+        values |= self._cover(target)
+        if done == CREATE:
+            # Of an index that comes back the counting begins anew; it may come back for want of its cover.
+            values |= {name: target.after[name] for name in ("scans", COVER) if name in target.after}
         old = row["build"] == target.before.get("build")
         values |= {"there": True, "valid": row["is_valid"], "build": row["build"] if old else NEW}
         building = bool(row["in_progress"])
@@ -78,7 +82,16 @@ class Upkeep(Kind):
         failed = done == CREATE and not row["is_valid"] and not building
         was = self._means.settings.get("sizes", {}).get(shown(row))
         text = f"{state}, {size(row)}{f', {was} before' if was and not old else ''}, {row['scans']} scans"
+        if COVER in values and not values[COVER]["definition"]:
+            text += f"; {'.'.join(values[COVER]['index'])}, which was to do its work, is gone or not whole"
         return Observed(values, pending=building, text=text, failed=failed)
+
+    def _cover(self, target: Target) -> dict[str, Any]:
+        """Look at the index that is to do another one's work, where a target names one."""
+        if COVER not in target.before:
+            return {}
+        place = target.before[COVER]["index"]
+        return {COVER: covering(place, self._row("indexes", place))}
 
     def _view(self, target: Target, done: str) -> Observed:
         row = self._row("materialized_views", target.identity["relation"])

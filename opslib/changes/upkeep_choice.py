@@ -15,11 +15,11 @@ from opslib.gate.plan import Draft, Risk, Target
 
 if TYPE_CHECKING:
     from opslib.changes.upkeep_targets import Row
-    from opslib.config import Limit
 
 AUTO, NONE = "auto", "none"
 # A build waits for every transaction that is older than itself; behind such an old one it would wait on.
 LONGEST_WAIT_S = 600.0
+_UNCOVERED = "the index that does the same could not be looked at; plan again"
 _UNSAID = "its definition is more than plain columns, so that names cannot bring it back; in a migration: "
 
 
@@ -122,15 +122,15 @@ def seen(table: Callable[..., pd.DataFrame]) -> Seen:
 
 
 def usage(
-    causes: Iterable[str], look: Seen, size: Limit, *, repair: str = AUTO, only: Sequence[Sequence[str]] = (),
-    replicas_checked: bool = False, most: int = 10,
+    causes: Iterable[str], look: Seen, unused: pd.DataFrame, *, repair: str = AUTO,
+    only: Sequence[Sequence[str]] = (), replicas_checked: bool = False, most: int = 10,
 ) -> Draft | None:  # fmt: skip
     """Propose which indexes to drop and to build.
 
     Args:
         causes: ids of the causes that were found.
         look: what was seen.
-        size: from how many MB on an unused index counts.
+        unused: indexes without a scan, as of `indexes.aged`; only those that are known for long enough.
         repair: `auto` acts on the causes, `none` on nothing.
         only: schema and name of the indexes that are wanted, of what is found; all where none is named.
         replicas_checked: somebody has looked at the scans of every replica.
@@ -145,12 +145,11 @@ def usage(
     _leftovers(picks, look, found)
     if judged.DUPLICATE.id in found:
         for row in plain_rows(look.duplicate_indexes):
-            picks.drop(
-                look.row(row["schema"], row["index_name"]), keeps=f"{row['schema']}.{row['covered_by']}"
-            )
+            cover = look.row(row["schema"], row["covered_by"])
+            picks.drop(look.row(row["schema"], row["index_name"]), "" if cover else _UNCOVERED, cover=cover)
     if judged.UNUSED.id in found:
         reason = _elsewhere(look.replication, replicas_checked)
-        for row in plain_rows(judged.idle(look.indexes, size)):
+        for row in plain_rows(unused[unused["long_enough"].astype(bool)]):
             picks.drop(row, reason)
     if judged.NO_INDEX.id in found:
         for row in plain_rows(judged.missing(look.foreign_keys_without_index)):
@@ -209,11 +208,14 @@ class _Chosen(Picks):
         super().__init__(most)
         self._wait, self._only = wait, [list(one) for one in only]
         self._kept: dict[str, str] = {}
+        self._covers: dict[str, Row] = {}
 
-    def drop(self, row: Row | None, why_not: str = "", *, keeps: str = "") -> None:
-        """Choose an index to be dropped; `keeps` is the one that does its work from then on."""
+    def drop(self, row: Row | None, why_not: str = "", *, cover: Row | None = None) -> None:
+        """Choose an index to be dropped; `cover` is the one that does its work from then on."""
         if row is None or not self._wanted(row):
             return
+        if cover:
+            cover = self._covers.get(make.shown(cover), cover)  # what covers the cover covers this one, too
         name, reason = make.shown(row), why_not or _fixed(row) or self._wait
         if name in self._kept:
             reason = f"it does the work of {self._kept[name]}, which this plan drops"
@@ -223,9 +225,9 @@ class _Chosen(Picks):
         final = (
             "" if valid else f"{name} was never whole and is not brought back; it was: {row['definition']}"
         )
-        self.take(make.drop(row), reason, final)
-        if keeps and not reason:
-            self._kept[keeps] = name
+        self.take(make.drop(row, cover), reason, final)
+        if cover and not reason:
+            self._kept[make.shown(cover)], self._covers[name] = name, cover
 
     def rebuild(self, row: Row, free_mb: int = 0) -> None:
         """Choose an index to be built anew; `free_mb` as in the planner."""

@@ -20,6 +20,7 @@ Row = Mapping[str, Any]
 NEVER, DONE, NEW = "never", "after this plan was made", "a new one"
 VACUUM, ANALYZE, REINDEX = "vacuum_table", "analyze_table", "reindex_index"
 DROP, CREATE = "drop_index", "create_index"
+COVER = "covered_by"
 REFRESH, REFRESH_BESIDE, NOTE = "refresh_view", "refresh_view_concurrently", "note_refresh"
 _MB = 1024**2
 _WAITS = "reads and writes go on; it waits for all transactions that are older"
@@ -51,13 +52,20 @@ def reindex(row: Row) -> Target:
     )  # fmt: skip
 
 
-def drop(row: Row) -> Target:
-    """Remove an index; `row` is one of `indexes`. Used or changed since, it is left alone."""
+def drop(row: Row, cover: Row | None = None) -> Target:
+    """Remove an index. Used or changed since, it is left alone, and also where its cover is not as it was.
+
+    Args:
+        row: one of `indexes`.
+        cover: another one of them, that does its work from then on.
+    """
     relation, table = [row["schema"], row["index_name"]], [row["schema"], row["table_name"]]
-    before = {
+    before: dict[str, Any] = {
         "there": True, "valid": bool(row["is_valid"]), "scans": int(row["scans"]),
         "definition": row["definition"],
     }  # fmt: skip
+    if cover:
+        before |= {COVER: covering([cover["schema"], cover["index_name"]], cover)}
     back = _create(row, row["method"]) if comes_back(row) else None
     what = "writes become cheaper" if row["is_valid"] else "no query can use it; writes become cheaper"
     return Target(
@@ -81,6 +89,17 @@ def create(row: Row) -> Target:
         _create(row, "btree"), Statement(DROP, {"index": relation}),
         f"{_WAITS}; until then the machine reads all of {row['table_name']} twice",
     )  # fmt: skip
+
+
+def covering(relation: list[str], row: Row | None) -> dict[str, Any]:
+    """Return what is seen of an index that does another one's work; without a definition where it cannot.
+
+    Args:
+        relation: its schema and name.
+        row: one of `indexes`; None where it is gone.
+    """
+    whole = row is not None and row["is_valid"] and row["is_ready"] and not row["locked"]
+    return {"index": relation, "definition": row["definition"] if row is not None and whole else ""}
 
 
 def comes_back(row: Row) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -138,12 +138,25 @@ def failed(found: pd.DataFrame) -> Finding:
     """Find entries that failed and were not made good.
 
     Args:
-        found: the statement `credit_failed`.
+        found: the statement `credit_failed`; those in doubt are told, and are no fault by themselves.
     """
-    return compare.none(
-        found, check="failed entries", expected="what failed was repeated or made good",
+    doubtful = 0 if frames.reason(found) else int(found["doubtful"].sum())
+    certain = found if frames.reason(found) else found[~found["doubtful"].astype(bool)]
+    told = compare.none(
+        certain, check="failed entries", expected="what failed was repeated or made good",
         why="find out why before it is repeated: `retry` names those to make good", cause=FAILED,
     )  # fmt: skip
+    return _in_doubt(told, doubtful) if doubtful else told
+
+
+def _in_doubt(told: Finding, count: int) -> Finding:
+    """Return the finding, which also says how many failures may have been made good."""
+    said = (
+        f"{count} more may be made good: without a reference, each is followed by an entry like it;"
+        " ask the user before it is repeated"
+    )
+    why = f"{told.why}. {said}" if told.why else said
+    return replace(told, observed=f"{told.observed}, {count} in doubt", why=why)
 
 
 def _counted(

@@ -6,6 +6,7 @@ tells, and what enforces something is never called unused.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,8 +24,10 @@ ENOUGH_ROWS = 10_000
 ENOUGH_BLOAT_BYTES = 5 * 1024**2
 BLOAT_PCT = 50.0
 _MB = 1024**2
-_DAY_S = 86_400
-_MOST_SUBJECTS = 5
+_MOST_SUBJECTS, _MOST_REMEMBERED = 5, 100
+REMEMBERED = "indexes without a scan"
+_STAMP = "%Y-%m-%dT%H:%M:%SZ"
+_REMEMBERED = re.compile(r"(\d+) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 
 UNUSED = Cause("unused-index", "an index is kept up to date by each write, and no query reads it", 70)
 DUPLICATE = Cause("duplicate-index", "an index does nothing that another one does not do as well", 65)
@@ -51,28 +54,71 @@ def idle(indexes: pd.DataFrame, size: Limit) -> pd.DataFrame:
     return indexes[free & large & indexes["scans"].eq(0)].sort_values("bytes", ascending=False)
 
 
-def unused(indexes: pd.DataFrame, facts: pd.DataFrame, size: Limit, age: Limit) -> list[Finding]:
-    """Find indexes that no query uses, once they were counted for long enough.
+def aged(
+    indexes: pd.DataFrame, facts: pd.DataFrame, size: Limit, age: Limit, history: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the indexes without a scan, each with the time from which on that is known.
+
+    The server counts since a time that it tells, and keeps no date of an index: a new one looks as unused as
+    an old one. So it counts from the first record in which opslib knew it, carried on from record to record.
 
     Args:
         indexes: the statement `indexes`.
         facts: the statement `server_facts`: the server's clock.
         size: from how many MB on an index counts.
-        age: how many days the server must have counted.
+        age: for how many days it must have had no scan.
+        history: `ops.history("indexes without a scan")`.
+
+    Returns:
+        Rows as of `idle`, with known_since and unused_since (UTC times) and long_enough.
+    """
+    columns = [*indexes.columns, "known_since", "unused_since", "long_enough"]
+    if reason := frames.reason(indexes) or frames.reason(facts):
+        return frames.unavailable(columns, reason)
+    if indexes.empty or facts.empty:
+        return pd.DataFrame(columns=columns)
+    found, now = idle(indexes, size), facts["server_time"].iloc[0]
+    earlier = _earlier(history)
+    times = [earlier.get(build, now) for build in found["build"]]
+    known = pd.Series(times, found.index, "datetime64[us, UTC]")
+    since = known.where(known.ge(found["counted_since"]), found["counted_since"])
+    enough = (now - since).ge(pd.Timedelta(days=_least(age)))
+    return found.assign(known_since=known, unused_since=since, long_enough=enough)[columns]
+
+
+def remembered(found: pd.DataFrame) -> Finding:
+    """Keep which indexes without a scan there are, so that a later run knows that they are no new ones.
+
+    Args:
+        found: as of `aged`.
+    """
+    if reason := frames.reason(found):
+        return compare.unknown(REMEMBERED, reason)
+    rows = found.head(_MOST_REMEMBERED).to_dict("records")
+    kept = [f"{row['build']} {row['known_since']:{_STAMP}}" for row in rows]
+    seen = f"{len(kept)}: {', '.join(kept)}"
+    return Finding(REMEMBERED, Status.OK, "", seen, "", "known, so that their age can be told")
+
+
+def unused(indexes: pd.DataFrame, found: pd.DataFrame, age: Limit) -> list[Finding]:
+    """Find indexes that no query uses, once they were known and counted for long enough.
+
+    Args:
+        indexes: the statement `indexes`.
+        found: as of `aged`.
+        age: for how many days an index must have had no scan.
     """
     expected = "each index is read by some query"
-    if reason := frames.reason(indexes) or frames.reason(facts):
+    if reason := frames.reason(indexes) or frames.reason(found):
         return [compare.unknown("unused index", reason, expected=expected)]
-    if indexes.empty or facts.empty:
+    if indexes.empty:
         return [_none("unused index", expected, "no index at all")]
-    days, since = _counted(indexes, facts)
-    found = idle(indexes, size)
-    if days < _least(age):
-        reason = f"counted for {days:.1f} days only, since {since}: {_least(age):g} days tell"
-        return [compare.skipped("unused index", reason)]
+    old, young = found[found["long_enough"].astype(bool)], found[~found["long_enough"].astype(bool)]
+    told = [_unused(row, expected) for row in old.head(_MOST_SUBJECTS).to_dict("records")]
+    if len(young):
+        told.append(_young(young, age))
     locked = int(indexes["locked"].sum())
-    told = [_unused(row, since, expected) for row in found.head(_MOST_SUBJECTS).to_dict("records")]
-    told = told or [_none("unused index", expected, f"{len(indexes)} indexes, counted since {since}")]
+    told = told or [_none("unused index", expected, f"{len(indexes)} indexes")]
     return [*told, *([_locked("unused index", locked)] if locked else [])]
 
 
@@ -163,19 +209,34 @@ def _least(limit: Limit) -> float:
     return float(limit.warning if limit.warning is not None else limit.critical or 0)
 
 
-def _counted(indexes: pd.DataFrame, facts: pd.DataFrame) -> tuple[float, str]:
-    """Return for how many days the server has counted, and since when."""
-    since = indexes["counted_since"].iloc[0]
-    days = (facts["server_time"].iloc[0] - since).total_seconds() / _DAY_S
-    return max(days, 0.0), f"{since:%Y-%m-%d %H:%M} UTC"
+def _earlier(history: pd.DataFrame) -> dict[str, pd.Timestamp]:
+    """Return since when indexes without a scan are known, by their build, as the last record says."""
+    if frames.reason(history) or history.empty:
+        return {}
+    good = history[history["status"].eq(str(Status.OK))]["text"]
+    pairs = _REMEMBERED.findall(good.iloc[-1] if len(good) else "")
+    return {build: pd.Timestamp(moment) for build, moment in pairs}
+
+
+def _young(found: pd.DataFrame, age: Limit) -> Finding:
+    """Return that nobody knows yet whether some indexes are unused."""
+    first = found.to_dict("records")[0]
+    since = f"{first['unused_since']:{_STAMP}}"
+    reason = (
+        f"{len(found)} without a scan so far, the largest {name(first)} since {since}: {_least(age):g} days"
+        " tell; the server keeps no date of an index, so that each counts from the first record in which"
+        " opslib saw it, or from when the server began to count"
+    )
+    return compare.skipped("unused index", reason, subject="not long enough")
 
 
 def _size(row: dict[Any, Any]) -> str:
     return compare.number(row["bytes"] / _MB, "MB")
 
 
-def _unused(row: dict[Any, Any], since: str, expected: str) -> Finding:
-    observed = f"no scan since {since}, {_size(row)}, {row['writes']} writes to {row['table_name']}"
+def _unused(row: dict[Any, Any], expected: str) -> Finding:
+    since, writes = f"{row['unused_since']:{_STAMP}}", f"{row['writes']} writes to {row['table_name']}"
+    observed = f"no scan since {since}, {_size(row)}, {writes}"
     why = "each write keeps it up to date for nobody; replicas count their own scans: look there too"
     return Finding("unused index", Status.WARNING, name(row), observed, "", expected, why, cause=UNUSED)
 

@@ -7,6 +7,7 @@ later, or has lost its file, is never applied again: production and the next new
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -26,10 +27,11 @@ GAP = Cause("migration-gap", "a migration is missing between others", 50)
 EDITED = Cause("migration-edited", "a file was changed after it was applied", 55)
 PENDING = Cause("migration-pending", "a migration has not been applied yet", 60)
 
-STATES = ("version", "name", "state", "applied_at", "file", "noted")
+STATES = ("version", "name", "state", "applied_at", "file", "noted", "compared")
 APPLIED, WAITING, LATE = "applied", "pending", "out of order"
 GONE, CHANGED, HALF = "file is gone", "edited", "not finished"
 PLAIN = "plain"
+_NAMES_ONLY = (PLAIN, "alembic")
 _SEQUENCE = re.compile(r"0*(\d{1,4})")  # a time has more digits, and no next one
 
 
@@ -67,7 +69,8 @@ def found(ledgers: pd.DataFrame, chosen: dict[str, str]) -> Finding:
 def states(files: pd.DataFrame, applied: pd.DataFrame, tool: str) -> pd.DataFrame:
     """Return every migration with its state; columns `STATES`, by version.
 
-    `noted` is the ledger's own name of it, "" where it has none.
+    `noted` is the ledger's own name of it, "" where it has none; `compared` tells whether the ledger keeps
+    what was applied, so that an edit can be told.
 
     Args:
         files: as `migration_files.read`.
@@ -118,12 +121,21 @@ def complete(env: Environment, rows: pd.DataFrame) -> Finding:
 
 
 def unedited(rows: pd.DataFrame, tool: str) -> Finding:
-    """Find files that are not what was applied; a plain ledger keeps nothing to tell it by."""
-    if tool == PLAIN and not frames.reason(rows):
+    """Find files that are not what was applied; some ledgers keep nothing to tell it by, or not of all."""
+    if tool in _NAMES_ONLY and not frames.reason(rows):
         return compare.skipped("unedited", "this ledger keeps names only: an edited file cannot be told")
     expected = "every file is what was applied"
     why = "the change is not in this database, and never will be: undo the edit, write a new migration"
-    return _none(rows, (CHANGED,), "unedited", expected, Status.WARNING, why, EDITED)
+    finding = _none(rows, (CHANGED,), "unedited", expected, Status.WARNING, why, EDITED)
+    if frames.reason(rows):
+        return finding
+    blank = rows[rows["state"].eq(APPLIED) & ~rows["compared"].astype(bool)]
+    if blank.empty:
+        return finding
+    reason = f"the ledger keeps nothing of what was applied for {', '.join(blank['file'])}"
+    if finding.status is Status.WARNING:
+        return replace(finding, why=f"{finding.why}; {reason}")
+    return compare.unknown("unedited", reason, expected=expected)
 
 
 def applied(env: Environment, rows: pd.DataFrame) -> Finding:
@@ -178,7 +190,8 @@ def _state(
     at = noted["applied_at"] if noted else pd.NaT
     given = {"version": about["version"], "name": about["name"], "applied_at": at}
     places = {"file": file["file"] if file else "", "noted": noted["version"] if noted else ""}
-    return {**given, "state": _judged(key, file, noted, newest, tool), **places}
+    state = _judged(key, file, noted, newest, tool)
+    return {**given, "state": state, **places, "compared": bool(file and noted and noted[_kept(tool)])}
 
 
 def _judged(
@@ -190,8 +203,13 @@ def _judged(
         return HALF
     if file is None:
         return GONE
-    same = "checksum" if tool == "prisma" else "content"
+    same = _kept(tool)
     return CHANGED if noted[same] and noted[same] != file[same] else APPLIED
+
+
+def _kept(tool: str) -> str:
+    """Return the column in which a tool's ledger keeps what was applied."""
+    return "checksum" if tool == "prisma" else "content"
 
 
 def _key(name: Any) -> str:

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import pandas as pd
 
 from opslib import frames
-from opslib.checks import compare
+from opslib.checks import compare, conditions
+from opslib.checks.conditions import Way
 from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
@@ -26,6 +27,8 @@ SCAN_COLUMNS = (
     "schema",
     "table_name",
     "column_name",
+    "way",
+    "asked",
     "condition",
     "rows_wanted",
     "calls",
@@ -34,10 +37,12 @@ SCAN_COLUMNS = (
 CANDIDATE_COLUMNS = (*SCAN_COLUMNS, "rows", "seq_scans", "indexed")
 # Smaller tables are read whole for good reason; so is a table of which much is wanted.
 ENOUGH_ROWS, WANTED_SHARE, ENOUGH_SCANS = 10_000, 0.05, 10
-# A bracket behind a word is a function's: what it makes of a column no plain index serves.
-_COLUMN = re.compile(r'(?<!\w)\(\(?(?:\w+\.)?("?\w+"?)\)?(?:::[\w ]+)? (?:=|<|>|<=|>=) ')
 _REFUSED, _RECORDED = "permission denied", 'syntax error at or near "$'
 _MOST_SUBJECTS = 5
+_EXPRESSION = (
+    "an index over the column does not serve what is made of it: one over ({asked}) does, where that"
+    " gives the same at all times"
+)
 _SERVED = "no large table is read whole for a few rows"
 _FREE = "the planner may use every way there is"
 
@@ -79,7 +84,8 @@ def scans(plans: pd.DataFrame) -> pd.DataFrame:
         plans: `look`.
 
     Returns:
-        queryid, schema, table_name, column_name, condition, rows_wanted (the planner's), calls, total_ms.
+        queryid, schema, table_name, column_name ("" where no single one is compared), way (as of
+        `conditions`), asked (what is compared), condition, rows_wanted (the planner's), calls, total_ms.
     """
     if reason := frames.reason(plans):
         return frames.unavailable(SCAN_COLUMNS, reason, absent=frames.absent(plans))
@@ -127,6 +133,7 @@ def missing_indexes(found: pd.DataFrame, tables: pd.DataFrame) -> list[Finding]:
     if (blind := compare.blind("missing index", named, expected=_SERVED)) is not None:
         return [blind]
     rows = [_candidate(row) for row in named.head(_MOST_SUBJECTS).to_dict("records")]
+    rows += [_unserved(*pair) for pair in unserved(found, tables)[:_MOST_SUBJECTS]]
     seen = f"{len(found)} scans under a condition in these plans"
     return rows or [Finding("missing index", Status.OK, "", seen, "", _SERVED)]
 
@@ -151,10 +158,29 @@ def candidates(found: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
     for scan in found.to_dict("records"):
         table = known.get((scan["schema"], scan["table_name"]))
         place = (scan["schema"], scan["table_name"], scan["column_name"])
-        if table is not None and place not in kept and _serves(scan, table):
+        if table is not None and place not in kept and _matters(scan, table) and _plain(scan, table):
             indexed = scan["column_name"] in table["led_by"]
             kept[place] = (*scan.values(), int(table["rows_estimate"]), int(table["seq_scans"]), indexed)
     return pd.DataFrame(kept.values(), columns=list(CANDIDATE_COLUMNS))
+
+
+def unserved(found: pd.DataFrame, tables: pd.DataFrame) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
+    """Return scans that read a large table for few rows, and that an index over one column does not serve.
+
+    Args:
+        found: `scans`.
+        tables: the statement `table_scans`.
+
+    Returns:
+        Rows of both, each expression of a table once.
+    """
+    known = {(row["schema"], row["table_name"]): row for row in tables.to_dict("records")}
+    kept: dict[tuple[str, ...], tuple[dict[Any, Any], dict[Any, Any]]] = {}
+    for scan in found.to_dict("records"):
+        table = known.get((scan["schema"], scan["table_name"]))
+        if table is not None and _matters(scan, table) and not _plain(scan, table):
+            kept.setdefault((scan["schema"], scan["table_name"], scan["asked"]), (scan, table))
+    return list(kept.values())
 
 
 def switches(frame: pd.DataFrame) -> list[Finding]:
@@ -186,27 +212,28 @@ def _planned(database: Plans, row: Mapping[Any, Any]) -> tuple[Any, ...]:
     return row["queryid"], row["query"], row["calls"], row["total_ms"], plan, reason, left_out
 
 
-def _scans(node: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, float]]:
+def _scans(node: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str, str, float]]:
     condition = str(node.get("Filter", ""))
     if node.get("Node Type") == "Seq Scan" and condition:
-        column = "" if " OR " in condition else _column(condition)
-        yield node["Schema"], node["Relation Name"], column, condition, float(node["Plan Rows"])
+        found, own = conditions.asked(condition), re.escape(str(node.get("Alias", node["Relation Name"])))
+        text = re.sub(rf"(?<![\w.\"])\"?{own}\"?\.", "", found.text)
+        place = (node["Schema"], node["Relation Name"], found.column)
+        yield *place, str(found.way), text, condition, float(node["Plan Rows"])
     for child in node.get("Plans", ()):
         yield from _scans(child)
 
 
-def _column(condition: str) -> str:
-    """Return the first column that is compared with a value; "" where an expression is."""
-    found = _COLUMN.search(condition)
-    return found[1].strip('"') if found else ""
-
-
-def _serves(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> bool:
-    """Tell whether an index over the column of a scan would save reading a large table."""
+def _matters(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> bool:
+    """Tell whether a scan reads a large table for few of its rows, and does so often."""
     rows = int(table["rows_estimate"])
     few = float(scan["rows_wanted"]) <= rows * WANTED_SHARE
-    often = int(table["seq_scans"]) >= ENOUGH_SCANS
-    return rows >= ENOUGH_ROWS and few and often and bool(scan["column_name"])
+    return rows >= ENOUGH_ROWS and few and int(table["seq_scans"]) >= ENOUGH_SCANS
+
+
+def _plain(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> bool:
+    """Tell whether an index over a column serves a scan: what a cast makes of it is another thing, mostly."""
+    same = scan["way"] == Way.CAST and scan["asked"].endswith("::text")
+    return scan["way"] == Way.PLAIN or (same and scan["column_name"] in table["varchars"])
 
 
 def _candidate(row: Mapping[Any, Any]) -> Finding:
@@ -221,3 +248,26 @@ def _candidate(row: Mapping[Any, Any]) -> Finding:
         )
     why = f"{took}; where {row['condition']}"
     return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=MISSING)
+
+
+def _unserved(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> Finding:
+    """Say of a table that is read whole why no index is offered for it."""
+    subject = f"{scan['schema']}.{scan['table_name']} ({scan['asked']})"
+    took = f"query {scan['queryid']}: {scan['calls']} calls, {compare.number(float(scan['total_ms']), 'ms')}"
+    seen = f"{table['seq_scans']} times read whole, about {table['rows_estimate']} rows"
+    if scan["way"] == Way.OTHER:
+        reason = f"{seen}, {took}; none is offered: nothing is compared there as a plain index has it"
+        return compare.skipped("missing index", reason, subject=subject)
+    why = _either(scan, table) if scan["way"] == Way.EITHER else _EXPRESSION.format(**scan)
+    wanted = f"{seen}, for {scan['rows_wanted']:.0f}"
+    words = f"{took}; {why}; the plan offers none: write it into a migration"
+    return Finding("missing index", Status.WARNING, subject, wanted, "", _SERVED, words, cause=MISSING)
+
+
+def _either(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> str:
+    """Say which sides of an OR have no index: one of them is enough to have the whole table read."""
+    sides = conditions.asked(scan["condition"]).sides
+    without = sorted({side.column or side.text for side in sides} - set(table["led_by"]))
+    if without:
+        return f"an OR is served only where each side has an index, and none begins with {', '.join(without)}"
+    return "an OR of which each side has an index, and that is read whole: two queries with UNION may serve"

@@ -21,7 +21,7 @@ from opslib.pg import sql
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
-    from opslib.config import Limit
+    from opslib.config import Limit, System
 
 _SCHEMA, _TABLE = "public", "retention_policies"
 _COLUMNS = tuple(column.name for column in sql.load(_TABLE).returns)
@@ -73,6 +73,24 @@ def agreement(looks: Sequence[Seen], own: pd.DataFrame) -> list[Finding]:
             Finding("policy", status, one.rule.table, observed, "", expected, said or "", cause=cause)
         )
     return found
+
+
+def unruled(system: System, own: pd.DataFrame) -> list[Finding]:
+    """Find tables for which the app has a policy and the system's file none: nobody looks at their rows.
+
+    Args:
+        system: its file has the rules.
+        own: from `policies`.
+    """
+    if frames.reason(own):
+        return []  # `agreement` says so
+    known = {name for name, part in system.tables.items() if part.keep_days is not None}
+    expected = "each policy of the app is in the system's file, too"
+    why = "its rows are not looked at here: write keep_days and age_column into the system's file"
+    return [
+        Finding("policy", Status.WARNING, name, "in the app only", "", expected, why, cause=DIFFERS)
+        for name in sorted(set(own["table_name"]) - known)
+    ]
 
 
 def cleanup(own: pd.DataFrame, limit: Limit, now: datetime | None = None) -> list[Finding]:

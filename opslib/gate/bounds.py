@@ -41,7 +41,8 @@ def check(plan: Plan) -> None:
 
 
 def _known(plan: Plan, target: Target, act: Act, known: tuple[Fits, ...]) -> None:
-    if not any(fits(act, target.identity) for fits in known):
+    fitting = any(fits(act, target.identity) for fits in known)
+    if not fitting or (plan.draft.kind == "credit" and not _adds_up(act, target)):
         what = f"{act.text} is nothing that a change of the kind {plan.draft.kind} does there"
         raise Refused(f"plan {plan.short}, {target.name}: {what}", hint="do not apply it; ask who made it")
 
@@ -128,6 +129,23 @@ def _create_index(act: Any, identity: Mapping[str, Any]) -> bool:
     return table == identity.get("table") and [table[0], act.params.get("index")] == relation
 
 
+def _adds_up(act: Act, target: Target) -> bool:
+    """Tell whether an entry makes of the account that was seen what the target says, in the words it says."""
+    given = dict(act.params) if isinstance(act, Statement) and target.undo is None else {}
+    said = [given.pop(name, None) for name in ("delta", "on_balance", "seen_balance", "seen_ledger")]
+    if any(type(value) is not int for value in said):
+        return False
+    (delta, added, balance, ledger), note = said, given.pop("note", None)
+    return (
+        added in (0, delta)
+        and target.before == {"balance": balance, "ledger": ledger, "written": False}
+        and target.after == {"balance": balance + added, "ledger": ledger + delta, "written": True}
+        and given == target.identity
+        and str(given["entry"]).startswith("opslib:")
+        and target.name == f"{given['owner']}: {note}"
+    )
+
+
 def _batch(act: Any, identity: Mapping[str, Any]) -> bool:
     """Tell whether an act moves, moves back or deletes the old rows that the target names, and no others."""
     if not isinstance(act, Statement) or act.script:
@@ -204,7 +222,7 @@ BOUNDS: Mapping[str, tuple[Risk, tuple[Fits, ...]]] = {
     "archiving": (Risk.HIGH, (_batch,)),
     "credit": (
         Risk.HIGH,
-        (_statement("credit_entry", table="table", ledger="ledger", owner="owner", entry="entry"),),
+        (_statement("credit_entry", owner="owner", entry="entry"),),
     ),
     "restore": (
         Risk.MEDIUM,
