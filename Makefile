@@ -7,8 +7,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 EXTRAS := lab,sandbox,dev
 STAMP := $(VENV)/.installed
+PRISM := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/opslib/prism
 
-.PHONY: help setup demo test lab lint format bench clean
+.PHONY: help setup demo test prism lab lint format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ demo: $(STAMP) ## start the sandbox, run a routine and a broken system, open the
 
 test: lint ## lint with the tests of the layout, then every other test
 	@$(BIN)/python -m pytest --ignore tests/test_layout.py
+
+prism: ## put Prism into the user's cache, for the tests of the vendors' contracts; asks for npm
+	@npm install --silent --no-audit --no-fund --prefix "$(PRISM)" @stoplight/prism-cli@5.14.2
 
 lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(BIN)/opslib lab

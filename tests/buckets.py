@@ -59,7 +59,7 @@ def serving() -> Iterator[Server]:
     words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait(lambda: process.poll() is not None or _answers(port))
+        wait(lambda: process.poll() is not None or answers(port))
         assert process.poll() is None, "the server has ended"
         yield Server(f"http://127.0.0.1:{port}")
     finally:
@@ -97,7 +97,8 @@ def dying(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr(bucket, "_call", until)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Say whether somebody listens on a port."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -251,37 +252,41 @@ def test_a_statement_that_changes_something_keeps_its_headers_word(server: Datab
         connection.rollback()
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
     """Return the tree of every module of the package, by its path."""
     files = sorted(PACKAGE.rglob("*.py"))
     return {str(f.relative_to(PACKAGE)): ast.parse(f.read_text(encoding="utf-8")) for f in files}
 
 
-MODULES = modules()
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    """Return all that is called, given to a call by name, or imported, each with the path of its module."""
+    kinds = (ast.Call, ast.keyword, ast.Import, ast.ImportFrom)
+    walked = ((path, node) for path, tree in modules().items() for node in ast.walk(tree))
+    return [(path, node) for path, node in walked if isinstance(node, kinds)]
 
 
 def calling(name: str) -> set[str]:
     """Return the modules in which something of that name is called, as a function or a method."""
     found = set()
-    for path, tree in MODULES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                called = node.func
-                here = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-                found |= {path} if here == name else set()
+    for path, node in nodes():
+        if isinstance(node, ast.Call):
+            called = node.func
+            here = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            found |= {path} if here == name else set()
     return found
 
 
 def importing(*names: str) -> set[str]:
     """Return the modules that import one of these, or a part of them, at any place but for types only."""
     found = set()
-    for path, tree in MODULES.items():
-        for node in ast.walk(tree):
-            given = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                given = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            if any(one == name or one.startswith(f"{name}.") for one in given for name in names):
-                found.add(path)
+    for path, node in nodes():
+        given = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            given = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if any(one == name or one.startswith(f"{name}.") for one in given for name in names):
+            found.add(path)
     return found
 
 
@@ -299,7 +304,7 @@ def test_openings_are_made_by_the_gate_alone() -> None:
 def test_acts_are_carried_out_by_the_gate_alone() -> None:
     """A vendor's client passes an opening on and does nothing else with it."""
     assert outside(calling("act"), "gate/", "vendors/", "pg/") == set()
-    for path, tree in MODULES.items():
+    for path, tree in modules().items():
         if path.startswith("vendors/"):
             for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
                 calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
@@ -373,6 +378,5 @@ def test_programs_are_started_without_a_shell_and_by_few() -> None:
     )
     assert outside(importing("subprocess"), *allowed) == set()
     assert calling("system") | calling("popen") == set()
-    for path, tree in MODULES.items():
-        for node in ast.walk(tree):
-            assert not (isinstance(node, ast.keyword) and node.arg == "shell"), path
+    for path, node in nodes():
+        assert not (isinstance(node, ast.keyword) and node.arg == "shell"), path
