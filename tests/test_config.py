@@ -136,7 +136,7 @@ def test_a_wrong_file_is_named_with_line_key_and_way_out(
         (GOOD.replace("production:", "sandbox:"), "shop.yml:4: environments.sandbox: the sandbox is always"),
         (GOOD.replace("https://shop", "shop"), "shop.yml:5: environments.production.base_url: must be an"),
         (GOOD.replace("//shop", "//me:secret1@shop"), "shop.yml:5: environments.production.base_url: this"),
-        (GOOD.replace("//shop", "//secret1@shop"), "shop.yml:5: environments.production.base_url: an add"),
+        (GOOD.replace("//shop", "//secret1@shop"), "shop.yml:5: environments.production.base_url: this"),
         ("a: &x [*x]\n", "shop.yml:1: a.0: the value contains itself"),
     ],
 )  # fmt: skip
@@ -165,6 +165,39 @@ def test_a_secret_written_into_the_file_is_refused_and_not_repeated(shop: Write,
     said = complaint(ConfigError, lambda: config.load_system("shop"))
     assert "shop.yml:7" in said
     assert "hunter2" not in said
+
+
+REMOTE = """\
+vendors:
+  github:
+    settings:
+      remote: {}
+"""
+
+
+@pytest.mark.parametrize(
+    "remote",
+    ["https://me:hunter2@git.example/x.git", "https://hunter2hunter2@git.example/x.git", "HTTPS://hunter2@x/y",
+     "https://me:hun/hunter2@git.example/x.git", "ssh://git:hunter2@git.example/x.git"],
+)  # fmt: skip
+def test_a_password_in_the_address_of_a_remote_is_refused_and_not_repeated(shop: Write, remote: str) -> None:
+    """git would send it, and backup-check show it."""
+    shop(GOOD + REMOTE.format(remote))
+    said = complaint(ConfigError, lambda: config.load_system("shop"))
+    assert "shop.yml:11: vendors.github.settings.remote: this looks like a password" in said
+    assert "hunter2" not in said and "credential helper" in said
+
+
+@pytest.mark.parametrize(
+    "remote",
+    ["https://git.example/x.git", "https://git.example:8443/@scope/x.git", "git@git.example:acme/x.git",
+     "ssh://git@git.example:2222/x.git", "/srv/git/x@1.git"],
+)  # fmt: skip
+def test_an_address_without_a_password_is_taken(shop: Write, remote: str) -> None:
+    """Also with a port, or a sign in its path."""
+    shop(GOOD + REMOTE.format(remote))
+    env = config.load_system("shop").environment("production")
+    assert env.vendors["github"].settings["remote"] == remote
 
 
 def test_a_token_is_refused_wherever_it_stands(shop: Write) -> None:

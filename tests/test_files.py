@@ -34,7 +34,7 @@ from opslib.sandbox import control
 from opslib.verdict import Cause, Finding, Status
 from tests import buckets
 from tests.acting import Case, applied, arrived, perform, planned, ready, states
-from tests.test_files_places import at_s3
+from tests.test_files_places import at_s3, removed
 
 SYSTEM, BUCKET = "voiceaitraining", "recordings"
 NOW = ids.now()
@@ -265,7 +265,7 @@ def test_the_last_one_of_a_file_is_never_removed(archive: Path) -> None:
     with pytest.raises(Refused, match="gone"):
         copying.carry_out(Opening(take, "key"), environment())
     aside.rename(path)
-    side(LIVE).take(Opening(Work(TAKE), "key"), key)
+    removed(side(LIVE), key)
     side(LIVE).put(Opening(Work(PUT), "key"), key, Content(b"theirs"))
     with pytest.raises(Refused, match="left alone"):
         copying.carry_out(Opening(take, "key"), environment())
@@ -543,7 +543,7 @@ def test_a_copy_at_s3_serves_as_well_as_a_folder(archive: Path) -> None:
         (found,) = source.inventory()
         assert not (found.uncopied or found.missing or found.changed or found.unsure or found.by_size)
         key = min(found.live.objects)
-        side(LIVE).take(Opening(Work(TAKE), "key"), key)
+        removed(side(LIVE), key)
         (found,) = source.inventory()
         assert found.missing == (key,)
         wish = source.asked("restore", BUCKET, key, "", most_files=1, read_mb=1)

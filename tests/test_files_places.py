@@ -61,6 +61,13 @@ def s3(server: Server, **more: str) -> tuple[S3Bucket, list[Call]]:
     return S3Bucket(at_s3(server.url, **more), made.name, "some/files", on_call=calls.append), calls
 
 
+def removed(place: Place, key: str) -> None:
+    """Remove an object, whatever it is."""
+    found = place.content(key)
+    assert found
+    place.take(leave(TAKE), key, found.sha256)
+
+
 def at_s3(url: str, key: str = buckets.KEY) -> VendorAccess:
     """Return how a store is reached."""
     secrets = {"key": Secret.literal("t-key", key), "secret": Secret.literal("t-secret", buckets.SECRET)}
@@ -90,7 +97,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         made = SupabaseBucket(supabase(), "recordings", "test")
         yield made
         for key in made.objects():
-            made.take(leave(TAKE), key)
+            removed(made, key)
 
 
 def test_a_file_is_put_once_read_back_listed_and_taken_away(place: Place) -> None:
@@ -102,7 +109,7 @@ def test_a_file_is_put_once_read_back_listed_and_taken_away(place: Place) -> Non
     assert {ODD} == set(listed)
     assert (listed[ODD].size, len(listed[ODD].md5)) == (len(SONG.data), 32)
     assert abs(datetime.now(UTC) - listed[ODD].modified) < timedelta(minutes=5)
-    place.take(leave(TAKE), ODD)
+    place.take(leave(TAKE), ODD, SONG.sha256)
     assert place.content(ODD) is None and not place.objects()
 
 
@@ -115,6 +122,63 @@ def test_nothing_is_ever_put_over_something_else(place: Place) -> None:
     assert place.content("a/b.mp3") == OTHER
 
 
+def test_what_is_another_one_by_now_is_left_alone(place: Place) -> None:
+    """Undo takes away what was put there, and not what somebody has put in its place."""
+    place.put(leave(), "a.mp3", OTHER)
+    opening = leave(TAKE)
+    for key in ("a.mp3", "gone.mp3"):
+        with pytest.raises(Refused, match="not what was put there"):
+            place.take(opening, key, SONG.sha256)
+    assert place.content("a.mp3") == OTHER and opening.use()
+
+
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_s3_itself_refuses_to_remove_what_somebody_puts_there_at_the_last_moment(
+    server: Server, meanwhile: bool
+) -> None:
+    """Between the last look and the act; a server in front does as S3 does with the condition."""
+    bucket, arrived = server.bucket(), list[Arrived]()
+    direct = S3Bucket(at_s3(server.url), bucket.name)
+
+    def pass_on(request: Any) -> None:
+        one = arrived[-1]
+        kept = {n: v for n, v in one.headers.items() if n not in ("host", "connection", "content-length")}
+        with httpx.Client(trust_env=False, base_url=server.url) as client:
+            if one.method == "DELETE":
+                direct.replace("a.mp3", OTHER.data) if meanwhile else None
+                if direct._tag("a.mp3") != one.headers.get("if-match"):
+                    said = b"<Error><Code>PreconditionFailed</Code><Message>no</Message></Error>"
+                    reply(412, said, content_type="application/xml")(request)
+                    return
+            found = client.request(one.method, one.path, content=one.body, headers=kept)
+        request.send_response(found.status_code)
+        for name in {"etag", "last-modified", "content-type", "content-length"} & set(found.headers):
+            request.send_header(name, found.headers[name])
+        request.end_headers()
+        request.wfile.write(found.content)
+
+    with serving(noting(arrived, pass_on)) as url:
+        direct.put(leave(), "a.mp3", SONG)
+        place = S3Bucket(at_s3(url), bucket.name)
+        if meanwhile:
+            with pytest.raises(Malformed, match="another one by now") as refused:
+                place.take(leave(TAKE), "a.mp3", SONG.sha256)
+            assert refused.value.kind == "conflict"
+        else:
+            place.take(leave(TAKE), "a.mp3", SONG.sha256)
+    found = direct.content("a.mp3")
+    assert (found.data if found else None) == (OTHER.data if meanwhile else None)
+
+
+def test_supabase_is_asked_to_remove_a_file_right_after_it_was_read() -> None:
+    """It takes no condition: the less lies between, the less can happen."""
+    arrived: list[Arrived] = []
+    answers = (SEEN, reply(200, SONG.data, content_type="audio/mpeg"), reply(200, b"{}"))
+    with serving(noting(arrived, in_turn(*answers))) as url:
+        SupabaseBucket(at_supabase(url), "recordings").take(leave(TAKE), "a.mp3", SONG.sha256)
+    assert [one.method for one in arrived[-2:]] == ["GET", "DELETE"]
+
+
 def test_a_leave_is_spent_by_its_first_use(place: Place) -> None:
     """Whatever keeps the files: no second write without another look of the gate."""
     opening = leave()
@@ -122,7 +186,7 @@ def test_a_leave_is_spent_by_its_first_use(place: Place) -> None:
     with pytest.raises(Refused, match="used already"):
         place.put(opening, "b.mp3", SONG)
     with pytest.raises(Refused, match="used already"):
-        place.take(opening, "a.mp3")
+        place.take(opening, "a.mp3", SONG.sha256)
     assert set(place.objects()) == {"a.mp3"}
 
 
@@ -133,7 +197,7 @@ def test_a_name_that_leads_out_of_its_place_is_refused(place: Place, key: str) -
     with pytest.raises(Refused, match="no name of an object"):
         place.put(opening, key, SONG)
     with pytest.raises(Refused, match="no name of an object"):
-        place.take(opening, key)
+        place.take(opening, key, SONG.sha256)
     with pytest.raises(Refused, match="no name of an object"):
         place.content(key)
     assert opening.use() and not place.objects()
@@ -328,7 +392,7 @@ def test_every_request_to_storage_is_one_that_supabase_has(sandbox: object) -> N
         place = SupabaseBucket(replace(access, api_url=url, settings=settings), "recordings", "test")
         place.put(leave(), ODD, SONG)
         assert place.content(ODD) == SONG and set(place.objects()) == {ODD}
-        place.take(leave(TAKE), ODD)
+        place.take(leave(TAKE), ODD, SONG.sha256)
     for one in arrived:
         operation = operation_of(one)
         known = {p["name"]: p["schema"] for p in operation["parameters"] if p["in"] == "query"}

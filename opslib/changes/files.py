@@ -22,7 +22,11 @@ _BLAST = {
     COPY: "users notice nothing: the copy is written to, the bucket is only read",
     places.LIVE: "one file comes back; nothing that is there is touched",
 }
-_UNDO = ("Each file is removed again, if it is still what was put there and the other side has it too.",)
+_UNDO = (
+    "Each file is removed again, if it is still what was put there and the other side has it too.",
+    "S3 itself refuses where it is another one by then. Supabase and folders take no condition: there it is"
+    " read right before, and what somebody writes within that moment goes with it.",
+)
 
 
 def draft(env: Environment, wanted: Sequence[Wanted]) -> Draft | None:

@@ -21,13 +21,18 @@ Where = tuple[str | int, ...]
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SECRET = re.compile(
-    r"://[^\s/?#@:]*:[^\s/@]+@"
+    # A password may hold a slash, which no address does; over HTTP a name alone is mostly a token.
+    r"://[^\s/?#@:]*:(?!\d+[/?#])[^\s@]+@"
+    r"|https?://[^\s/?#@]+@"
     r"|\bpassword\s*=\s*\S"
     r"|\b(?:sk_live_|sk_test_|rk_live_|sk-|sbp_|ghp_|github_pat_|xox[abp]-|whsec_|phx_|dp\.[ps]t\.|AKIA)[\w-]{8,}"
     r"|\beyJ[\w-]{10,}\.eyJ",
     re.IGNORECASE,
 )
-SECRET_HINT = "keep the value out of the file: put it into a variable and write env:NAME (or file:, doppler:)"
+SECRET_HINT = (
+    "keep the value out of the file: put it into a variable and write env:NAME (or file:, doppler:);"
+    " for a git remote leave it out, as git has one from its credential helper, or use an SSH key"
+)
 
 
 class _Loader(_Base):  # type: ignore[misc]

@@ -82,14 +82,13 @@ def carry_out(opening: Opening, env: Environment) -> None:
     given = act.params
     place = _place(env, given, given["side"])
     source = _place(env, given, other(given["side"])).content(given["source"])
-    there = place.content(given["key"])
     if source is None or not is_same(source, given):
         what = "gone" if source is None else "not the file that the plan names any more"
         raise Refused(f"{given['source']} on the other side is {what}", hint="plan again")
     if act.name == TAKE:
-        _take(opening, place, given, there)
+        place.take(opening, given["key"], given["sha256"])
         return
-    if there is not None:
+    if place.content(given["key"]) is not None:
         raise there_already(place, given["key"])
     place.put(opening, given["key"], Content(source.data, given["type"]))
 
@@ -101,12 +100,6 @@ def is_same(content: Content, given: Mapping[str, Any]) -> bool:
 
 def _whole(given: Mapping[str, Any]) -> bool:
     return all(isinstance(given.get(name), kind) for name, kind in _NEEDED.items())
-
-
-def _take(opening: Opening, place: Place, given: Mapping[str, Any], there: Content | None) -> None:
-    if there is None or not is_same(there, given):
-        raise Refused(f"{given['key']} is not what was put there, and is left alone")
-    place.take(opening, given["key"])
 
 
 def _place(env: Environment, given: Mapping[str, Any], side: str) -> Place:

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib.errors import Malformed, Unreachable
-from opslib.files.place import MOST_BYTES, Content, Object, checked, listed, media_type, there_already
+from opslib.files.place import (
+    MOST_BYTES,
+    Content,
+    Object,
+    checked,
+    listed,
+    media_type,
+    must_be,
+    there_already,
+)
 
 if TYPE_CHECKING:
     from opslib.acts import Opening
@@ -90,9 +99,10 @@ class Folder:
                 part.unlink(missing_ok=True)
             _sync(path.parent)
 
-    def take(self, opening: Opening, key: str) -> None:
-        """Remove a file."""
+    def take(self, opening: Opening, key: str, sha256: str) -> None:
+        """Remove a file; no file system takes a condition, so it is read right before."""
         path = self._path / checked(key)
+        must_be(key, self.content(key), sha256)
         opening.use()
         with self._plainly():
             path.unlink()

@@ -92,10 +92,12 @@ class Place(Protocol):
             SourceError: it could not be put.
         """
 
-    def take(self, opening: Opening, key: str) -> None:
-        """Remove an object.
+    def take(self, opening: Opening, key: str, sha256: str) -> None:
+        """Remove an object that still has a content, looked at as close to the act as the place allows.
 
         Raises:
+            Refused: it has another one, or is gone. Nothing was asked for.
+            Malformed: it had another one by the time that the place was asked (kind `conflict`).
             SourceError: it could not be removed.
         """
 
@@ -126,6 +128,16 @@ def checked(key: str) -> str:
     if not key or key.startswith("/") or {"", ".", ".."} & set(parts) or re.search(r"[\x00-\x1f\\]", key):
         raise Refused(f"{key!r} is no name of an object that could be copied")
     return key
+
+
+def must_be(key: str, found: Content | None, sha256: str) -> None:
+    """See that an object has a content, before it is removed.
+
+    Raises:
+        Refused: it has not.
+    """
+    if found is None or found.sha256 != sha256:
+        raise Refused(f"{key} is not what was put there, and is left alone")
 
 
 def there_already(where: object, key: str) -> Malformed:

@@ -8,10 +8,19 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.archive.access import Access
-from opslib.archive.bucket import Answered, Bucket
+from opslib.archive.bucket import THERE_ALREADY, Answered, Bucket
 from opslib.calls import Call
 from opslib.errors import Forbidden, Malformed, OpsError
-from opslib.files.place import MOST_BYTES, Content, Object, checked, listed, media_type, there_already
+from opslib.files.place import (
+    MOST_BYTES,
+    Content,
+    Object,
+    checked,
+    listed,
+    media_type,
+    must_be,
+    there_already,
+)
 
 if TYPE_CHECKING:
     from opslib.acts import Opening
@@ -98,11 +107,27 @@ class S3Bucket(Bucket):
         if not self.create(key, content.data, kind=content.type) and self.read(key) != content.data:
             raise there_already(self, key)
 
-    def take(self, opening: Opening, key: str) -> None:
-        """Remove an object; a bucket with versions still has it."""
-        checked(key)
+    def take(self, opening: Opening, key: str, sha256: str) -> None:
+        """Remove an object: S3 itself refuses where it is another by then; a bucket with versions has both.
+
+        A store that does not know the condition removes what is there at that moment.
+        """
+        # The tag first: what is put there after this has another one, whatever was read.
+        tag = self._tag(key)
+        must_be(key, self.content(key), sha256)
         opening.use()
-        self.hide(key)
+        try:
+            self._call("delete_object", Key=self.prefix + key, IfMatch=tag)
+        except Answered as answer:
+            if answer.code in (*THERE_ALREADY, "NoSuchKey"):
+                raise Malformed(f"{self}: {key} is another one by now", kind="conflict") from None
+            raise self._refused(answer, f"{key} cannot be removed") from None
+
+    def _tag(self, key: str) -> str:
+        try:
+            return str(self._call("head_object", Key=self.prefix + checked(key)).get("ETag", ""))
+        except Answered:
+            return ""  # reading it says why
 
     def _object(self, entry: Mapping[str, Any]) -> Object:
         key = str(entry["Key"]).removeprefix(self.prefix)

@@ -17,7 +17,16 @@ from urllib.parse import quote
 
 from opslib.calls import Call
 from opslib.errors import Forbidden, Malformed, NotNamed, SourceError
-from opslib.files.place import MOST_BYTES, Content, Object, checked, listed, media_type, there_already
+from opslib.files.place import (
+    MOST_BYTES,
+    Content,
+    Object,
+    checked,
+    listed,
+    media_type,
+    must_be,
+    there_already,
+)
 from opslib.http import Carrier, failures
 
 if TYPE_CHECKING:
@@ -124,8 +133,9 @@ class SupabaseBucket:
         headers = {"content-type": content.type, "x-upsert": "false"}
         self._carried(opening, key, "POST", content.data, headers)
 
-    def take(self, opening: Opening, key: str) -> None:
-        """Remove an object."""
+    def take(self, opening: Opening, key: str, sha256: str) -> None:
+        """Remove an object; Supabase takes no condition, so it is read right before."""
+        must_be(key, self.content(key), sha256)
         self._carried(opening, key, "DELETE", None, {})
 
     def _carried(
