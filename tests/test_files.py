@@ -16,6 +16,7 @@ from opslib import acts, config, frames, ids
 from opslib.acts import Opening, Work
 from opslib.changes import files as planner
 from opslib.checks import files as checks
+from opslib.checks import old_files
 from opslib.cli.app import cli
 from opslib.config import Limit, VendorAccess
 from opslib.config.environment import Environment
@@ -167,6 +168,72 @@ def test_what_the_copy_lacks_is_copied_the_oldest_first(archive: Path) -> None:
         assert side(COPY).content(key) == side(LIVE).content(key)
     assert cli.main(["undo", after["run_id"], "--json"], standalone_mode=False) == 2
     assert seen().uncopied == waiting
+
+
+ARCHIVING = Case(
+    "file-storage", "exports-old", SYSTEM, {"action": "archive", "bucket": "exports"}, vendors=("supabase",)
+)
+
+
+def exports(name: str) -> Place:
+    """Return one side of the rehearsed bucket of exports."""
+    return places.of(environment(), "exports", name, hash_bytes=10**6)
+
+
+def test_old_exports_are_archived_once_and_come_back_by_undo(archive: Path) -> None:
+    """Found, planned with their checksums, removed; the copy has each of them, and undo puts them back."""
+    control.break_("exports-old", SYSTEM)
+    before, copied = exports(LIVE).objects(), exports(COPY).objects()
+    document = planned(ARCHIVING, archive)
+    assert (document["verdict"], document["cause"]["id"]) == ("warning", "exports-old")
+    old = [f"org-1/report-{days}.csv" for days in (200, 130, 100)]
+    assert [name.split()[0] for name in document["plan"]["targets"]] == [f"exports/{key}" for key in old]
+    assert exports(LIVE).objects() == before, "a dry run removes nothing"
+    whole = {key: exports(LIVE).content(key) for key in old}
+    after = applied(ARCHIVING, document, archive)
+    assert (after["verdict"], states(after)) == ("ok", ["done"] * 3), after["findings"]
+    assert set(exports(LIVE).objects()) == set(before) - set(old) and exports(COPY).objects() == copied
+    again = applied(ARCHIVING, document, archive)
+    assert (again["verdict"], states(again)) == ("ok", ["already done"] * 3)
+    assert cli.main(["undo", after["run_id"], "--json"], standalone_mode=False) == 0
+    assert {key: exports(LIVE).content(key) for key in old} == whole
+
+
+def test_what_the_copy_has_not_byte_for_byte_is_not_archived(archive: Path) -> None:
+    """It would be the last one there is; also where the copy changed since the plan."""
+    control.break_("exports-old", SYSTEM)
+    lacking, other, kept = (f"org-1/report-{days}.csv" for days in (200, 130, 100))
+    folder = environment().copies / SYSTEM / "exports"  # type: ignore[operator]
+    (folder / lacking).unlink()
+    (folder / other).write_bytes(bytes((folder / other).stat().st_size))
+    document = perform("file-storage", SYSTEM, archive, **ARCHIVING.parameters)
+    assert document["cause"]["id"] == "copy-stale", "first what is worse"
+    assert document["plan"]["targets"] == [f"exports/{kept} out of the bucket"]
+    wish = choosing.asked(environment(), "archive", "exports", "", "", most=9, most_bytes=10**6)
+    seen = FileSource(environment(), None).inventory()
+    found = choosing.wanted(environment(), seen, wish)
+    assert [(one.key, one.reason.split(":")[0]) for one in found] == [
+        (lacking, "the copy does not have it yet"),
+        (other, "the copy has something else under that name, so this one is the last there is"),
+        (kept, ""),
+    ]
+    (folder / kept).write_bytes(b"something else")
+    with pytest.raises(Refused, match="not the file that the plan names"):
+        copying.carry_out(Opening(found[2].work(TAKE), "key"), environment())
+    assert exports(LIVE).content(kept)
+
+
+def test_a_bucket_whose_files_are_archived_says_where_to() -> None:
+    """And that users may miss files there; else each archived one would be called lost."""
+    given = {"what": "x", "at": "supabase", "bucket": "b", "source": "a test", "archive_after_days": 9}
+    copy = {"at": "folder", "folder": "/copies"}
+    for lacking in ({"copy": copy}, {"mutable": True}):
+        with pytest.raises(ValueError, match="needs `copy`, and `mutable"):
+            FileBucket.model_validate({**given, **lacking})
+    spec = FileBucket.model_validate({**given, "copy": copy, "mutable": True})
+    unseen = Inventory("x", spec, replace(SIDE, reason="silent"), SIDE)
+    assert [one.status for one in old_files.old([unseen])] == [Status.UNKNOWN]
+    assert [one.status for one in old_files.old([Inventory("x", SPEC, SIDE, SIDE)])] == [Status.SKIPPED]
 
 
 def test_a_copy_that_changed_since_the_plan_is_not_brought_back(archive: Path) -> None:

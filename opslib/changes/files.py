@@ -1,9 +1,12 @@
-"""Files that are copied from a bucket to its copy, or brought back from there: where there is none only."""
+"""Files that are copied from a bucket to its copy, or brought back from there: where there is none only.
+
+And files that are old enough to be in the copy alone: removed from the bucket, once both are read and alike.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from opslib.changes import Kind
 from opslib.files import places
@@ -22,6 +25,11 @@ _BLAST = {
     COPY: "users notice nothing: the copy is written to, the bucket is only read",
     places.LIVE: "one file comes back; nothing that is there is touched",
 }
+_ABSENT = {"exists": False}
+_ARCHIVED = "users find it no more; the copy has it"
+_GONE = "users no longer find these files in the bucket; the copy has each of them, byte for byte"
+_BACK = ("Each file is put back from the copy, if nothing is there.",)
+_MIRROR = ("A job that also removes from the copy what the bucket lacks takes them for good: stop it first.",)
 _UNDO = (
     "Each file is removed again, if it is still what was put there and the other side has it too.",
     "S3 itself refuses where it is another one by then. Supabase and folders take no condition: there it is"
@@ -39,16 +47,32 @@ def draft(env: Environment, wanted: Sequence[Wanted]) -> Draft | None:
     if not wanted:
         return None
     side, good = wanted[0].side, [one for one in wanted if not one.reason]
+    if wanted[0].archived:
+        return _archiving(env, wanted, good)
     direction = f"to the copies of {env.system.name}" if side == COPY else f"back to {env.system.name}"
     return Draft(
         kind="files",
-        title=f"Copy {len(good)} file{'s' * (len(good) != 1)} {direction}",
+        title=f"Copy {_counted(good)} {direction}",
         targets=tuple(_target(one) for one in good),
         risk=Risk.MEDIUM,
         blast=_BLAST[side],
-        numbers={"files": len(good), "bytes": sum(one.size for one in good)},
+        numbers=_numbers(good),
         undo=_UNDO,
-        left_out={f"{one.bucket}/{one.key}": one.reason for one in wanted if one.reason},
+        left_out=_left_out(wanted),
+    )
+
+
+def _archiving(env: Environment, wanted: Sequence[Wanted], good: Sequence[Wanted]) -> Draft:
+    return Draft(
+        kind="files",
+        title=f"Archive {_counted(good)} of {env.system.name}: in the copy alone from then on",
+        targets=tuple(_archived(one) for one in good),
+        risk=Risk.HIGH,
+        blast=_GONE,
+        numbers=_numbers(good),
+        undo=_BACK,
+        not_undoable=_MIRROR,
+        left_out=_left_out(wanted),
     )
 
 
@@ -84,9 +108,37 @@ def _target(one: Wanted) -> Target:
     return Target(
         name=f"{one.bucket}/{one.key} {there}",
         identity=one.identity,
-        before={"exists": False},
-        after={"exists": True, "size": one.size, "sha256": one.sha256},
+        before=_ABSENT,
+        after=_as_read(one),
         act=one.work(PUT),
         undo=one.work(TAKE),
         effect=_EFFECT[one.side],
     )
+
+
+def _archived(one: Wanted) -> Target:
+    return Target(
+        name=f"{one.bucket}/{one.key} out of the bucket",
+        identity=one.identity,
+        before=_as_read(one),
+        after=_ABSENT,
+        act=one.work(TAKE),
+        undo=one.work(PUT),
+        effect=_ARCHIVED,
+    )
+
+
+def _as_read(one: Wanted) -> dict[str, Any]:
+    return {"exists": True, "size": one.size, "sha256": one.sha256}
+
+
+def _counted(good: Sequence[Wanted]) -> str:
+    return f"{len(good)} file{'s' * (len(good) != 1)}"
+
+
+def _numbers(good: Sequence[Wanted]) -> dict[str, int]:
+    return {"files": len(good), "bytes": sum(one.size for one in good)}
+
+
+def _left_out(wanted: Sequence[Wanted]) -> dict[str, str]:
+    return {f"{one.bucket}/{one.key}": one.reason for one in wanted if one.reason}

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from opslib.config.fields import Part, Text, is_placeholder, wrong
+from opslib.config.fields import Number, Part, Text, is_placeholder, wrong
 
 SUPABASE, AWS, FOLDER = "supabase", "aws", "folder"
 
@@ -46,6 +46,7 @@ class FileBucket(Part):
         public: everybody is meant to read it.
         mutable: users change and remove files here, so that a difference from the copy is no loss by itself.
         copy_to: where its copy is; `copy` in the file.
+        archive_after_days: files older than this belong into the copy alone; such a bucket is `mutable`.
         source: heading of the runbook.
     """
 
@@ -56,4 +57,13 @@ class FileBucket(Part):
     public: bool = Field(default=False, strict=True)
     mutable: bool = Field(default=False, strict=True)
     copy_to: CopyPlace | None = Field(default=None, alias="copy")
+    archive_after_days: Number | None = Field(default=None, gt=0)
     source: Text
+
+    @model_validator(mode="after")
+    def _archived(self) -> FileBucket:
+        if self.archive_after_days is not None and not (self.mutable and self.copy_to):
+            raise wrong(
+                "`archive_after_days` needs `copy`, and `mutable: true`: what is archived is missing here"
+            )
+        return self

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from opslib import ids
 from opslib.errors import ParameterError
 from opslib.files import places
 from opslib.files.copying import Wanted, other
@@ -16,10 +17,12 @@ from opslib.files.places import COPY, LIVE
 if TYPE_CHECKING:
     from opslib.config import Environment
 
-EXPORT, RESTORE = "export", "restore"
+EXPORT, RESTORE, ARCHIVE = "export", "restore", "archive"
 _NOT_READ = "left for the next plan: this one has read enough"
 _THERE = "it is there already, and nothing is ever written over: give another name as `to`"
 _OLDER = "the copy has an older one, and nothing is ever written over: the copying job must bring it"
+_UNCOPIED = "the copy does not have it yet: `action=export` first"
+_UNLIKE = "the copy has something else under that name, so this one is the last there is"
 _LARGE = f"larger than {MOST_BYTES // 1_000_000} MB: use rclone, or the vendor's own tool"
 
 
@@ -28,8 +31,9 @@ class Asked:
     """What a person asks for.
 
     Args:
-        action: `export` for what the copy lacks, `restore` for one file of the copy; "" for nothing.
-        bucket: which one; all for an export where none is named.
+        action: `export` for what the copy lacks, `restore` for one file of the copy, `archive` for what is
+            old enough to be in the copy alone; "" for nothing.
+        bucket: which one; all of them where none is named, but for a restore.
         key: the file to bring back.
         to: what it is to be called.
         most: no more files than this.
@@ -79,6 +83,8 @@ def wanted(
     chosen = [one for one in seen if wish.bucket in ("", one.name) and not one.reason]
     if wish.action == EXPORT:
         return [*_export(env, chosen, wish, record), *_changed(chosen)]
+    if wish.action == ARCHIVE:
+        return list(_archive(env, chosen, wish, record))
     return [_back(env, one, wish, record) for one in chosen if wish.action == RESTORE]
 
 
@@ -94,6 +100,33 @@ def _export(
             return
         left, number = left - size, number + 1
         yield _read(env, found, size, record)
+
+
+def _archive(
+    env: Environment, seen: Sequence[Inventory], wish: Asked, record: places.Record
+) -> Iterator[Wanted]:
+    left, number, now = wish.most_bytes, 0, ids.now()
+    for one, key in ((each, key) for each in seen for key in each.old(now)):
+        found = Wanted(one.name, LIVE, one.live.where, key, key, archived=True)
+        size = one.live.objects[key].size
+        if key not in one.copy.objects or key in (*one.changed, *one.unsure):
+            yield replace(found, reason=_UNLIKE if key in one.copy.objects else _UNCOPIED)
+            continue
+        if number >= wish.most or (number and size > left):
+            yield replace(found, reason=_NOT_READ)
+            return
+        left, number = left - size, number + 1
+        yield _same(env, found, size, record)
+
+
+def _same(env: Environment, found: Wanted, size: int, record: places.Record) -> Wanted:
+    """Return a file that both sides have, read on both; its media type is that of the bucket."""
+    copied, here = (_read(env, replace(found, side=side), size, record) for side in (LIVE, COPY))
+    if reason := copied.reason or here.reason:
+        return replace(found, reason=reason)
+    if copied.sha256 != here.sha256:
+        return replace(found, reason=_UNLIKE)
+    return replace(copied, type=here.type)
 
 
 def _changed(seen: Sequence[Inventory]) -> Iterator[Wanted]:

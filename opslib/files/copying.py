@@ -38,7 +38,8 @@ class Wanted:
         size: bytes; 0 where it was not read.
         sha256: checksum over the bytes.
         type: media type.
-        reason: why it cannot be copied.
+        reason: why it cannot be copied, or removed.
+        archived: it is there, and is to be removed: the other side has it.
     """
 
     bucket: str
@@ -50,6 +51,7 @@ class Wanted:
     sha256: str = ""
     type: str = ""
     reason: str = ""
+    archived: bool = False
 
     @property
     def identity(self) -> dict[str, str]:

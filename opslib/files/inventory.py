@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -104,6 +104,15 @@ class Inventory:
         """Keys that only the bucket has, the oldest first."""
         left = self.live.objects.keys() - self.copy.objects.keys()
         return tuple(sorted(left, key=lambda key: (self.live.objects[key].modified, key)))
+
+    def old(self, now: datetime) -> tuple[str, ...]:
+        """Return the keys in the bucket that belong into the copy alone by now, the oldest first."""
+        days = self.spec.archive_after_days
+        if days is None:
+            return ()
+        until = now - timedelta(days=days)
+        found = [one for one in self.live.objects.values() if one.modified < until]
+        return tuple(one.key for one in sorted(found, key=lambda one: (one.modified, one.key)))
 
 
 def look(env: Environment, name: str, record: places.Record = None, *, most_bytes: int) -> Inventory:

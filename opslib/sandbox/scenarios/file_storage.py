@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opslib.sandbox import copies
@@ -15,6 +16,7 @@ _KEEPS_ALL = ("voiceaitraining",)
 _BOTH = ("klutr", "voiceaitraining")
 _MISSING, _CHANGED, _STALE = "object-missing", "object-changed", "copy-stale"
 _PUBLIC, _FORBIDDEN = "bucket-public", "storage-forbidden"
+_OLD, _EXPORTS, _MONTHS_AGO = "exports-old", "exports", (100, 130, 200)
 _LOST = 5  # of the copies, the newest: the job has not run for days
 
 
@@ -74,6 +76,18 @@ def _revoke(world: World, system: str) -> None:
     storage.revoked = True
 
 
+def _leave_old_exports(world: World, system: str) -> None:
+    """Have exports of months ago in the bucket, and in the copy as well."""
+    kept, stack = copies.storage(world.web, system).buckets[_EXPORTS], world.hold(_OLD, system)
+    stack.callback(setattr, kept, "files", dict(kept.files))
+    for days in _MONTHS_AGO:
+        key, content = f"org-1/report-{days}.csv", f"day,calls\n{days},{days * 7}\n".encode()
+        kept.files[key] = File(content, "text/csv", datetime.now(UTC) - timedelta(days=days))
+        path = copies.place(world.databases.base) / system / _EXPORTS / key
+        copies.write(path, kept.files[key])
+        stack.callback(path.unlink, missing_ok=True)
+
+
 SCENARIOS = (
     Scenario(
         _MISSING,
@@ -109,5 +123,12 @@ SCENARIOS = (
         _revoke,
         {_PROCEDURE: (Status.UNKNOWN, _FORBIDDEN)},
         _BOTH,
+    ),
+    Scenario(
+        _OLD,
+        "exports of months ago were never archived",
+        _leave_old_exports,
+        {_PROCEDURE: (Status.WARNING, _OLD)},
+        _KEEPS_ALL,
     ),
 )
