@@ -43,7 +43,7 @@ VARYING = {
     "address": r"0x[0-9a-f]+|ipykernel_\d+",
 }
 STARTS_SERVERS = ("dr-drill",)
-TIMES = {"ms", "p50", "p95", "p99", "worst"}
+TIMES = {"ms", "p50", "p95", "p99", "worst", "seconds"}
 MAGIC = 11  # so many characters of a PNG say that it is one
 TABLE = re.compile(r"<table.*?</table>", re.S)
 NUMBER = re.compile(r"<decimal>|(?<![\w.])\d+( \d{3})*(\.\d+)?(?![\w.])")
