@@ -7,7 +7,6 @@ specification of this kind.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +46,6 @@ NAMES = ("doppler", "neon", "posthog", "supabase", "vercel")
 STORAGE = "supabase-storage"
 MAY_BE_EMPTY = ("snapshots", "buckets")  # the sandbox has none
 SONG = Content(b"\xff\xfbID3 la la", "audio/mpeg")
-SONG_SHA256 = hashlib.sha256(SONG).hexdigest()
 Secrets = Mapping[str, str]
 Settings = Mapping[str, str]
 Making = partial[Request]
@@ -262,7 +260,7 @@ def test_all_that_storage_is_asked_and_answers_is_in_its_specification(hosts: Ho
             lambda: place.put(Opening(Work(PUT), "key"), "ä song.mp3", SONG),
             lambda: place.content("ä song.mp3"),
             place.objects,
-            lambda: place.take(Opening(Work(TAKE), "key"), "ä song.mp3", SONG_SHA256),
+            lambda: place.take(Opening(Work(TAKE), "key"), "ä song.mp3", SONG.sha256),
         ]
         for step in steps:
             with suppress(OpsError) if way == "mock" else nullcontext():
@@ -281,7 +279,7 @@ def test_s3_is_asked_nothing_but_what_its_model_has() -> None:
         place.put(Opening(Work(PUT), "key"), "a b.mp3", SONG)
         assert place.content("a b.mp3") == SONG and set(place.objects()) == {"a b.mp3"}
         assert (place.versioned(), place.public()) == (False, False)
-        place.take(Opening(Work(TAKE), "key"), "a b.mp3", SONG_SHA256)
+        place.take(Opening(Work(TAKE), "key"), "a b.mp3", SONG.sha256)
     asked = {s3_operation(model, one) for one in held.asked}
     assert asked == {
         "PutObject", "HeadObject", "GetObject", "DeleteObject", "ListObjectsV2", "GetBucketVersioning",
