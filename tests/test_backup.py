@@ -632,6 +632,22 @@ def test_a_store_that_cannot_be_looked_at_is_unknown_to_every_check() -> None:
     assert all("no such folder" in finding.why for finding in found)
 
 
+def test_a_backup_from_the_future_is_not_taken_for_a_young_one() -> None:
+    """A clock is wrong, here or there: it could be of any day. A few minutes are no matter."""
+    ahead = backups.age(listing((-5, 1, 100)), AGE)
+    assert ahead.status is Status.UNKNOWN and "a clock is wrong" in ahead.why
+    assert backups.age(listing((-0.1, 1, 100)), AGE).status is Status.OK
+
+
+def test_a_database_of_no_known_size_is_no_reason_to_find_room() -> None:
+    """Room for twice nothing is on every disk, also on a full one."""
+    room = pd.DataFrame([(10, 0)], columns=["free_bytes", "needed_bytes"])
+    assert backups.room(room).status is Status.UNKNOWN
+    full = pd.DataFrame([(0, 1_000_000)], columns=["free_bytes", "needed_bytes"])
+    assert (backups.room(full).status, backups.room(full).cause) == (Status.CRITICAL, backups.NO_ROOM)
+    assert backups.needed(listing(), frames.unavailable(["bytes_estimate"], "no answer")) == 0
+
+
 def test_no_backup_an_old_one_and_a_small_one_have_causes_of_their_own() -> None:
     """What to do differs."""
     none, old = backups.age(listing(), AGE), backups.age(listing((60, 1, 100)), AGE)

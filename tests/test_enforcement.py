@@ -40,9 +40,10 @@ KEYWORDS = {
 }  # fmt: skip
 # Functions that the server does not promise to be free of side effects, and that have none.
 HARMLESS = {
-    "bt_index_check", "clock_timestamp", "pg_blocking_pids", "pg_current_wal_lsn", "pg_database_size",
-    "pg_is_in_recovery", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp",
-    "pg_relation_size", "pg_indexes_size", "pg_table_size", "pg_total_relation_size",
+    "bt_index_check", "clock_timestamp", "pg_blocking_pids", "pg_control_system", "pg_current_wal_lsn",
+    "pg_database_size", "pg_is_in_recovery", "pg_last_wal_receive_lsn", "pg_last_wal_replay_lsn",
+    "pg_last_xact_replay_timestamp", "pg_relation_size", "pg_indexes_size", "pg_table_size",
+    "pg_total_relation_size",
 }  # fmt: skip
 
 

@@ -17,7 +17,8 @@ import pytest
 from opslib import acts, config, frames
 from opslib.acts import Opening, Work
 from opslib.backup import comparing, drilling, in_use, manifest, restoring, store, taking, tools
-from opslib.backup.manifest import Holds
+from opslib.backup.drilling import Drill
+from opslib.backup.manifest import Holds, Manifest, Table
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.changes import Means, restore
 from opslib.checks import backups, copies, drills, restores
@@ -540,6 +541,44 @@ def test_a_copy_for_which_there_is_no_room_is_told_so(archive: Path, monkeypatch
     assert restores.fetched(ops.fetch(Picked())).status is Status.SKIPPED
     nowhere = RecoverySource(environment(), "run")
     assert "names no bucket" in nowhere.choose(place="bucket").reason
+
+
+def came_back(held: dict[str, int], rows: dict[str, int]) -> Drill:
+    """Return a drill of a backup that held so many rows, of which so many came back."""
+    tables = {name: Table(count) for name, count in held.items()}
+    holds = Holds("d", "18.1", "2026-11-22T00:00:00Z", tables, {}, {}, {}, ())
+    backup = Manifest("b", SYSTEM, "sandbox", "all", holds, "18.1", "gzip:1", "2026-11-22T00:00:00Z", 1.0)
+    return Drill(backup, rows=rows)
+
+
+@pytest.mark.parametrize(
+    "held, rows, status, said",
+    [
+        ({"public.users": 5, "public.rooms": 9}, {"public.users": 5, "public.rooms": 9}, Status.OK, "2"),
+        ({"public.users": 5, "public.rooms": 0}, {"public.users": 5}, Status.OK, "1"),
+        ({"public.users": 5, "public.rooms": 9}, {"public.users": 5}, Status.CRITICAL, "public.rooms"),
+        ({"public.users": 0, "public.other": 3}, {"public.other": 3}, Status.CRITICAL, "users, rooms"),
+        ({"users": 5}, {"users": 5}, Status.CRITICAL, "users, rooms"),
+    ],
+)  # fmt: skip
+def test_the_tables_that_the_runbook_names_must_have_come_back_with_rows(
+    held: dict[str, int], rows: dict[str, int], status: Status, said: str
+) -> None:
+    """A backup of the wrong database restores without an error, and holds none of them."""
+    one = next(iter(environment().system.tables.values()))
+    system = environment().system.model_copy(update={"tables": {"users": one, "rooms": one}})
+    found = drills.smoke(came_back(held, rows), system)
+    assert found.status is status and said in f"{found.subject} {found.observed}"
+    assert (found.cause is restores.DIFFERS) is (status is Status.CRITICAL)
+
+
+def test_where_the_runbook_names_no_table_whatever_had_rows_must_have_some() -> None:
+    """And a backup in which nothing had any tells nothing."""
+    system = environment().system.model_copy(update={"tables": {}})
+    assert drills.smoke(came_back({"a.b": 1}, {"a.b": 1}), system).status is Status.OK
+    assert drills.smoke(came_back({"a.b": 1}, {"a.b": 0}), system).status is Status.CRITICAL
+    assert drills.smoke(came_back({"a.b": 0}, {}), system).status is Status.UNKNOWN
+    assert drills.smoke(None, system).status is Status.SKIPPED
 
 
 def test_a_drill_that_breaks_says_where_and_what(archive: Path) -> None:

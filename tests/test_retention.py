@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from opslib.checks.old_rows import Rule, Seen
 from opslib.config import Limit
 from opslib.errors import ParameterError
 from opslib.gate import faults
-from opslib.pg import sql
+from opslib.pg import Database, sql
 from opslib.sandbox import control
 from opslib.verdict import Status
 from tests.acting import ROOT, Case, applied, planned, ready, states
@@ -120,6 +121,35 @@ def test_a_legal_hold_of_either_keeps_the_rows(where: str) -> None:
     draft = archiving.draft(seen, config.load_system(SYSTEM, ROOT).environment("production"))
     assert draft and not draft.targets and draft.left_out == {"events": "legal hold"}
     assert [one.status for one in old_rows.waiting(seen)] == [Status.SKIPPED]
+
+
+def test_a_hold_or_a_rule_that_comes_after_the_plan_is_seen_by_the_gate(sandbox: object) -> None:
+    """A lawyer's hold between approval and application must stop the deletion, batch by batch."""
+    env, table = config.load_system(SYSTEM).environment("sandbox"), ["public", "events"]
+    assert env.operator
+    with (
+        closing(Database([env.operator], application_name="opslib/test")) as database,
+        psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True) as admin,
+    ):
+
+        def standing() -> str:
+            return retention.standing(database, env.system, table)
+
+        planned = standing()
+        assert planned == "the system's file: 90 d by timestamp; the app: 90 d by timestamp"
+        for change in ("legal_hold = true", "keep_days = 400", "column_name = 'created_at'"):
+            kept = admin.execute("select * from retention_policies where table_name = 'events'").fetchone()
+            admin.execute(f"update retention_policies set {change} where table_name = 'events'".encode())
+            assert standing() != planned, change
+            admin.execute("delete from retention_policies where table_name = 'events'")
+            assert "the app: no rule" in standing()
+            marks = ", ".join(["%s"] * len(kept or ()))
+            admin.execute(f"insert into retention_policies values ({marks})".encode(), kept)
+        assert standing() == planned
+        held = env.system.tables["events"].model_copy(update={"legal_hold": True})
+        system = env.system.model_copy(update={"tables": {**env.system.tables, "events": held}})
+        assert "90 d by timestamp, legal hold; the app" in retention.standing(database, system, table)
+        assert "no rule; the app: no rule" in retention.standing(database, system, ["elsewhere", "events"])
 
 
 def test_a_policy_of_the_app_that_cannot_be_read_plans_nothing() -> None:

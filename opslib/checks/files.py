@@ -31,7 +31,6 @@ UNDECLARED = Cause("bucket-undeclared", "there is a bucket that the system's fil
 VERSIONS = Cause("versioning-off", "a bucket keeps no versions, though its store can", 30)
 _MB, _HOUR_S, _WEEK_S = 1e6, 3600, 7 * 86_400
 _SHOWN = 5
-_COPY = ", copy"
 _HERE = "file-storage"
 _ENOUGH_MB = 1.0  # growth of less than this tells nothing
 
@@ -141,13 +140,13 @@ def _differences(one: Inventory) -> Iterator[tuple[object, ...]]:
 
 def _sides(seen: Sequence[Inventory]) -> list[tuple[str, Side, bool | None]]:
     """Return each side by a name that stays, and whether it is meant to be public; None for a copy."""
-    both = [[(one.name, one.live, one.spec.public), (f"{one.name}{_COPY}", one.copy, None)] for one in seen]
+    both = [[(one.name, one.live, one.spec.public), (f"{one.name}, copy", one.copy, None)] for one in seen]
     return [side for sides in both for side in sides]
 
 
 def _no_copy(subject: str, side: Side) -> bool:
     """Tell whether this is a copy that there is none of; a bucket itself is declared, so it must be seen."""
-    return side.absent and subject.endswith(_COPY)
+    return side.absent and subject.endswith(", copy")
 
 
 def _listed(subject: str, side: Side) -> Finding:

@@ -17,6 +17,7 @@ from opslib import frames
 from opslib.checks import compare
 from opslib.checks.old_rows import Seen
 from opslib.checks.old_rows_look import Asked
+from opslib.errors import SourceError
 from opslib.pg import sql
 from opslib.verdict import Cause, Finding, Status
 
@@ -46,6 +47,36 @@ def policies(database: Asked) -> pd.DataFrame:
         )
         return frames.unavailable(_COLUMNS, reason)
     return database.table(_TABLE)
+
+
+def standing(database: Asked, system: System, table: Sequence[str]) -> str:
+    """Return in one line by which rules rows of a table are kept now, and whether anything holds them.
+
+    What was planned by other rules is not what the owner of the policy wants now: where the line is another
+    one than at the time of the plan, nothing more may be deleted.
+
+    Args:
+        database: where; asked anew each time.
+        system: as its file describes it now.
+        table: its schema and name.
+
+    Raises:
+        SourceError: the app has policies, and they cannot be read.
+    """
+    own = policies(database)
+    if (reason := frames.reason(own)) and not frames.absent(own):
+        raise SourceError(reason)
+    names = [".".join(table), *([table[1]] if table[0] == _SCHEMA else ())]
+    part = next((system.tables[name] for name in names if name in system.tables), None)
+    row = next((row for row in _rows(own) if row["table_name"] in names), None)
+    said = _said(part.keep_days, part.age_column, part.legal_hold) if part else "no rule"
+    told = _said(row["keep_days"], row["column_name"], row["legal_hold"]) if row else "no rule"
+    return f"the system's file: {said}; the app: {told}"
+
+
+def _said(days: float | None, column: str, hold: bool) -> str:
+    kept = f"{days:g} d by {column}" if days is not None else "no end"
+    return f"{kept}, legal hold" if hold else kept
 
 
 def agreed(looks: Sequence[Seen], own: pd.DataFrame) -> list[Seen]:

@@ -10,8 +10,8 @@
 -- What came with the server has a lower number. Left out is what came with an extension, what another thing
 -- brings along (array types, identity columns), what a table carries (indexes, triggers, policies: the
 -- table itself is here), temporary things, and the schema public.
-with things(catalog, number) as (
-  select 'pg_class'::regclass, oid from pg_class
+with things as (
+  select 'pg_class'::regclass as catalog, oid as number from pg_class
   where relkind in ('r', 'p', 'v', 'm', 'S', 'f') and relpersistence <> 't'
   union all select 'pg_type'::regclass, oid from pg_type
   union all select 'pg_proc'::regclass, oid from pg_proc
@@ -47,5 +47,5 @@ where (things.number >= 16384 or things.catalog = 'pg_largeobject'::regclass)
   and coalesce(o.schema, '') !~ '^pg_(toast_)?temp'
   and not exists (
     select from pg_depend d
-    where d.classid = things.catalog and d.objid = things.number and d.deptype in ('e', 'i'))
+    where d.classid = things.catalog and d.objid = things.number and d.deptype = any ('{i,e}'))
 order by 1, 2
