@@ -19,6 +19,7 @@ from opslib.acts import Opening, Work
 from opslib.backup import comparing, drilling, in_use, manifest, restoring, store, taking, tools
 from opslib.backup.drilling import Drill
 from opslib.backup.manifest import Holds, Manifest, Table
+from opslib.backup.objects import Objects
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.changes import Means, restore
 from opslib.checks import backups, copies, drills, restores
@@ -527,6 +528,24 @@ def test_a_drill_with_a_copy_counts_the_fetching_and_leaves_nothing(archive: Pat
     assert {one.status for one in refused} == {Status.UNKNOWN}
     assert restores.chosen(ops.choose(place="bucket")).status is Status.UNKNOWN
     assert list(place.iterdir()) == []
+
+
+def test_a_drill_that_is_interrupted_while_it_fetches_leaves_nothing(
+    archive: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C: what has come of the copy goes with the folder that it came into."""
+    ops = RecoverySource(config.load_system(COPIED).environment("sandbox"), "run")
+    picked, there = ops.choose(place="bucket"), list[Path]()
+
+    def interrupt(self: Objects, name: str, size: int, path: Path) -> str:
+        path.write_bytes(b"half")
+        there.extend(place.rglob(path.name))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Objects, "receive", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ops.drill(picked)
+    assert there and list(place.iterdir()) == []
 
 
 def test_a_copy_for_which_there_is_no_room_is_told_so(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:

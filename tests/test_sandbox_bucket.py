@@ -93,6 +93,7 @@ def test_an_object_is_put_once_and_only_as_it_was_sent(there: Objects) -> None:
         there._call("put_object", Key=there.prefix + "c", Body=b"x", ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")
     there.replace("a", b"third")
     assert there.read("a") == b"third" and [one.id for one in there.versions("a")] == ["null"]
+    assert "Status" not in there._call("get_bucket_versioning"), "nobody has switched versions on"
 
 
 def test_a_large_file_goes_there_in_parts_and_comes_back_whole(

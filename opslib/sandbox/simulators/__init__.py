@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -78,6 +79,11 @@ def make(estate: Estate, wanted: Iterable[str]) -> dict[str, Simulator]:
 def error(status: int, code: str, message: str) -> Response:
     """Return an error in the form that most vendors share."""
     return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)
+
+
+def path_of(request: Request, vendor: str) -> str:
+    """Return the path below the vendor's address as it was meant: a key may hold any sign."""
+    return unquote(request.scope["raw_path"].decode()).removeprefix(f"/{vendor}/")
 
 
 def _module(name: str) -> Any:

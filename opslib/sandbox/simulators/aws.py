@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from starlette.responses import Response
 from opslib.config import System
 from opslib.config.fields import is_placeholder
 from opslib.config.files import AWS
-from opslib.sandbox.simulators import Estate, aws_xml
+from opslib.sandbox.simulators import Estate, aws_xml, path_of
 from opslib.sandbox.simulators.aws_objects import Kept, Object, Wrong, sums
 from opslib.sandbox.simulators.aws_signature import check
 
@@ -67,7 +66,7 @@ class AwsApi:
         given = {name.lower(): value for name, value in request.headers.items()}
         try:
             check(method, request.scope, given, body or b"", {self._key: self._secret})
-            bucket, _, key = unquote(request.scope["raw_path"].decode()).split("/", 2)[2].partition("/")
+            bucket, _, key = path_of(request, AWS).partition("/")
             return self._answered(method, bucket, key, dict(request.query_params), given, body or b"")
         except Wrong as error:
             return aws_xml.error(error, method)
@@ -94,22 +93,18 @@ class AwsApi:
 
 
 def _of_bucket(method: str, name: str, kept: Kept, asked: Mapping[str, str]) -> Response:
-    if method == "HEAD":
-        return Response()
     if method != "GET":
         return _unknown()
     if "versioning" in asked:
         return aws_xml.versioning()
-    if "object-lock" in asked:
-        raise Wrong(404, "ObjectLockConfigurationNotFoundError", "There is no Object Lock configuration")
     most = min(int(asked.get("max-keys", _MOST)), _MOST)
     prefix = asked.get("prefix", "")
     if "versions" in asked:
         return aws_xml.versions(name, prefix, *kept.listed(prefix, asked.get("key-marker", ""), most))
     if asked.get("list-type") != "2":
         return _unknown()
-    after_key = aws_xml.uncovered(asked.get("continuation-token", "")) or asked.get("start-after", "")
-    return aws_xml.listing(name, prefix, *kept.listed(prefix, after_key, most))
+    after = aws_xml.uncovered(asked.get("continuation-token", ""))
+    return aws_xml.listing(name, prefix, *kept.listed(prefix, after, most))
 
 
 def _in_parts(

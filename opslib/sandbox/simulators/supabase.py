@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, Response
 
 from opslib.config import System
 from opslib.config.fields import is_placeholder
-from opslib.sandbox.simulators import Estate
-from opslib.sandbox.simulators.supabase_storage import PREFIX, Storage, path_of
+from opslib.sandbox.simulators import Estate, path_of
+from opslib.sandbox.simulators.supabase_storage import PREFIX, Storage
 
 WELL = "ACTIVE_HEALTHY"
 WINDOW = timedelta(days=7)

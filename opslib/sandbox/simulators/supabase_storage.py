@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -137,11 +136,6 @@ class Storage:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         files[key] = File(data, request.headers.get("content-type", ""), datetime.now(UTC))
         return JSONResponse({"Id": files[key].id, "Key": f"{bucket}/{key}"})
-
-
-def path_of(request: Request, vendor: str) -> str:
-    """Return the path below the vendor's address as it was meant: a key may hold any sign."""
-    return unquote(request.scope["raw_path"].decode()).removeprefix(f"/{vendor}/")
 
 
 def _seeded(system: str, bucket: str) -> dict[str, File]:
