@@ -22,7 +22,7 @@ import pytest
 
 from opslib.kernels import client, environ, fingerprint, launch, place
 from tests import warmth
-from tests.warmth import FORKED, PARENT, PLAIN, descriptors, run, running, side_by_side, within
+from tests.warmth import FORKED, PARENT, PLAIN, Done, descriptors, run, running, side_by_side, within
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only"),
@@ -240,15 +240,17 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 """
+ENDS = {
+    "sys.exit": "import sys\nsys.exit(3)",
+    "an exit handler": "import atexit, os, sys\natexit.register(os.write, 2, b'bye')\nsys.exit()",
+}
 SAME = {
     "an interrupt": INTERRUPTED,
-    "sys.exit": "import sys\nsys.exit(3)",
     "a pool of forks": "import multiprocessing\n"
     "with multiprocessing.get_context('fork').Pool(2) as p: print(p.map(abs, [-1]))",
     "a pool of spawned": "import multiprocessing\n"
     "with multiprocessing.get_context('spawn').Pool(1) as p: print(p.map(abs, [-1]))",
     "a child's end": "import subprocess, sys\nprint(subprocess.run(['sh', '-c', 'kill -9 $$']).returncode)",
-    "an exit handler": "import atexit, os, sys\natexit.register(os.write, 2, b'bye')\nsys.exit()",
     "a pipe that nobody reads": "import subprocess\n"
     "print(subprocess.run('yes | head -1', shell=True, capture_output=True))",
     "threads": "from concurrent.futures import ThreadPoolExecutor\n"
@@ -260,12 +262,20 @@ SAME = {
 
 
 def test_10_signals_processes_and_exits_are_those_of_a_plain_kernel() -> None:
-    """Whatever a cell does with them."""
-    both = [running(cell, kernel=kernel, timeout=20) for cell in SAME.values() for kernel in (FORKED, PLAIN)]
+    """Whatever a cell does with them, cell after cell; but for those that end their kernel."""
+    cells = [tuple(SAME.values()), *((cell,) for cell in ENDS.values())]
+    both = [running(*some, kernel=kernel, timeout=20) for some in cells for kernel in (FORKED, PLAIN)]
     found = side_by_side(*both)
-    for how, forked, plain in zip(SAME, found[::2], found[1::2], strict=True):
-        assert (forked.text, forked.ending, forked.stderr) == (plain.text, plain.ending, plain.stderr), how
-    assert found[0].text == "interrupted\n"
+    for forked, plain in zip(found[::2], found[1::2], strict=True):
+        assert (forked.ending, forked.stderr) == (plain.ending, plain.stderr)
+        assert told(forked) == told(plain)
+    assert dict(zip(SAME, told(found[0]), strict=True))["an interrupt"] == "interrupted\n"
+
+
+def told(done: Done) -> list[str]:
+    """Return what each cell printed."""
+    texts = [[output.get("text", "") for output in cell.outputs] for cell in done.notebook.cells]
+    return ["".join(text) for text in texts]
 
 
 DEAF = """

@@ -137,9 +137,8 @@ def test_two_at_once_share_one(home: Path) -> None:
     assert len(answers) == 2 and answers[0] == answers[1]
 
 
-def test_the_state_file_is_for_its_owner_only(home: Path) -> None:
+def test_the_state_file_is_for_its_owner_only(sandbox: object) -> None:
     """It holds passwords."""
-    control.up(["kulti"], scale=0.05)
     assert state.path().stat().st_mode & 0o077 == 0
     document = running()
     assert {
