@@ -264,6 +264,18 @@ def test_a_statement_that_is_slow_on_average_is_named_with_its_weight() -> None:
     assert statuses(statements.slow(answer("slow_statements", QUERY), LIMIT)) == {Status.OK}
 
 
+def test_a_loop_that_really_ran_is_named_with_the_list_that_it_goes_through(asked: DatabaseSource) -> None:
+    """From the server's own counters: the list gave as many rows as the other statement was asked for."""
+    control.break_("n-plus-one", SYSTEM)
+    top = asked.table("slow_statements", statements="extensions", min_calls=20, rows=30)
+    (found,) = statements.often(top)
+    assert (found.subject, found.cause) == ("select email from users where id = $1", statements.LOOPED)
+    assert found.why.endswith("came from: select user_id from sessions order by id limit $1")
+    control.heal("n-plus-one", SYSTEM)
+    top = asked.table("slow_statements", statements="extensions", min_calls=20, rows=30)
+    assert statuses(statements.often(top)) == {Status.OK}
+
+
 def test_a_loop_over_single_rows_is_named() -> None:
     """Cheap, very often, one row at a time, and a large share: without one of them it is well."""
     loop = QUERY | {"calls": 900_000, "share_pct": 40.0}
