@@ -231,6 +231,26 @@ def test_without_any_plan_a_missing_index_is_not_ruled_out(planner: dict[str, An
     assert statuses(judged(None, TABLE, **planner)) == {status}
 
 
+@pytest.mark.parametrize(
+    "failed, status",
+    [
+        ({"reason": "statement timeout"}, Status.UNKNOWN),
+        ({"reason": "server closed the connection"}, Status.UNKNOWN),
+        ({"reason": "permission denied for table logs"}, Status.SKIPPED),
+        ({"reason": "plans need 16", "absent": True}, Status.SKIPPED),
+    ],
+)
+def test_a_plan_that_failed_is_unknown_and_one_that_cannot_be_had_is_skipped(
+    failed: dict[str, Any], status: Status
+) -> None:
+    """Beside others that were made; the one that failed may be the one that lacks an index."""
+    top = answer("slow_statements", QUERY)
+    made = plans.look(Planner(SCAN), top, FACTS, 1)
+    other = plans.look(Planner(**failed), top, FACTS, 1)
+    (found,) = plans.planned(pd.concat([made, other], ignore_index=True))
+    assert found.status is status and found.why.startswith(f"1 of 2 statements: {failed['reason']}")
+
+
 def test_nothing_is_planned_as_a_superuser() -> None:
     """Planning may call functions that others wrote, with our rights."""
     facts = answer("server_facts", {"is_superuser": True})
