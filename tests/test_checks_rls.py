@@ -231,6 +231,30 @@ def test_a_table_that_is_meant_for_all_is_named_in_the_system_s_file() -> None:
     assert statuses(policies(declared, roles=["public"])) == {Status.WARNING}
 
 
+@pytest.mark.parametrize(
+    "row, other",
+    [
+        ({}, {"roles": ["anon"]}),
+        ({"roles": ["public"]}, {"roles": ["authenticated"]}),
+        ({"command": "all"}, {"command": "select"}),
+        ({"command": "all"}, {"command": "all", "check_text": "true"}),
+        ({}, {"table_name": "sessions"}),
+        ({}, {"using_text": "true"}),
+        ({"command": "insert", "check_text": "true"}, {"command": "all", "using_text": "(1 = 1)"}),
+    ],
+)
+def test_a_narrower_restrictive_policy_does_not_silence_a_permissive_one(
+    row: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """For fewer people, fewer commands, another table, or under no condition at all it holds nobody back."""
+    narrow = POLICY | {"policy": "narrow", "permissive": False, "using_text": "(owner = 5)"} | other
+    found = rls.policies(answer("policies", POLICY | row, narrow), {})
+    assert [(one.subject, one.cause) for one in found] == [("public.users.p", rls.PERMISSIVE)]
+    whole = narrow | {"roles": ["public"], "command": "all", "table_name": "users", "check_text": None}
+    again = rls.policies(answer("policies", POLICY | row, whole | {"using_text": "(owner = 5)"}), {})
+    assert causes(again) == set()
+
+
 def test_a_restrictive_policy_beside_it_narrows_what_is_always_true() -> None:
     """Both must let through."""
     narrow = POLICY | {"policy": "q", "permissive": False, "using_text": "(org = auth.org_id())"}

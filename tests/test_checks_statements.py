@@ -231,6 +231,26 @@ def test_without_any_plan_a_missing_index_is_not_ruled_out(planner: dict[str, An
     assert statuses(judged(None, TABLE, **planner)) == {status}
 
 
+@pytest.mark.parametrize(
+    "failed, status",
+    [
+        ({"reason": "statement timeout"}, Status.UNKNOWN),
+        ({"reason": "server closed the connection"}, Status.UNKNOWN),
+        ({"reason": "permission denied for table logs"}, Status.SKIPPED),
+        ({"reason": "plans need 16", "absent": True}, Status.SKIPPED),
+    ],
+)
+def test_a_plan_that_failed_is_unknown_and_one_that_cannot_be_had_is_skipped(
+    failed: dict[str, Any], status: Status
+) -> None:
+    """Beside others that were made; the one that failed may be the one that lacks an index."""
+    top = answer("slow_statements", QUERY)
+    made = plans.look(Planner(SCAN), top, FACTS, 1)
+    other = plans.look(Planner(**failed), top, FACTS, 1)
+    (found,) = plans.planned(pd.concat([made, other], ignore_index=True))
+    assert found.status is status and found.why.startswith(f"1 of 2 statements: {failed['reason']}")
+
+
 def test_nothing_is_planned_as_a_superuser() -> None:
     """Planning may call functions that others wrote, with our rights."""
     facts = answer("server_facts", {"is_superuser": True})
@@ -262,6 +282,18 @@ def test_a_statement_that_is_slow_on_average_is_named_with_its_weight() -> None:
     (found,) = statements.slow(answer("slow_statements", *rows), LIMIT)
     assert (found.status, found.subject, found.observed) == (Status.WARNING, "select slow from x", "1 500 ms")
     assert statuses(statements.slow(answer("slow_statements", QUERY), LIMIT)) == {Status.OK}
+
+
+def test_a_loop_that_really_ran_is_named_with_the_list_that_it_goes_through(asked: DatabaseSource) -> None:
+    """From the server's own counters: the list gave as many rows as the other statement was asked for."""
+    control.break_("n-plus-one", SYSTEM)
+    top = asked.table("slow_statements", statements="extensions", min_calls=20, rows=30)
+    (found,) = statements.often(top)
+    assert (found.subject, found.cause) == ("select email from users where id = $1", statements.LOOPED)
+    assert found.why.endswith("came from: select user_id from sessions order by id limit $1")
+    control.heal("n-plus-one", SYSTEM)
+    top = asked.table("slow_statements", statements="extensions", min_calls=20, rows=30)
+    assert statuses(statements.often(top)) == {Status.OK}
 
 
 def test_a_loop_over_single_rows_is_named() -> None:

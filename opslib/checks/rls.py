@@ -154,7 +154,7 @@ def _policy(row: Mapping[Any, Any], declared: Mapping[str, Table], narrowed: boo
     if "user_metadata" in texts.lower():
         why = "a user can edit user_metadata, and so let himself in; use app_metadata"
         yield Finding("policies", Status.WARNING, subject, "trusts user_metadata", "", _JUDGED, why)
-    if narrowed or _for_servers_only(row["roles"]):
+    if narrowed or not row["permissive"] or _for_servers_only(row["roles"]):
         return
     writes = row["command"] != "select"
     # Without a condition of its own for new rows the one for old rows holds.
@@ -177,9 +177,17 @@ def _narrowed(row: Mapping[Any, Any], restrictive: Sequence[Mapping[Any, Any]]) 
     return any(
         _name(row) == _name(other)
         and other["command"] in ("all", row["command"])
-        and ("public" in other["roles"] or set(row["roles"]) <= set(other["roles"]))
+        and (_PUBLIC in other["roles"] or set(row["roles"]) <= set(other["roles"]))
+        and _holds_back(other, row["command"])
         for other in restrictive
     )
+
+
+def _holds_back(other: Mapping[Any, Any], command: str) -> bool:
+    """Tell whether a restrictive policy sets a condition: to what is there, and to what is written."""
+    new = other["check_text"] if other["check_text"] is not None else other["using_text"]
+    there = command == "insert" or not _always(other["using_text"])
+    return there and (command in ("select", "delete") or not _always(new))
 
 
 def _always(text: str | None) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 from opslib import frames
 from opslib.checks import compare
 from opslib.config.limits import defaults
-from opslib.verdict import Finding, Status
+from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
     from opslib.config import Limit
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 OFTEN_CALLS, OFTEN_SHARE_PCT, ONE_ROW, CHEAP_MS = 100_000, 20.0, 1.5, 5.0
 # Slower means twice as slow and by as much as somebody notices, over enough calls.
 SLOWER_TIMES, SLOWER_MS, ENOUGH_CALLS = 2.0, 20.0, 20
+LOOPED = Cause("n-plus-one", "the app asks for one row after the other, in place of all at once", 35)
+# A loop asks once for each row of its list, give or take what was dropped or asked elsewhere.
+_NEARLY = 0.1
 _REMEMBERED = 12
 _SHOWN_CHARACTERS = 80
-_MOST_SUBJECTS = 5
+_MOST_SUBJECTS, _NAMED = 5, 2
 _KEPT = "statistics of statements are kept"
 _QUICK = "no statement is slow on average"
 
@@ -124,8 +127,7 @@ def often(statements: pd.DataFrame) -> list[Finding]:
         & (statements["rows_per_call"] <= ONE_ROW)
         & (statements["mean_ms"] <= CHEAP_MS)
     ]
-    why = "one query for each row of another (N+1): let the application ask for all at once"
-    found = [_looped(row, expected, why) for row in rows.head(_MOST_SUBJECTS).to_dict("records")]
+    found = [_looped(row, statements, expected) for row in rows.head(_MOST_SUBJECTS).to_dict("records")]
     return found or [Finding("loops", Status.OK, "", "none", "", expected)]
 
 
@@ -170,9 +172,19 @@ def _slow(row: Mapping[Any, Any], limit: Limit) -> Finding:
     )  # fmt: skip
 
 
-def _looped(row: Mapping[Any, Any], expected: str, why: str) -> Finding:
+def _looped(row: Mapping[Any, Any], statements: pd.DataFrame, expected: str) -> Finding:
     seen = f"{row['calls']} calls, {row['share_pct']:.0f} % of all time"
-    return Finding("loops", Status.WARNING, _short(row), seen, "", expected, why)
+    why = "one query for each row of another (N+1): let the application ask for all at once"
+    if lists := _lists(row, statements):
+        why = f"{why}; as many rows came from: {', '.join(lists)}"
+    return Finding("loops", Status.WARNING, _short(row), seen, "", expected, why, cause=LOOPED)
+
+
+def _lists(row: Mapping[Any, Any], statements: pd.DataFrame) -> list[str]:
+    """Return statements that gave about as many rows as another one was asked for."""
+    given = statements["calls"] * statements["rows_per_call"]
+    near = (given - row["calls"]).abs().le(row["calls"] * _NEARLY) & statements["rows_per_call"].gt(ONE_ROW)
+    return [_short(found) for found in statements[near].head(_NAMED).to_dict("records")]
 
 
 def _slower(row: Mapping[Any, Any], calls: int, total: float, expected: str) -> Finding | None:

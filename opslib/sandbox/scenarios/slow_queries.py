@@ -10,6 +10,17 @@ from opslib.verdict import Status
 
 _TABLE, _ROWS, _LOOKUPS = "viewing_log", 60_000, 40
 _FLUSHES = 150000
+_LIST = "select user_id from sessions order by id limit 50"
+_ONE = "select email from users where id = '{}'"
+# As the server records them, without their values.
+_RECORDED = [_LIST.replace("50", "$1"), _ONE.replace("'{}'", "$1")]
+_LOOPS = 2_000
+# What filling the database took is nobody's load, and would hide what the app does.
+_FORGET_FILLING = r"""
+select extensions.pg_stat_statements_reset(s.userid, s.dbid, s.queryid)
+from extensions.pg_stat_statements s join pg_database d on d.oid = s.dbid
+where d.datname = current_database() and s.query !~* '^\s*select'
+"""
 _SWITCHES = ("enable_indexscan", "enable_bitmapscan")
 
 
@@ -38,6 +49,25 @@ def _drop_unindexed(world: World, system: str) -> None:
         )
 
 
+def _ask_one_by_one(world: World, system: str) -> None:
+    """Let the app show a list, and ask for the user of each of its lines, one after the other."""
+    with closing(open_as_app(world.databases, system, "web")) as app, world.databases.admin(system) as admin:
+        admin.execute(_FORGET_FILLING.encode())
+        for _ in range(_LOOPS):
+            users = app.execute(_LIST.encode()).fetchall()
+            app.execute(";".join(_ONE.format(user) for (user,) in users).encode())
+
+
+def _forget_loop(world: World, system: str) -> None:
+    """Have the statements of the list forgotten."""
+    with world.databases.admin(system) as admin:
+        admin.execute(
+            "select extensions.pg_stat_statements_reset(userid, dbid, queryid)"
+            " from extensions.pg_stat_statements where query = any(%s)",
+            [_RECORDED],
+        )
+
+
 def _switch_off(world: World, system: str) -> None:
     """Leave behind what somebody set while trying to force a plan."""
     with world.databases.admin(system) as admin:
@@ -58,6 +88,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         _grow_unindexed,
         {"slow-queries": (Status.WARNING, "missing-index")},
         heal=_drop_unindexed,
+    ),
+    Scenario(
+        "n-plus-one",
+        "the app asks for the user of each line of a list by a query of its own",
+        _ask_one_by_one,
+        {"slow-queries": (Status.WARNING, "n-plus-one")},
+        systems=("your-app",),
+        heal=_forget_loop,
     ),
     Scenario(
         "bad-plan",
