@@ -83,6 +83,27 @@ def test_overdue_rows_are_deleted_in_batches_and_none_besides_also_when_killed_b
     assert (events("name = 'kept-for-too-long'"), events("true")) == (0, others)
 
 
+def test_a_hold_that_comes_after_the_approval_ends_the_deletion(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off after some batches; then somebody needs what is left."""
+    control.break_(OVERDUE.scenario, SYSTEM)
+    document = planned(OVERDUE, archive)
+    monkeypatch.setenv(faults.VARIABLE, f"{faults.STEP}:1")
+    assert applied(OVERDUE, document, archive)["cause"]["id"] == "kernel-died"
+    monkeypatch.delenv(faults.VARIABLE)
+    left = events("name = 'kept-for-too-long'")
+    with psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True) as admin:
+        hold = "update retention_policies set legal_hold = {} where table_name = 'events'"
+        admin.execute(hold.format("true").encode())
+        try:
+            after = applied(OVERDUE, document, archive)
+        finally:
+            admin.execute(hold.format("false").encode())
+    assert states(after) == ["failed"] and "legal hold" in after["changed"][0]["text"], after["changed"]
+    assert events("name = 'kept-for-too-long'") == left > 0
+
+
 def test_a_table_without_a_policy_is_refused_and_nobody_makes_one_up() -> None:
     """An age typed at night is no policy."""
     with pytest.raises(ParameterError, match="'users' has no policy; there are: security_audit, events"):
@@ -133,7 +154,7 @@ def test_a_hold_or_a_rule_that_comes_after_the_plan_is_seen_by_the_gate(sandbox:
     ):
 
         def standing() -> str:
-            return retention.standing(database, env.system, table)
+            return retention.standing(retention.policies(database), env.system, table)
 
         planned = standing()
         assert planned == "the system's file: 90 d by timestamp; the app: 90 d by timestamp"
@@ -148,8 +169,9 @@ def test_a_hold_or_a_rule_that_comes_after_the_plan_is_seen_by_the_gate(sandbox:
         assert standing() == planned
         held = env.system.tables["events"].model_copy(update={"legal_hold": True})
         system = env.system.model_copy(update={"tables": {**env.system.tables, "events": held}})
-        assert "90 d by timestamp, legal hold; the app" in retention.standing(database, system, table)
-        assert "no rule; the app: no rule" in retention.standing(database, system, ["elsewhere", "events"])
+        own = retention.policies(database)
+        assert "90 d by timestamp, legal hold; the app" in retention.standing(own, system, table)
+        assert "no rule; the app: no rule" in retention.standing(own, system, ["elsewhere", "events"])
 
 
 def test_a_policy_of_the_app_that_cannot_be_read_plans_nothing() -> None:

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import pandas as pd
+
 from opslib.acts import Statement
 from opslib.changes import Kind, Means
-from opslib.checks import compare, old_rows_look
+from opslib.checks import compare, old_rows_look, retention
 from opslib.gate.plan import Draft, Observed, Risk, Target
 from opslib.pg import sql
 
@@ -33,7 +35,10 @@ _MIXED = "the archive holds other rows of the same time, so nobody could tell wh
 _DELETED = "deleted rows are gone: only a backup has them"
 
 
-def draft(looks: Sequence[Seen], env: Environment, *, batch: int = 0, connections: int = 1) -> Draft | None:
+def draft(
+    looks: Sequence[Seen], env: Environment, *, batch: int = 0, connections: int = 1,
+    own: pd.DataFrame | None = None,
+) -> Draft | None:  # fmt: skip
     """Propose to take out the old rows that were seen.
 
     Args:
@@ -41,6 +46,7 @@ def draft(looks: Sequence[Seen], env: Environment, *, batch: int = 0, connection
         env: where; its limits say when to make room for others.
         batch: rows in one transaction; 0 for as many as are moved in a moment.
         connections: how many batches go at once, each over a connection of its own.
+        own: `retention.policies`, where rows are deleted by a policy, which must be the same until the end.
 
     Returns:
         The proposal; without targets where something stands in the way of all; None where nothing is old.
@@ -54,7 +60,7 @@ def draft(looks: Sequence[Seen], env: Environment, *, batch: int = 0, connection
     return Draft(
         kind="archiving",
         title=_title(free, moving),
-        targets=tuple(_target(one, sizes[one.rule.table]) for one in free),
+        targets=tuple(_target(one, sizes[one.rule.table], _policy(one, env, own)) for one in free),
         risk=Risk.HIGH,
         blast=_blast(moving),
         numbers=_numbers(free, sizes),
@@ -90,6 +96,7 @@ class Archiving(Kind):
         found = old_rows_look.values(self._means.database(), target.identity)
         back = getattr(target.act, "params", {}).get("table") != target.identity["table"]
         self._rows = int(found["archived" if back else "rows"])
+        found |= self._policy(target)
         return Observed(found, text=_said(found), partly=_partly(target, found))
 
     def stretches(self, target: Target, hands: int) -> list[Mapping[str, Any]]:
@@ -121,13 +128,21 @@ class Archiving(Kind):
         return now - self._idle_since < self.PATIENCE_S
 
     def _altered(self, target: Target) -> bool:
-        """Tell now and then whether columns, foreign keys or triggers are others than when it was planned."""
+        """Tell now and then whether policy, columns, foreign keys or triggers are others than in the plan."""
         now = time.monotonic()
         if now - self._compared_at < _COMPARED_S:
             return False
         self._compared_at = now
         found = old_rows_look.structure(self._means.database(), target.identity)
-        return bool(found != target.before["structure"])
+        now_so = {"structure": found, **self._policy(target)}
+        return any(target.before[name] != value for name, value in now_so.items())
+
+    def _policy(self, target: Target) -> dict[str, str]:
+        """Return by which rules the rows are kept now, where they go by a policy."""
+        if "policy" not in target.before:
+            return {}
+        own = retention.policies(self._means.database())
+        return {"policy": retention.standing(own, self._means.env.system, target.identity["table"])}
 
     def _left(self, target: Target) -> bool:
         box = {name: target.act.params[name] for name in ("table", "time", "since", "cutoff")}
@@ -155,9 +170,15 @@ class Archiving(Kind):
 KIND = Archiving
 
 
-def _target(one: Seen, batch: int) -> Target:
+def _policy(one: Seen, env: Environment, own: pd.DataFrame | None) -> dict[str, str]:
+    if own is None or one.rule.archive:
+        return {}
+    return {"policy": retention.standing(own, env.system, one.identity["table"])}
+
+
+def _target(one: Seen, batch: int, policy: Mapping[str, str]) -> Target:
     act = Statement(_statement(one.identity), _params(one, batch))
-    before = dict(one.values)
+    before = {**one.values, **policy}
     after = {**before, "rows": 0}
     if "archived" in before:
         after["archived"] = before["archived"] + before["rows"]
@@ -206,7 +227,8 @@ def _undoable(one: Seen) -> bool:
 def _partly(target: Target, found: Mapping[str, Any]) -> bool:
     """Tell whether a part of the rows has gone and everything else is as it was."""
     rows = max(target.before["rows"], target.after["rows"])
-    if not 0 < found["rows"] < rows or found["structure"] != target.before["structure"]:
+    same = all(found.get(name) == target.before.get(name) for name in ("structure", "policy"))
+    if not 0 < found["rows"] < rows or not same:
         return False
     if "archived" not in found:
         return True

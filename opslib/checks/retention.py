@@ -49,21 +49,20 @@ def policies(database: Asked) -> pd.DataFrame:
     return database.table(_TABLE)
 
 
-def standing(database: Asked, system: System, table: Sequence[str]) -> str:
+def standing(own: pd.DataFrame, system: System, table: Sequence[str]) -> str:
     """Return in one line by which rules rows of a table are kept now, and whether anything holds them.
 
     What was planned by other rules is not what the owner of the policy wants now: where the line is another
     one than at the time of the plan, nothing more may be deleted.
 
     Args:
-        database: where; asked anew each time.
+        own: from `policies`, asked anew each time.
         system: as its file describes it now.
         table: its schema and name.
 
     Raises:
         SourceError: the app has policies, and they cannot be read.
     """
-    own = policies(database)
     if (reason := frames.reason(own)) and not frames.absent(own):
         raise SourceError(reason)
     names = [".".join(table), *([table[1]] if table[0] == _SCHEMA else ())]
