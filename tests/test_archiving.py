@@ -24,7 +24,7 @@ from opslib.checks.old_rows import Rule, Seen
 from opslib.cli.app import cli
 from opslib.config import Secret
 from opslib.config.environment import Door
-from opslib.errors import ParameterError, Unreachable
+from opslib.errors import ParameterError, Refused, Unreachable
 from opslib.gate import faults, steps
 from opslib.gate.plan import Draft
 from opslib.pg import Database
@@ -517,21 +517,14 @@ def test_several_hands_share_the_rows_and_go_on_where_each_came_to(
     server: Databases, shop: psycopg.Connection[Any]
 ) -> None:
     """No hand passes again by what is gone: an old snapshot would keep those rows in its way."""
+    shop.execute(b"analyze orders")
     draft = _movable(server, shop, batch=2)
     env = config.load_system(SYSTEM, ROOT).environment("sandbox")
     told: list[list[Any]] = [[], []]
     with entered(server, "operator") as operator, closing(operator.another()) as other:
         kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
-
-        def hand(number: int, database: Database) -> steps.Hand:
-            def step(stretch: steps.Stretch) -> pd.DataFrame:
-                told[number].append((stretch["begin"], stretch["until"]))
-                return database.act(Opening(draft.targets[0].act, "a batch"), stretch)
-
-            return step
-
         kind.observe(draft.targets[0])
-        hands = [hand(0, operator), hand(1, other)]
+        hands = [hand(operator, draft, told[0]), hand(other, draft, told[1])]
         said = list(steps.taken(hands, kind, draft.targets[0], ("begin", "until")))
     middle = "2020-01-07T00:00:00.000000Z"
     assert said[:2] == ["step 1: 4 moved", "step 2: 4 moved"]
@@ -539,6 +532,99 @@ def test_several_hands_share_the_rows_and_go_on_where_each_came_to(
     assert told[1][:2] == [(middle, None), ("2020-01-08T00:00:00.000000Z", None)]
     assert shop.execute(b"select count(*) from orders").fetchone() == (0,)
     assert shop.execute(b"select count(*) from orders_old").fetchone() == (10,)
+
+
+def test_rows_that_lie_unevenly_in_time_are_shared_as_the_planner_knows_them(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """One forgotten row of another century would leave all others to one hand."""
+    shop.execute(b"update orders set at = '1999-01-01' where id = 1")
+    shop.execute(b"analyze orders")
+    draft = _movable(server, shop, batch=2)
+    env = config.load_system(SYSTEM, ROOT).environment("sandbox")
+    with entered(server, "operator") as operator:
+        kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
+        assert kind.stretches(draft.targets[0], 2) == [{}], "nothing was counted yet"
+        kind.observe(draft.targets[0])
+        first, second = kind.stretches(draft.targets[0], 2)
+    assert first["until"] == second["begin"] and first["until"][:9] == "2020-01-0"
+
+
+@pytest.mark.parametrize("broken", ["moved", "lost"])
+def test_a_step_that_does_not_get_through_keeps_its_stretch(
+    server: Databases, shop: psycopg.Connection[Any], broken: str
+) -> None:
+    """It comes again where it was; a hand whose connection is lost is done without."""
+    shop.execute(b"analyze orders")
+    draft = _movable(server, shop, batch=2)
+    env = config.load_system(SYSTEM, ROOT).environment("sandbox")
+    told: list[list[Any]] = [[], []]
+    with entered(server, "operator") as operator, closing(operator.another()) as other:
+        kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
+        kind.observe(draft.targets[0])
+        works = hand(other, draft, told[1])
+
+        def fails_once(stretch: steps.Stretch) -> pd.DataFrame:
+            found = works(stretch) if told[1] else None
+            if found is None:
+                told[1].append((stretch["begin"], stretch["until"]))
+                raise Unreachable("broken", kind=broken)
+            return found
+
+        list(steps.taken([hand(operator, draft, told[0]), fails_once], kind, draft.targets[0], ("begin",)))
+    again = told[1] if broken == "moved" else told[0]
+    assert told[1][0] in again[1:] and (len(told[1]) == 1) == (broken == "lost")
+    assert shop.execute(b"select count(*) from orders_old").fetchone() == (10,)
+
+
+def test_a_second_connection_acts_only_while_the_first_holds_the_lock(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """Somebody else may have begun since."""
+    draft = _movable(server, shop, batch=2)
+    with (
+        entered(server, "operator") as operator,
+        closing(operator.another()) as other,
+        pytest.raises(Refused, match="lock on archiving was lost"),
+        operator.lock("archiving"),
+    ):
+        other.act(Opening(draft.targets[0].act, "under the lock"))
+        operator.close()
+        other.act(Opening(draft.targets[0].act, "without it"))
+    assert shop.execute(b"select count(*) from orders_old").fetchone() == (2,)
+
+
+def hand(database: Database, draft: Draft, told: list[Any]) -> steps.Hand:
+    """Carry out a step, and note the stretch that was asked for."""
+
+    def step(stretch: steps.Stretch) -> pd.DataFrame:
+        told.append((stretch["begin"], stretch["until"]))
+        return database.act(Opening(draft.targets[0].act, "a batch"), stretch)
+
+    return step
+
+
+def test_a_move_that_breaks_on_the_way_is_gone_on_with_once_it_is_mended(archive: Path) -> None:
+    """Called failed, it could be neither resumed nor undone."""
+    control.break_(OLD.scenario, SYSTEM)
+    document = planned(OLD, archive)
+    with admin() as connection:
+        connection.execute(_MORE.replace(str(MANY), "3000").encode())
+        document = planned(OLD, archive)
+        before = keys(connection, "scenario_attempts")
+        newest = f"{_ATTEMPTS.format('scenario_attempts')} order by ended_at desc limit 1"
+        number = connection.execute(newest.encode()).fetchone()
+        refuses = f"alter table scenario_attempts_archive add constraint full_up check (id <> {number[0]})"  # type: ignore[index]
+        connection.execute(refuses.encode())
+        try:
+            after = applied(OLD, document, archive)
+        finally:
+            connection.execute(b"alter table scenario_attempts_archive drop constraint full_up")
+        half = keys(connection, "scenario_attempts")
+        assert states(after) == ["unclear"] and "full_up" in after["changed"][0]["text"], after["changed"]
+        assert 0 < len(half) < len(before)
+        assert states(applied(OLD, document, archive)) == ["done"]
+        assert keys(connection, "scenario_attempts_archive") == before
 
 
 def test_without_a_second_connection_one_does_it_all(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -255,7 +255,7 @@ def test_the_statements_make_the_two_roles_on_a_real_server_and_can_be_run_again
         )
         rows = connection.execute(asked).fetchall()
         connection.rollback()
-    assert rows == [("opslib_monitor", 3, True, False, False), ("opslib_operator", 2, True, True, False)]
+    assert rows == [("opslib_monitor", 3, True, False, False), ("opslib_operator", 3, True, True, False)]
 
 
 def test_skipped_lines_do_not_count() -> None:

@@ -45,7 +45,7 @@ $opslib$;
 do $opslib$
 begin
     if not exists (select from pg_catalog.pg_roles where rolname = 'opslib_operator') then
-        create role opslib_operator login connection limit 2;
+        create role opslib_operator login connection limit 3;
     end if;
     grant pg_monitor to opslib_operator;
     execute format('grant connect on database %I to opslib_operator', current_database());

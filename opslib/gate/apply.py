@@ -200,18 +200,24 @@ class Applying:
             )
         except Unreachable as error:
             if error.kind in _NEVER_SENT:
-                return self._ended(target, way, act, FAILED, error.message)
+                return self._failed(target, way, act, error.message)
             # Whether it arrived is not known; only looking tells.
             return self._awaited(target, way, act, "", why=error.message)
         except Moved as error:
             self._ended(target, way, act, FAILED, str(error))
             return self._left(target, way, str(error))
         except OpsError as error:
-            ended = self._ended(target, way, act, FAILED, error.message)
+            ended = self._failed(target, way, act, error.message)
             # The vendor itself compared, and found that somebody else was faster.
             return self._left(target, way, error.message) if _conflict(error) else ended
         faults.reach("after-act")
         return self._awaited(target, way, act, "")
+
+    def _failed(self, target: Target, way: Target, act: str, text: str) -> Result:
+        """Write down that an act failed; of one in steps only where none of them did anything."""
+        if self._kind.STEPS and self._kind.observe(way).partly:
+            raise Unclear(f"{text}; run apply again, it goes on from there")
+        return self._ended(target, way, act, FAILED, text)
 
     def _noting(self, target: Target, act: str) -> Progress:
         """Return what is told of the steps of an act."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opslib.acts import Opening, Statement, Work
 from opslib.backup import restoring
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opslib.gate.plan import Target
     from opslib.pg import Database
 
-# As many as the operator's role may have, by what `opslib doctor --sql` prints.
+# The operator's role may have one more, by what `opslib doctor --sql` prints: to ask who has the lock.
 _MOST_CONNECTIONS = 2
 
 
@@ -79,11 +79,15 @@ def _hand(database: Database, opening: Callable[[], Opening]) -> steps.Hand:
 def _connections(means: Means) -> Iterator[list[Database]]:
     """Give as many connections as the plan asks for and the server has; one is enough, and slower.
 
-    The first holds the lock: where it is lost, its next step is refused, and with it all goes no further.
+    The first holds the lock, and the others act only as long as it does.
     """
     with ExitStack() as stack:
         databases = [means.database()]
         with suppress(SourceError):
-            for _ in range(min(int(means.settings.get("connections", 1)), _MOST_CONNECTIONS) - 1):
+            for _ in range(_wanted(means.settings.get("connections")) - 1):
                 databases.append(stack.enter_context(closing(databases[0].another())))
         yield databases
+
+
+def _wanted(connections: Any) -> int:
+    return min(connections, _MOST_CONNECTIONS) if type(connections) is int else 1

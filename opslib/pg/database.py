@@ -46,6 +46,7 @@ class Database:
         self._on_call = on_call or (lambda call: None)
         self._session: Session | None = None
         self._locks: dict[str, acting.Held] = {}
+        self._first: Database | None = None
         self._ladder = Ladder(self._doors, self._enter)
 
     @property
@@ -92,12 +93,13 @@ class Database:
         return answer[0][0][0]["Plan"]
 
     def another(self) -> Database:
-        """Return the same database over a second connection, which is open.
+        """Return the same database over a second connection, which is open; it acts under this one's locks.
 
         Raises:
             SourceError: no second connection can be had.
         """
         other = Database(self._doors, application_name=self._application_name, on_call=self._on_call)
+        other._first = self
         other._opened()
         return other
 
@@ -123,6 +125,8 @@ class Database:
         """
         statement, params = acting.demanded(opening.act, stretch or {})
         backend = acting.backend(self._locks, self._session)
+        if self._first:
+            acting.backend(self._first._locks, self._first._session)
         session = self._opened()
         acting.fits(session, statement)
         opening.use()
