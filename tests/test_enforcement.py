@@ -247,7 +247,7 @@ def test_a_statement_that_changes_something_keeps_its_headers_word(server: Datab
     statement = STATEMENTS[name]
     with closing(psycopg.connect(server.dsn(SYSTEM, "operator"))) as connection:
         text, bound = statement.filled(connection.info.server_version // 10000, values(STATEMENTS[name]))
-        cursor = connection.execute(text.encode(), bound)
+        cursor = connection.execute(text.encode(), {**bound, **dict.fromkeys(statement.step)})
         assert [column.name for column in cursor.description or ()] == [c.name for c in statement.returns]
         assert statement.kind == sql.LOCK or cursor.fetchall() == []
         connection.rollback()

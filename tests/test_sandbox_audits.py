@@ -14,6 +14,8 @@ SCENARIOS = {
     for scenario in control.scenarios()
     if {"rls-audit", "access-audit", "duplicates-and-integrity", "slow-queries"} & set(scenario.expects)
 }
+# Of what an app asks, only the server's statistics tell, and no statistics can be put back.
+ASKS_ONLY = ("n-plus-one",)
 # Relations and their row security, policies, functions, roles, settings, numbers of sequences.
 TRACES = (
     "select relnamespace::regnamespace, relname, relkind, relrowsecurity, relacl from pg_class order by 1, 2",
@@ -49,6 +51,7 @@ def test_it_can_be_made_on_every_system_that_it_names_and_leaves_no_trace(sandbo
     systems = SCENARIOS[name].systems or tuple(control.status()["databases"])
     before = {system: traces(system) for system in systems}
     assert {system for _, system in control.break_(name)} == set(systems)
-    assert all(traces(system) != before[system] for system in systems), "nothing was broken"
+    broken = all(traces(system) != before[system] for system in systems)
+    assert broken or name in ASKS_ONLY, "nothing was broken"
     control.heal(name)
     assert {system: traces(system) for system in systems} == before
