@@ -519,11 +519,8 @@ def test_several_hands_share_the_rows_and_go_on_where_each_came_to(
     """No hand passes again by what is gone: an old snapshot would keep those rows in its way."""
     shop.execute(b"analyze orders")
     draft = _movable(server, shop, batch=2)
-    env = config.load_system(SYSTEM, ROOT).environment("sandbox")
     told: list[list[Any]] = [[], []]
-    with entered(server, "operator") as operator, closing(operator.another()) as other:
-        kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
-        kind.observe(draft.targets[0])
+    with two_hands(server, draft) as (kind, operator, other):
         hands = [hand(operator, draft, told[0]), hand(other, draft, told[1])]
         said = list(steps.taken(hands, kind, draft.targets[0], ("begin", "until")))
     middle = "2020-01-07T00:00:00.000000Z"
@@ -557,11 +554,8 @@ def test_a_step_that_does_not_get_through_keeps_its_stretch(
     """It comes again where it was; a hand whose connection is lost is done without."""
     shop.execute(b"analyze orders")
     draft = _movable(server, shop, batch=2)
-    env = config.load_system(SYSTEM, ROOT).environment("sandbox")
     told: list[list[Any]] = [[], []]
-    with entered(server, "operator") as operator, closing(operator.another()) as other:
-        kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
-        kind.observe(draft.targets[0])
+    with two_hands(server, draft) as (kind, operator, other):
         works = hand(other, draft, told[1])
 
         def fails_once(stretch: steps.Stretch) -> pd.DataFrame:
@@ -592,6 +586,16 @@ def test_a_second_connection_acts_only_while_the_first_holds_the_lock(
         operator.close()
         other.act(Opening(draft.targets[0].act, "without it"))
     assert shop.execute(b"select count(*) from orders_old").fetchone() == (2,)
+
+
+@contextmanager
+def two_hands(server: Databases, draft: Draft) -> Iterator[tuple[archiving.Archiving, Database, Database]]:
+    """The kind of change, which has counted the rows, and two connections to move them over."""
+    env = config.load_system(SYSTEM, ROOT).environment("sandbox")
+    with entered(server, "operator") as operator, closing(operator.another()) as other:
+        kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
+        kind.observe(draft.targets[0])
+        yield kind, operator, other
 
 
 def hand(database: Database, draft: Draft, told: list[Any]) -> steps.Hand:
