@@ -18,7 +18,7 @@ import pandas as pd
 
 from opslib.acts import Statement
 from opslib.changes import Kind, Means, archiving_words
-from opslib.checks import compare, old_rows_look, retention
+from opslib.checks import compare, old_rows_facts, old_rows_look, retention
 from opslib.errors import SourceError, Unreachable
 from opslib.gate.plan import Draft, Observed, Risk, Target
 from opslib.gate.steps import PASSING
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 _AGAIN_S = 0.2
 _COMPARED_S = 0.5
-_ENOUGH_TIMES = 3  # for each hand: fewer say little of how the rows lie
+_PARTS = 8  # for each hand: the rows are never parted evenly, and who is free takes the next part
+_ENOUGH_TIMES = 6  # fewer say little of how the rows lie
 # A batch holds its own rows while it moves them: so much takes a tenth of a second, on a slow disk one.
 # More than the server's work memory (4 MB as it comes) it would put on the disk first.
 _BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 2 << 20, 500, 10_000, 2000
-_MOST_ALONG = 5000  # a batch with rows that hang on them begins again where one of them was written to
 
 
 def draft(
@@ -87,11 +87,11 @@ class Archiving(Kind):
     def __init__(self, means: Means) -> None:
         super().__init__(means)
         self._idle_since = self._compared_at = self._roomy_until = 0.0
-        self._rows = 0
+        self._rows, self._mark = 0, ""
 
     def observe(self, target: Target) -> Observed:
         """Look at both tables, and whether what is missing on the one side is on the other."""
-        named = old_rows_look.columns(self._means.database(), target.identity)
+        named = old_rows_facts.columns(self._means.database(), target.identity)
         params = getattr(target.act, "params", {})
         if any(set(params[name]) != set(now) for name, now in named.items()):
             return Observed({}, text="the columns are others than those that would be moved")
@@ -103,12 +103,11 @@ class Archiving(Kind):
 
     def stretches(self, target: Target, hands: int) -> list[Mapping[str, Any]]:
         """Cut the time between the limits into parts of about as many rows; of a few rows make one part."""
-        if self._rows < 2 * hands * int(target.act.params["rows"]):
-            return [{}]
-        cuts = self._cuts(target, hands)
+        most = self._rows // (2 * int(target.act.params["rows"]))
+        cuts = self._cuts(target, min(hands * _PARTS, most)) if 1 < hands <= most else []
         return [{"begin": a, "until": b} for a, b in pairwise((None, *cuts, None))]
 
-    def _cuts(self, target: Target, hands: int) -> list[str]:
+    def _cuts(self, target: Target, parts: int) -> list[str]:
         """Return times that part the rows about evenly, or, where nobody knows any, the time itself."""
         given: Mapping[str, Any] = target.act.params
         (schema, name), since, cutoff = given["table"], given["since"], given["cutoff"]
@@ -118,10 +117,11 @@ class Archiving(Kind):
             place = {"schema": schema, "name": name, "column": given["time"]}
             found = self._means.database().table("times_known", **place, since=since, cutoff=cutoff)
             known = list(found["time"])
-        if len(known) >= _ENOUGH_TIMES * hands:
-            return [known[len(known) * part // hands] for part in range(1, hands)]
+        if len(known) >= _ENOUGH_TIMES:
+            parts = min(parts, len(known))
+            return [known[len(known) * part // parts] for part in range(1, parts)]
         begin, end = datetime.fromisoformat(since), datetime.fromisoformat(cutoff)
-        return [(begin + (end - begin) * part / hands).isoformat() for part in range(1, hands)]
+        return [(begin + (end - begin) * part / parts).isoformat() for part in range(1, parts)]
 
     def more(self, target: Target, done: Mapping[str, int]) -> bool:
         """Tell whether rows are left; wait for those that somebody works at, and for replicas and queues."""
@@ -145,8 +145,12 @@ class Archiving(Kind):
         if now - self._compared_at < _COMPARED_S:
             return False
         self._compared_at = now
-        found = old_rows_look.structure(self._means.database(), target.identity)
-        now_so = {"structure": found, **self._policy(target)}
+        now_so = self._policy(target)
+        # Before the closer look, so that what is altered during it is seen the next time.
+        mark = old_rows_facts.mark(self._means.database(), target.identity)
+        if mark != self._mark:
+            self._mark = mark
+            now_so["structure"] = old_rows_facts.structure(self._means.database(), target.identity)
         return any(target.before[name] != value for name, value in now_so.items())
 
     def _policy(self, target: Target) -> dict[str, str]:
@@ -216,8 +220,7 @@ def _target(one: Seen, batch: int, policy: Mapping[str, str]) -> Target:
 
 def _fitting(one: Seen) -> int:
     """Return how many rows to move at once."""
-    most = _MOST_ALONG if "child" in one.identity else _MOST
-    return min(max(_BATCH_BYTES // (one.row_bytes or _UNKNOWN_ROW), _LEAST), most)
+    return min(max(_BATCH_BYTES // (one.row_bytes or _UNKNOWN_ROW), _LEAST), _MOST)
 
 
 def _statement(identity: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from opslib.checks.credits import Books
-    from opslib.checks.old_rows_look import Asked
+    from opslib.checks.old_rows_facts import Asked
 
 CREDIT = "credit"
 _REFUND, _BY_HAND = "opslib:refund:", "opslib:correct:"

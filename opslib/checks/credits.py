@@ -15,7 +15,7 @@ from opslib.pg import sql
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
-    from opslib.checks.old_rows_look import Asked
+    from opslib.checks.old_rows_facts import Asked
     from opslib.config import System
 
 ACCOUNTS, LEDGER = "credits", "credit_transactions"

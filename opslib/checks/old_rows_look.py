@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import pandas as pd
+from typing import Any
 
 from opslib import frames
 from opslib.checks.old_rows import FOREVER, Rule, Seen
+from opslib.checks.old_rows_facts import Asked, Identity, children, differing, effects, named, one, structure
 from opslib.errors import ParameterError, SourceError
 from opslib.pg import relations
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
 _SMALL = 100_000
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
-Identity = Mapping[str, Any]
-
-
-class Asked(Protocol):
-    """Whoever answers packaged statements: `ops.pg`, or the gate's own connection."""
-
-    def table(self, name: str, /, **params: Any) -> pd.DataFrame:
-        """Run one packaged statement that reads."""
 
 
 @dataclass(frozen=True)
@@ -69,30 +59,17 @@ def values(database: Asked, identity: Identity) -> dict[str, Any]:
     """
     box = {name: identity[name] for name in ("key", "time", "since", "cutoff")}
     sides = [identity[name] for name in ("table", "archive") if name in identity]
-    counted = [_one(database, "rows_between", table=side, **box) for side in sides]
+    counted = [one(database, "rows_between", table=side, **box) for side in sides]
     found = {"rows": int(counted[0]["rows"]), "checksum": _sum(counted)}
     if len(sides) == 2:
         found["archived"] = int(counted[1]["rows"])
     if "child" in identity:
         hang = {name: identity[name] for name in ("child_key", "parent_key")}
         pairs = zip(sides, (identity["child"], identity["child_archive"]), strict=True)
-        hung = [_one(database, "rows_hanging", table=t, child=c, **hang, **box) for t, c in pairs]
+        hung = [one(database, "rows_hanging", table=t, child=c, **hang, **box) for t, c in pairs]
         found |= {"hanging": int(hung[0]["rows"]), "hanging_archived": int(hung[1]["rows"])}
         found["hanging_checksum"] = _sum(hung)
     return {**found, "structure": structure(database, identity)}
-
-
-def structure(database: Asked, identity: Identity) -> str:
-    """Return a digest of columns, foreign keys and triggers: when it is another, nothing is moved."""
-    pairs = [(identity[one], identity[other]) for one, other in _PAIRS if {one, other} <= set(identity)]
-    parts = [_columns(database, source, archive) for source, archive in pairs]
-    tables = [identity[name] for name in ("table", "archive", "child", "child_archive") if name in identity]
-    parts += [_effects(database, table) for table in tables]
-    text = "\n".join(part.to_json(orient="values") for part in parts)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-_PAIRS = (("table", "archive"), ("child", "child_archive"))
 
 
 def _look(database: Asked, rule: Rule) -> Seen:
@@ -112,7 +89,7 @@ def _seen(database: Asked, rule: Rule) -> Seen:
         return Seen(rule, against=(f"{source.text} has no primary key of one column",))
     box = {"key": source.facts["key"], "time": rule.column, "cutoff": rule.before}
     table = source.relation.parts
-    counted = _one(database, "rows_between", table=table, **{**box, "since": FOREVER})
+    counted = one(database, "rows_between", table=table, **{**box, "since": FOREVER})
     oldest = str(counted["oldest"] or "")
     bytes_of_one = int(source.facts["row_bytes"] or 0)
     seen = Seen(rule, oldest=oldest, rows=int(counted["rows"]), row_bytes=bytes_of_one)
@@ -134,8 +111,8 @@ def _with_archive(
     against += _against_pair(database, source, archive)
     against += _against_effects(database, source, rule.along)
     against += _against_way_back(database, archive, rule.along.values())
-    columns = {"columns": _named(database, source.relation.parts, archive.relation.parts)}
-    hanging = [row for row in _children(database, source.relation.parts) if row["effect"] == "cascade"]
+    columns = {"columns": named(database, source.relation.parts, archive.relation.parts)}
+    hanging = [row for row in children(database, source.relation.parts) if row["effect"] == "cascade"]
     child = None
     if len(hanging) == 1 and hanging[0]["name"] in rule.along:
         child = _table(database, "child", _dotted(hanging[0]), hanging[0]["column_name"])
@@ -145,12 +122,12 @@ def _with_archive(
             "child_key": child.facts["key"], "parent_key": hanging[0]["column_name"],
         }  # fmt: skip
         against += _against_pair(database, child, kept)
-        columns["child_columns"] = _named(database, child.relation.parts, kept.relation.parts)
-        if _children(database, child.relation.parts):
+        columns["child_columns"] = named(database, child.relation.parts, kept.relation.parts)
+        if children(database, child.relation.parts):
             against.append(f"on {child.text}, which goes along, rows of others hang in turn")
     if not against:
         both = {name: identity[name] for name in ("table", "archive", "key", "time", "cutoff")}
-        if twice := int(_one(database, "rows_in_both", **both)["rows"]):
+        if twice := int(one(database, "rows_in_both", **both)["rows"]):
             against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
     stays = _emptied(database, source.relation.parts)
     judged = _judged(database, seen, identity, against, columns, stays)
@@ -180,7 +157,7 @@ def _against_index(source: _Table) -> Iterator[str]:
 
 def _against_pair(database: Asked, source: _Table, archive: _Table) -> Iterator[str]:
     """Say why rows could not go from one table into the other, and back."""
-    differ = _columns(database, source.relation.parts, archive.relation.parts)
+    differ = differing(database, source.relation.parts, archive.relation.parts)
     for row in differ[differ["problem"] != ""].to_dict("records"):
         types = " and ".join(filter(None, (row["source_type"], row["archive_type"])))
         yield f"column {row['column_name']} of {source.text} and {archive.text}: {row['problem']} ({types})"
@@ -191,7 +168,7 @@ def _against_pair(database: Asked, source: _Table, archive: _Table) -> Iterator[
 
 
 def _against_triggers(database: Asked, table: _Table) -> Iterator[str]:
-    found = _effects(database, table.relation.parts)
+    found = effects(database, table.relation.parts)
     for row in found[found["kind"] == "trigger"].to_dict("records"):
         yield f"the trigger {row['name']} of {table.text} runs {row['effect']}: nobody knows what it does"
     for name in found[found["kind"] == "heir"]["name"]:
@@ -200,8 +177,8 @@ def _against_triggers(database: Asked, table: _Table) -> Iterator[str]:
 
 def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) -> Iterator[str]:
     """Say which foreign keys forbid that rows are deleted here."""
-    children = _children(database, source.relation.parts)
-    for row in children:
+    found = children(database, source.relation.parts)
+    for row in found:
         name = f"{row['name']}.{row['column_name']}"
         if row["effect"] == "refuse":
             yield f"{name} refers to the rows and would refuse"
@@ -211,26 +188,19 @@ def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) 
             yield f"no index begins with {name}: each row that goes would cost a pass over {row['name']}"
         elif row["effect"] == "cascade" and row["name"] not in along:
             yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
-    if sum(row["effect"] == "cascade" for row in children) > 1:
+    if sum(row["effect"] == "cascade" for row in found) > 1:
         yield "rows of several tables would be deleted with them; one at most can go along"
 
 
 def _against_way_back(database: Asked, archive: _Table, along: Iterable[str]) -> Iterator[str]:
     """Say what would be deleted for good when rows are moved back."""
-    for row in _children(database, archive.relation.parts):
+    for row in children(database, archive.relation.parts):
         if row["effect"].startswith("cascade") and row["name"] not in along:
             yield f"rows of {row['name']} hang on {archive.text}: to move back would delete them"
 
 
-def columns(database: Asked, identity: Identity) -> dict[str, list[str]]:
-    """Return the columns that go over now, by the parameter of the statement that names them."""
-    pairs = zip(("columns", "child_columns"), _PAIRS, strict=True)
-    there = {name: pair for name, pair in pairs if set(pair) <= set(identity)}
-    return {name: _named(database, identity[one], identity[other]) for name, (one, other) in there.items()}
-
-
 def _emptied(database: Asked, table: Sequence[str]) -> tuple[str, ...]:
-    rows = _children(database, table)
+    rows = children(database, table)
     kept = [row for row in rows if row["effect"].startswith("set")]
     return tuple(f"{row['name']}.{row['column_name']} loses its link to the rows that go" for row in kept)
 
@@ -241,7 +211,7 @@ def _table(database: Asked, key: str, text: str, time: str) -> _Table:
     if unseen := frames.reason(database.table("relation", schema=schema, name=name)):
         raise SourceError(unseen)
     found = relations.find(database, key, text, ("table",))  # type: ignore[arg-type]
-    facts = _one(database, "table_facts", schema=found.schema, name=found.name, time=time)
+    facts = one(database, "table_facts", schema=found.schema, name=found.name, time=time)
     if not facts["readable"]:
         raise SourceError(
             f"our role may not read {found.text}: grant select on it, see `opslib doctor --sql`"
@@ -249,45 +219,6 @@ def _table(database: Asked, key: str, text: str, time: str) -> _Table:
     if facts["hidden"]:
         raise SourceError(f"row level security hides rows of {found.text} from our role: give it bypassrls")
     return _Table(found, facts)
-
-
-def _one(database: Asked, name: str, /, **params: Any) -> dict[str, Any]:
-    """Return the one row of an answer; what is missing there is None."""
-    found = database.table(name, **params)
-    if reason := frames.reason(found):
-        raise SourceError(reason)
-    if len(found) != 1:
-        raise SourceError(f"{name} answered with {len(found)} rows where one was promised")
-    row = {str(column): value for column, value in found.iloc[0].items()}
-    return {column: None if pd.isna(value) else value for column, value in row.items()}
-
-
-def _frame(database: Asked, name: str, /, **params: Any) -> pd.DataFrame:
-    found = database.table(name, **params)
-    if reason := frames.reason(found):
-        raise SourceError(reason)
-    return found
-
-
-def _columns(database: Asked, source: Sequence[str], archive: Sequence[str]) -> pd.DataFrame:
-    sides = {"schema": source[0], "name": source[1], "archive_schema": archive[0], "archive_name": archive[1]}
-    return _frame(database, "archive_columns", **sides)
-
-
-def _effects(database: Asked, table: Sequence[str]) -> pd.DataFrame:
-    return _frame(database, "delete_effects", schema=table[0], name=table[1])
-
-
-def _children(database: Asked, table: Sequence[str]) -> list[dict[str, Any]]:
-    found = _effects(database, table)
-    rows = found[found["kind"] == "child"].to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-def _named(database: Asked, source: Sequence[str], archive: Sequence[str]) -> list[str]:
-    """Return the columns that go over: all of the table but those that are computed."""
-    found = _columns(database, source, archive)
-    return [str(name) for name in found[found["source_type"].notna() & ~found["computed"]]["column_name"]]
 
 
 def _dotted(row: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 from opslib import frames
 from opslib.checks import compare
 from opslib.checks.old_rows import Seen
-from opslib.checks.old_rows_look import Asked
+from opslib.checks.old_rows_facts import Asked
 from opslib.errors import SourceError
 from opslib.pg import sql
 from opslib.verdict import Cause, Finding, Status

@@ -8,9 +8,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from opslib.acts import Opening, Statement, Work
-from opslib.backup import restoring
 from opslib.errors import SourceError
-from opslib.files import copying
 from opslib.gate import faults, steps
 from opslib.pg import sql
 
@@ -44,8 +42,7 @@ def send(
         OpsError: it failed; of kind `lost`, nobody knows.
     """
     if isinstance(way.act, Work):
-        carry_out = copying.carry_out if way.act.name in (copying.PUT, copying.TAKE) else restoring.carry_out
-        carry_out(opening(), means.env)
+        _work(way.act, opening(), means)
     elif not isinstance(way.act, Statement):
         means.vendor(way.act.source).act(opening())
     elif kind.STEPS:
@@ -55,6 +52,15 @@ def send(
         # A command answers without columns, whatever it has done: only looking tells.
         if found.empty and len(found.columns):
             raise Moved("it moved at the last moment: the database found nothing to do")
+
+
+def _work(act: Work, opening: Opening, means: Means) -> None:
+    # Whoever changes a database need not wait until the clients of all stores are loaded.
+    from opslib.backup import restoring
+    from opslib.files import copying
+
+    carry_out = copying.carry_out if act.name in (copying.PUT, copying.TAKE) else restoring.carry_out
+    carry_out(opening, means.env)
 
 
 def _in_steps(

@@ -1,13 +1,13 @@
 """An act that is carried out in many steps, each a transaction of its own that may be the last.
 
-Several hands can be at it at once, each over a connection of its own and in a stretch of its own. What a
-step says of where it came to is where the next step of that hand begins.
+Several hands can be at it at once, each over a connection of its own and in a stretch of its own; who is
+through with one takes the next. What a step says of where it came to is where the next one there begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from opslib.errors import Unreachable
@@ -29,51 +29,92 @@ PASSING = ("moved", "lock-timeout", "statement-timeout")
 
 
 def taken(hands: Sequence[Hand], kind: Kind, way: Target, narrows: Sequence[str]) -> Iterator[str]:
-    """Take one step after the other, and say after each how many there were and what it has done.
+    """Take one step after the other, and say now and then how many there were and what they have done.
 
     Args:
-        hands: each carries the act out once within a stretch; the first in this thread. Another one whose
-            connection is lost is done without.
-        kind: tells how to cut the act into stretches, and when nothing is left to do.
+        hands: each carries the act out once within a stretch. Another one than the first whose connection
+            is lost is done without.
+        kind: tells how to cut the act into stretches, and when nothing is left to do. It is asked only
+            while the first hand rests, as it asks over the same connection.
         way: the target.
         narrows: the columns of an answer that say where the next step begins.
 
     Raises:
         SourceError: a step failed in a way that does not pass.
     """
-    number, able, stretches = 0, list(hands), list[Stretch]()
-    while True:
-        stretches = stretches or kind.stretches(way, len(able))
-        busy, rest = stretches[: len(able)], stretches[len(able) :]
-        answers = _at_once(able, busy)
-        if found := _summed(answers, narrows):
-            number += 1
-            yield f"step {number}: {', '.join(f'{value} {name}' for name, value in found.items())}"
-        pairs = zip(busy, answers, strict=True)
-        stretches = [*(_next(one, answer, narrows) for one, answer in pairs if answer != {}), *rest]
-        if not kind.more(way, found):
-            return
+    number = 0
+    with ThreadPoolExecutor(len(hands)) as pool:
+        crew = _Crew(hands, pool, narrows)
+        while True:
+            if not crew.has_work:
+                crew.stretches += kind.stretches(way, len(crew.able))
+            if done := crew.work():
+                number += 1
+                yield f"step {number}: {', '.join(f'{value} {name}' for name, value in done.items())}"
+            if not kind.more(way, done):
+                return
 
 
-def _next(stretch: Stretch, answer: Answer, narrows: Sequence[str]) -> Stretch:
-    return {**stretch, **{name: answer[name] for name in narrows if answer and name in answer}}
+class _Crew:
+    """Some hands, each of which takes the next stretch when it is free.
 
+    Args:
+        hands: the first is never done without.
+        pool: in whose threads they work.
+        narrows: as for `taken`.
+    """
 
-def _at_once(able: list[Hand], stretches: Sequence[Stretch]) -> list[Answer]:
-    """Let each hand take one step, and wait for all: nobody looks at what is left while one is at work."""
-    with ThreadPoolExecutor(len(stretches)) as pool:
-        pairs = list(zip(able, stretches, strict=False))
-        others = [(hand, pool.submit(_once, hand, stretch)) for hand, stretch in pairs[1:]]
-        return [_once(*pairs[0]), *(_or_without(able, *other) for other in others)]
+    def __init__(self, hands: Sequence[Hand], pool: Executor, narrows: Sequence[str]) -> None:
+        self.able, self.stretches = list(hands), list[Stretch]()
+        self._first, self._pool, self._narrows = hands[0], pool, narrows
+        self._busy: dict[Future[Answer], tuple[Hand, Stretch]] = {}
 
+    @property
+    def has_work(self) -> bool:
+        """Somebody is at work, or a stretch is left."""
+        return bool(self._busy or self.stretches)
 
-def _or_without(able: list[Hand], hand: Hand, step: Future[Answer]) -> Answer:
-    """Return what a step of another hand has done; one that is cut off is asked no more."""
-    try:
-        return step.result()
-    except Unreachable:
-        able.remove(hand)
-        return None
+    def work(self) -> dict[str, int]:
+        """Let all work until the first has taken a step, or any other where none is left to it.
+
+        Meanwhile the others take as many as they can: nobody waits for the slowest.
+        """
+        found = dict[str, int]()
+        self._set_to_work()
+        while self._busy:
+            for step in wait(self._busy, return_when=FIRST_COMPLETED).done:
+                for name, value in self._ended(step).items():
+                    found[name] = found.get(name, 0) + value
+            rests = all(hand is not self._first for hand, _ in self._busy.values())
+            if rests and (found or not self._busy):
+                break
+            self._set_to_work()
+        return found
+
+    def _set_to_work(self) -> None:
+        at_work = [hand for hand, _ in self._busy.values()]
+        free = [hand for hand in self.able if hand not in at_work]
+        for hand, stretch in zip(free, list(self.stretches), strict=False):
+            self.stretches.remove(stretch)
+            self._busy[self._pool.submit(_once, hand, stretch)] = hand, stretch
+
+    def _ended(self, step: Future[Answer]) -> dict[str, int]:
+        """Return what a step has done; what is left of its stretch comes before the others."""
+        hand, stretch = self._busy.pop(step)
+        answer = self._answer(step, hand)
+        if answer != {}:
+            came_to = {name: answer[name] for name in self._narrows if answer and name in answer}
+            self.stretches.insert(0, {**stretch, **came_to})
+        return {name: int(value) for name, value in (answer or {}).items() if name not in self._narrows}
+
+    def _answer(self, step: Future[Answer], hand: Hand) -> Answer:
+        try:
+            return step.result()
+        except Unreachable:
+            if hand is self._first:
+                raise
+            self.able.remove(hand)
+            return None
 
 
 def _once(hand: Hand, stretch: Stretch) -> Answer:
@@ -85,10 +126,3 @@ def _once(hand: Hand, stretch: Stretch) -> Answer:
             raise
         return None
     return {} if found.empty else {str(name): value for name, value in found.iloc[0].items()}
-
-
-def _summed(answers: Sequence[Answer], narrows: Sequence[str]) -> dict[str, int]:
-    """Return what the steps of all hands have done together."""
-    done = [answer for answer in answers if answer]
-    columns = dict.fromkeys(name for answer in done for name in answer if name not in narrows)
-    return {name: sum(int(answer.get(name, 0)) for answer in done) for name in columns}
