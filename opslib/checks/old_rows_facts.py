@@ -56,7 +56,9 @@ def one(database: Asked, name: str, /, **params: Any) -> dict[str, Any]:
     if len(found) != 1:
         raise SourceError(f"{name} answered with {len(found)} rows where one was promised")
     row = {str(column): value for column, value in found.iloc[0].items()}
-    return {column: None if pd.isna(value) else value for column, value in row.items()}
+    return {
+        column: value if isinstance(value, list) or pd.notna(value) else None for column, value in row.items()
+    }
 
 
 def _frame(database: Asked, name: str, /, **params: Any) -> pd.DataFrame:

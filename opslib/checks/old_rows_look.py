@@ -86,7 +86,7 @@ def _seen(database: Asked, rule: Rule) -> Seen:
         what = f"is no time but {time}" if time else "is not there"
         raise ParameterError(f"column: {rule.column!r} of {source.text} {what}")
     if not source.facts["key"]:
-        return Seen(rule, against=(f"{source.text} has no primary key of one column",))
+        return Seen(rule, against=(f"{source.text} has no primary key",))
     box = {"key": source.facts["key"], "time": rule.column, "cutoff": rule.before}
     table = source.relation.parts
     counted = one(database, "rows_between", table=table, **{**box, "since": FOREVER})
@@ -161,7 +161,7 @@ def _against_pair(database: Asked, source: _Table, archive: _Table) -> Iterator[
     for row in differ[differ["problem"] != ""].to_dict("records"):
         types = " and ".join(filter(None, (row["source_type"], row["archive_type"])))
         yield f"column {row['column_name']} of {source.text} and {archive.text}: {row['problem']} ({types})"
-    if not source.facts["key"] or archive.facts["key"] != source.facts["key"]:
+    if not source.facts["key"] or set(archive.facts["key"] or ()) != set(source.facts["key"]):
         yield f"{archive.text} must have the primary key of {source.text}, or a row could be there twice"
     for table in (source, archive):
         yield from _against_triggers(database, table)

@@ -1,16 +1,16 @@
 -- title: How many rows of a table fall between two times, and a checksum over their keys
 -- kind: read
 -- returns: rows int, checksum text, oldest text, newest text
--- params: table name, key name, time name, since time, cutoff time
+-- params: table name, key names, time name, since time, cutoff time
 -- needs: select on the table, and to be let past its row level security
 -- cost: all rows between the times; the whole table where no index begins with the time
 -- lock: access share
 -- since: 14
 -- pooler: yes
--- The checksum is a sum, so that those of two tables can be added. Times are text with microseconds: they
--- are signed, and compared exactly.
+-- The checksum is a sum, so that those of two tables can be added; a key may have several columns. Times
+-- are text with microseconds: they are signed, and compared exactly.
 select count(*) as rows,
-       coalesce(sum(hashtextextended(t.{key}::text, 0)), 0)::text as checksum,
+       coalesce(sum(hash_record_extended(row({key}), 0)), 0)::text as checksum,
        to_char(min(t.{time})::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as oldest,
        to_char(max(t.{time})::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as newest
 from {table} t

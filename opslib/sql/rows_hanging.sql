@@ -1,7 +1,7 @@
 -- title: How many rows of a table hang on old rows of another, and a checksum over their keys
 -- kind: read
 -- returns: rows int, checksum text
--- params: table name, key name, time name, child name, child_key name, parent_key name, since time,
+-- params: table name, key name, time name, child name, child_key names, parent_key name, since time,
 --   cutoff time
 -- needs: select on both tables, and to be let past their row level security
 -- cost: all rows between the times, and those that hang on them
@@ -9,7 +9,7 @@
 -- since: 14
 -- pooler: yes
 select count(*) as rows,
-       coalesce(sum(hashtextextended(c.{child_key}::text, 0)), 0)::text as checksum
-from {child} c
-join {table} t on t.{key} = c.{parent_key}
+       coalesce(sum(c.hash), 0)::text as checksum
+from (select {parent_key} as parent, hash_record_extended(row({child_key}), 0) as hash from {child}) c
+join {table} t on t.{key} = c.parent
 where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz

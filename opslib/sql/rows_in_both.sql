@@ -1,7 +1,7 @@
 -- title: How many old rows of a table are in its archive already
 -- kind: read
 -- returns: rows int
--- params: table name, archive name, key name, time name, cutoff time
+-- params: table name, archive name, key names, time name, cutoff time
 -- needs: select on both tables, and to be let past their row level security
 -- cost: all old rows, each looked up in the archive by its key
 -- lock: access share
@@ -9,5 +9,5 @@
 -- pooler: yes
 select count(*) as rows
 from {table} t
-join {archive} a on a.{key} = t.{key}
+join {archive} a using ({key})
 where t.{time} < %(cutoff)s::timestamptz

@@ -1,6 +1,6 @@
 -- title: What has to be known of a table before old rows are taken out of it
 -- kind: read
--- returns: key text, time_type text, time_indexed bool, readable bool, hidden bool, rows_estimate int,
+-- returns: key list, time_type text, time_indexed bool, readable bool, hidden bool, rows_estimate int,
 --   row_bytes int
 -- params: schema text, name text, time text
 -- needs: nothing
@@ -8,12 +8,14 @@
 -- lock: none
 -- since: 14
 -- pooler: yes
--- The key is the primary one, where it is one column. Row level security may hide rows from our role.
--- The bytes of a row are those of the pages at the last VACUUM or ANALYZE, with what is stored out of line.
-select (select min(a.attname::text)
-        from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
-        where i.indrelid = c.oid and i.indisprimary
-        having count(*) = 1) as key,
+-- The key is the primary one, without what its index merely includes. Row level security may hide rows
+-- from our role. The bytes of a row are those of the pages at the last VACUUM or ANALYZE, with what is
+-- stored out of line.
+select (select array_agg(a.attname::text order by k.place)
+        from pg_index i
+        cross join unnest(i.indkey) with ordinality k (number, place)
+        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+        where i.indrelid = c.oid and i.indisprimary and k.place <= i.indnkeyatts) as key,
        format_type(t.atttypid, null) as time_type,
        exists (select from pg_index i
                where i.indrelid = c.oid and i.indisvalid and i.indpred is null
