@@ -562,6 +562,24 @@ def test_a_table_that_is_altered_on_the_way_ends_the_move(
         assert kind.observe(draft.targets[0]).values == {}
 
 
+@pytest.mark.parametrize("along", [False, True])
+def test_a_column_that_comes_between_two_looks_stops_the_very_next_batch(
+    server: Databases, shop: psycopg.Connection[Any], along: bool
+) -> None:
+    """A deployment adds and fills it in one transaction: what it put in there must not be left behind."""
+    if along:
+        _family(shop)
+    draft = _movable(server, shop, batch=2, **({"along": {"lines": "lines_old"}} if along else {}))
+    target = draft.targets[0]
+    with entered(server, "operator") as operator:
+        assert operator.act(Opening(target.act, "before")).iloc[0]["moved"] == 2
+        shop.execute(b"alter table lines add worth int" if along else b"alter table orders add worth int")
+        assert operator.act(Opening(target.act, "after")).empty
+        assert target.undo
+        assert operator.act(Opening(target.undo, "the way back loses nothing")).iloc[0]["moved"] == 2
+    assert shop.execute(b"select count(*) from orders").fetchone() == (10,)
+
+
 _NOTHING = "create function nothing() returns trigger language plpgsql as $$ begin return null; end $$;"
 
 
@@ -763,12 +781,12 @@ def test_without_a_second_connection_one_does_it_all(archive: Path, monkeypatch:
         assert keys(connection, "scenario_attempts") == set()
 
 
-def _movable(server: Databases, shop: psycopg.Connection[Any], batch: int) -> Draft:
+def _movable(server: Databases, shop: psycopg.Connection[Any], batch: int, **rule: Any) -> Draft:
     """Plan to move the orders, which the operator may do."""
     for name in ("orders", "orders_old"):
         shop.execute(f"alter table {name} owner to app_voiceaitraining".encode())
     env = config.load_system(SYSTEM, ROOT).environment("sandbox")
-    draft = archiving.draft([seen(server)], env, batch=batch, connections=2)
+    draft = archiving.draft([seen(server, **rule)], env, batch=batch, connections=2)
     assert draft
     return draft
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from opslib.checks.old_rows import Seen
     from opslib.config import Environment
 
+_OTHER_SIDE = {
+    "table": "archive", "archive": "table", "child": "child_archive", "child_archive": "child",
+}  # fmt: skip
 _AGAIN_S = 0.2
 _COMPARED_S = 0.5
 _PARTS = 8  # for each hand: the rows are never parted evenly, and who is free takes the next part
@@ -232,12 +235,15 @@ def _statement(identity: Mapping[str, Any]) -> str:
 def _params(one: Seen, batch: int, *, back: bool = False) -> dict[str, Any]:
     """Return the values of the statement: all literal, and for the way back the two sides exchanged."""
     found = {**one.identity, **{name: list(names) for name, names in one.columns.items()}, "rows": batch}
+    found |= {"columns_ever": one.ever.get("table"), "child_columns_ever": one.ever.get("child")}
+    if back:
+        found |= {name: one.identity[other] for name, other in _OTHER_SIDE.items() if name in one.identity}
+        found |= {
+            "columns_ever": one.ever.get("archive"),
+            "child_columns_ever": one.ever.get("child_archive"),
+        }
     wanted = sql.load(_statement(one.identity)).params
-    found = {name: value for name, value in found.items() if name in wanted}
-    for there, here in (("table", "archive"), ("child", "child_archive")):
-        if back and there in found:
-            found[there], found[here] = found[here], found[there]
-    return found
+    return {name: value for name, value in found.items() if name in wanted}
 
 
 def _partly(target: Target, found: Mapping[str, Any]) -> bool:

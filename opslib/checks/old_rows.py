@@ -58,6 +58,7 @@ class Seen:
         identity: the tables, key, columns and times, literally; empty where something stands in the way.
         values: rows, checksum and so on, as `Archiving.observe` returns them.
         columns: the columns by which rows are moved: of the table, and of what goes along.
+        ever: how many columns each of the tables has ever had, by its name in the identity.
         oldest: of the old rows; nothing where there are none.
         rows: how many are old.
         row_bytes: what one of them takes, with what hangs on it; 0 where nobody knows yet.
@@ -70,6 +71,7 @@ class Seen:
     identity: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ever: Mapping[str, int] = field(default_factory=dict)
     oldest: str = ""
     rows: int = 0
     row_bytes: int = 0

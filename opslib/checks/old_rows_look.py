@@ -112,6 +112,7 @@ def _with_archive(
     against += _against_effects(database, source, rule.along)
     against += _against_way_back(database, archive, rule.along.values())
     columns = {"columns": named(database, source.relation.parts, archive.relation.parts)}
+    tables = {"table": source, "archive": archive}
     hanging = [row for row in children(database, source.relation.parts) if row["effect"] == "cascade"]
     child = None
     if len(hanging) == 1 and hanging[0]["name"] in rule.along:
@@ -121,6 +122,7 @@ def _with_archive(
             "child": child.relation.parts, "child_archive": kept.relation.parts,
             "child_key": child.facts["key"], "parent_key": hanging[0]["column_name"],
         }  # fmt: skip
+        tables |= {"child": child, "child_archive": kept}
         against += _against_pair(database, child, kept)
         columns["child_columns"] = named(database, child.relation.parts, kept.relation.parts)
         if children(database, child.relation.parts):
@@ -130,6 +132,7 @@ def _with_archive(
         if twice := int(one(database, "rows_in_both", **both)["rows"]):
             against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
     stays = _emptied(database, source.relation.parts)
+    seen = replace(seen, ever={name: int(one.facts["columns_ever"]) for name, one in tables.items()})
     judged = _judged(database, seen, identity, against, columns, stays)
     return _with_them(judged, child) if child else judged
 

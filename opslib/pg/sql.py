@@ -6,7 +6,8 @@ those versions, so that one file serves every supported version and can still be
 
 A parameter of type `name` is the name of a relation, a column, an index: it stands as `{parameter}` in
 the text and is put in as a quoted identifier, one of type `names` as several with commas between. In such
-a file a brace that is none is written twice.
+a file a brace that is none is written twice. A name that stands as `%(parameter)s` is bound as well, as the
+text that `to_regclass` understands.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ class Statement:
 
         names = {name: sql.SQL(self._put(name, params[name])) for name in self.names}
         rest = {name: value for name, value in params.items() if name not in names}
+        both = [name for name in names if f"%({name})s" in text]
+        rest |= {name: quoted(name, params[name]).replace("%%", "%") for name in both}
         return sql.SQL(text).format(**names).as_string(None), rest
 
     def _put(self, name: str, value: Any) -> str:
