@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import pandas as pd
 
 from opslib import config, frames, site
-from opslib.backup import comparing, copying, drilling, instance, manifest, restoring, store
+from opslib.backup import comparing, copying, drilling, instance, manifest, restoring, store, vanishing
 from opslib.backup.drilling import Drill
 from opslib.backup.manifest import Manifest
 from opslib.backup.restoring import Place
@@ -185,8 +183,8 @@ class RecoverySource:
             return None
         if picked.place != BUCKET:
             return self._drill(picked.backup, self._store)
-        with tempfile.TemporaryDirectory(prefix="opslib-fetched-") as folder:
-            kept, name = store.Folder(Path(folder, self._env.name), self._env.system.name), picked.id
+        with vanishing.folder("opslib-fetched-") as folder:
+            kept, name = store.Folder(folder / self._env.name, self._env.system.name), picked.id
             return self._drill(picked.backup, kept, lambda: self._copies.fetch(name, kept, self._say))
 
     def _drill(self, backup: Manifest, kept: store.Folder, fetch: Callable[[], None] | None = None) -> Drill:
