@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -88,6 +89,22 @@ def _dump_with_an_older_client(world: World, system: str) -> None:
     (kept.folder(known.id) / MANIFEST).write_text(made.text(), encoding="utf-8")
 
 
+def _edit_the_manifest(world: World, system: str) -> None:
+    """Have somebody put another version of pg_dump into the newest manifest by hand."""
+    kept = spoil(world, system)
+    path = kept.folder(kept.ids()[-1]) / MANIFEST
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["client_version"] = "99.0"
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _mix_up(world: World, system: str) -> None:
+    """Let the newest of these backups be of production, as after a job that was given the wrong folder."""
+    kept = spoil(world, system)
+    other = replace(nightly.newest(kept), environment="production")
+    (kept.folder(other.id) / MANIFEST).write_text(other.text(), encoding="utf-8")
+
+
 def _lead_astray(world: World, system: str) -> None:
     """Take a backup of the wrong database: in good order, and nearly empty."""
     kept = spoil(world, system)
@@ -140,6 +157,20 @@ SCENARIOS: tuple[Scenario, ...] = (
         "the newest backup was made by a pg_dump that is older than the server",
         _dump_with_an_older_client,
         _critical("backup-older-client", "backup-check", "restore", "dr-drill"),
+        heal=put_back,
+    ),
+    Scenario(
+        "backup-manifest-changed",
+        "somebody edited what the newest backup says of itself",
+        _edit_the_manifest,
+        _critical("backup-manifest-changed", "backup-check", "restore", "dr-drill"),
+        heal=put_back,
+    ),
+    Scenario(
+        "backup-foreign",
+        "the newest backup here is of another environment",
+        _mix_up,
+        _critical("backup-foreign", "backup-check"),
         heal=put_back,
     ),
     Scenario(
