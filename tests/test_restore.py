@@ -158,6 +158,23 @@ def test_whatever_a_person_has_made_there_a_target_is_not_empty(archive: Path, m
     assert (found.cause, found.observed) == (restores.NOT_EMPTY, place.holds)
 
 
+def test_where_a_vendor_fills_each_database_a_person_is_told_the_way_around(archive: Path) -> None:
+    """To make a project of Supabase anew would not help: the new one has the same schemas."""
+    with closing(admin(nightly.target(SYSTEM))) as session:
+        session.execute(
+            b"create role supabase_admin nologin; create schema auth authorization supabase_admin"
+        )
+        try:
+            backup = restoring.chosen(store.of(environment()))
+            (found,) = restores.target(
+                Seen(restoring.look(environment(), nightly.TARGET, backup)), Picked(backup)
+            )
+        finally:
+            session.execute(b"drop schema auth; drop role supabase_admin")
+    assert found.cause == restores.NOT_EMPTY
+    assert "a project of Supabase is never empty" in found.why and "point-in-time" in found.why
+
+
 def test_what_came_with_an_extension_leaves_a_target_empty(archive: Path) -> None:
     """The role that restores may not install it, so somebody else has done it before."""
     env = environment()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WORK = "restore_backup"
 _NAME, WRITER = "opslib/restore", "opslib/restore writes"
 _SCHEMA = "schema "
+_VENDORS = {"supabase_admin": "Supabase"}  # by the role that owns what each new project has
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Place:
         unseen: databases in use that could not be asked whether they are this one, each with why.
         unread: doors of the system whose address is not on this machine.
         lost: a person says that those in `unseen` are gone.
+        vendor: who fills each new database with schemas of its own; nothing where nobody does.
     """
 
     target: str
@@ -62,6 +64,7 @@ class Place:
     unseen: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     lost: bool = False
+    vendor: str = ""
 
 
 def chosen(kept: Listing, name: str = "", origin: str = "") -> Manifest:
@@ -166,6 +169,7 @@ def examine(door: DoorLike, backup: Manifest) -> Place:
             missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
             busy=_written_to(view),
+            vendor=next((name for role, name in _VENDORS.items() if role in roles), ""),
             holds=", ".join(f"{kind} ({count})" for kind, count in contents.value_counts().items()),
         )  # fmt: skip
 

@@ -118,7 +118,7 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
             place.in_use,
         ),
         (BUSY, "being written to", "wait for it to end", place.busy),
-        (NOT_EMPTY, place.holds, "name another one, or make this one anew", place.objects > 0),
+        (NOT_EMPTY, place.holds, _instead(place), place.objects > 0),
         (
             OLDER,
             place.version,
@@ -140,6 +140,15 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
     why = f"not compared with {', '.join(place.unread)}: their addresses are not here" if place.unread else ""
     ok = Finding("target", Status.OK, place.database, f"empty, at {place.server}", "", expected, why)
     return [*(found or [ok]), *_uncompared(place)]
+
+
+def _instead(place: Place) -> str:
+    if not place.vendor:
+        return "name another one, or make this one anew"
+    return (
+        f"a project of {place.vendor} is never empty: name a PostgreSQL of your own, or let {place.vendor}"
+        " put its own backup back (point-in-time)"
+    )
 
 
 def _uncompared(place: Place) -> list[Finding]:
