@@ -14,6 +14,7 @@ from opslib.pg import relations
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
 _SMALL = 100_000
+_LIMITS = ("time", "since", "cutoff")
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
@@ -131,6 +132,8 @@ def _with_archive(
         both = {name: identity[name] for name in ("table", "archive", "key", "time", "cutoff")}
         if twice := int(one(database, "rows_in_both", **both)["rows"]):
             against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
+    if child and not against:
+        against += _against_strays(database, identity)
     stays = _emptied(database, source.relation.parts)
     seen = replace(seen, ever={name: int(one.facts["columns_ever"]) for name, one in tables.items()})
     judged = _judged(database, seen, identity, against, columns, stays)
@@ -193,6 +196,14 @@ def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) 
             yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
     if sum(row["effect"] == "cascade" for row in found) > 1:
         yield "rows of several tables would be deleted with them; one at most can go along"
+
+
+def _against_strays(database: Asked, identity: Identity) -> Iterator[str]:
+    """Say which rows of the child went before those that they hang on: nobody could count them as moved."""
+    box = {name: identity[name] for name in ("key", "child_key", "parent_key", *_LIMITS)}
+    child = identity["child_archive"]
+    if strays := int(one(database, "rows_hanging", table=identity["table"], child=child, **box)["rows"]):
+        yield f"{strays} rows of {'.'.join(child)} hang on rows that have not gone: move them back first"
 
 
 def _against_way_back(database: Asked, archive: _Table, along: Iterable[str]) -> Iterator[str]:

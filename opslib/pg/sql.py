@@ -117,6 +117,8 @@ class Statement:
     def _put(self, name: str, value: Any) -> str:
         if self.params[name] == NAME:
             return quoted(name, value)
+        if isinstance(value, str):
+            raise ParameterError(f"{self.name}: {name}: a list of names is needed, not {value!r}")
         return ", ".join(quoted(name, part) for part in value or [""])
 
 
