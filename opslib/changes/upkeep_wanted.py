@@ -20,6 +20,7 @@ _ASKED = "wanted_index"
 _WHY_NOT = {
     "other": "its name is taken by something else: give it another one, in a migration",
     "partitions": "the table has partitions, which are built one by one: in a migration",
+    "wide": "its values are wide: one that does not fit could not be written any more; take a hash index",
 }
 _FINAL = "an index that a failed build left is built again, and stays: index-usage drops it where it is idle"
 
