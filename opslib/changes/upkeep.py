@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from opslib.acts import Statement
-from opslib.changes import Kind
+from opslib.changes import Kind, Means
 from opslib.changes.upkeep_targets import (
     ANALYZE,
     COVER,
     CREATE,
     DONE,
+    MARKS,
     NEW,
     NOTE,
     REFRESH,
@@ -38,6 +39,11 @@ class Upkeep(Kind):
     LOCK: ClassVar[str] = "database"
     CHAINED: ClassVar[bool] = False
     PATIENCE_S: ClassVar[float] = 5.0
+
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._first: dict[str, str] = {}  # place of a target -> the view's mark at this run's first look
+        self._refreshed: set[tuple[str, ...]] = set()  # views that were refreshed in this very run
 
     def observe(self, target: Target) -> Observed:
         """Look at the table or the index, and whether our role may tend it.
@@ -99,20 +105,24 @@ class Upkeep(Kind):
             return Observed({}, text="the view is gone")
         if not row["maintained"]:
             return _forbidden(row)
-        same = row["mark"] == target.before["refreshed"]
+        mark, was = row[MARKS[done]], target.before["refreshed"]
+        now = self._first.setdefault(target.place, mark) != mark
+        if now:
+            self._refreshed.add(tuple(target.identity["relation"]))
+        # A grant changes the mark of a view as well, so that only a change in this run counts.
+        same = not now and (done == REFRESH_BESIDE or mark == was)
         if same and row["held"] and row["populated"] and done == REFRESH:
             return Observed({}, text="somebody reads it now, and all others would wait behind; apply again")
-        text = "as it was" if same else f"refreshed, {size(row)}"
         return Observed(
-            {"refreshed": row["mark"] if same else DONE, "populated": row["populated"]}, text=text
-        )
+            {"refreshed": was if same else DONE, "populated": row["populated"]},
+            text="as it was" if same else f"refreshed, {size(row)}", unmarked=same and mark != was,
+        )  # fmt: skip
 
     def _note(self, target: Target) -> Observed:
-        """Look at what is noted of a view; nothing may be noted of one that was not refreshed."""
+        """Look at what is noted of a view; nothing may be noted of one that this run has not refreshed."""
         place = target.identity
-        row = self._row("materialized_views", place["relation"])
-        if row is None or row["mark"] == place["mark"]:
-            return Observed({}, text="the view was not refreshed, so there is nothing to note")
+        if tuple(place["relation"]) not in self._refreshed:
+            return Observed({}, text="this run has not refreshed the view, so there is nothing to note")
         names = {key: place[key] for key in ("table", "view", "time")}
         found = self._means.database().table("view_refreshes", **names)
         times = found[found["view_name"].eq(place["name"])]["refreshed_at"]
