@@ -155,6 +155,13 @@ def on(stage: Stage, rest: str) -> None:
     stage.app.execute(rest.replace("TABLE", name).encode())
 
 
+def _oid(stage: Stage) -> Any:
+    """Return the table's number in the catalog."""
+    row = stage.app.execute("select oid from pg_class where relname = %s", [STRANGE]).fetchone()
+    assert row
+    return row[0]
+
+
 def test_a_dropped_index_comes_back_exactly_as_it_was(stage: Stage) -> None:
     """Whatever its names are made of: the server's own words for it are the same before and after."""
     on(stage, 'create index "o\'brien %s idx" on TABLE ("a b", c)')
@@ -291,6 +298,19 @@ def test_a_vacuum_that_was_skipped_is_not_called_done(stage: Stage) -> None:
     assert stage.do(target).fits(target.after)
     analyzing = upkeep_targets.analyze(stage.row(STRANGE, "tended_tables"))
     assert stage.do(analyzing).fits(analyzing.after)
+
+
+def test_counters_that_began_anew_are_not_taken_for_a_vacuum(stage: Stage) -> None:
+    """After a reset, or a crash, a table was never vacuumed: it is done then, and not called done."""
+    on(stage, "vacuum analyze TABLE")
+    row = stage.row(STRANGE, "tended_tables")
+    targets = [upkeep_targets.vacuum(row), upkeep_targets.analyze(row)]
+    with administrator(SYSTEM) as admin:
+        admin.execute("select pg_stat_reset_single_table_counters(%s::oid)", [_oid(stage)])
+    for target in targets:
+        seen = stage.kind.observe(target)
+        assert seen.fits(target.before) and not seen.fits(target.after) and "count anew" in seen.text
+    assert stage.do(targets[0]).fits(targets[0].after) and stage.kind.observe(targets[1]).fits(targets[1].after)
 
 
 def test_without_the_right_nothing_is_done_and_the_reason_is_told(stage: Stage) -> None:

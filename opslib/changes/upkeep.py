@@ -16,6 +16,7 @@ from opslib.changes.upkeep_targets import (
     CREATE,
     DONE,
     MARKS,
+    NEVER,
     NEW,
     NOTE,
     REFRESH,
@@ -65,10 +66,13 @@ class Upkeep(Kind):
         if not row["maintained"]:
             return _forbidden(row)
         at = stamp(row[last])
-        same = at == target.before.get(what)
+        was = target.before.get(what)
+        # A reset of the counters, or a crash, forgets when: nothing was done by that.
+        same = at in (was, NEVER)
         text = f"{what} {at}; {row['dead_rows']} dead rows, {row['changed_rows']} changed since"
+        text += "; the server has begun to count anew since" if same and at != was else ""
         busy = "; locked by somebody now, so that it was skipped" if same and row["locked"] else ""
-        return Observed({what: at if same else DONE}, pending=bool(row["in_progress"]), text=text + busy)
+        return Observed({what: was if same else DONE}, pending=bool(row["in_progress"]), text=text + busy)
 
     def _index(self, target: Target, done: str) -> Observed:
         row = self._row("indexes", target.identity["relation"])
