@@ -44,6 +44,10 @@ CASES = (
     Case("reindex", "bloat", SYSTEM), Case("vacuum-analyze", "bloat", SYSTEM),
     Case("refresh-views", "matview-stale", "voiceaitraining"),
 )  # fmt: skip
+# Given and taken back, it has written the view's row in the catalog and left nothing else.
+GRANTED = (
+    b"grant select on reporting_leaderboard to pg_monitor; revoke select on reporting_leaderboard from pg_monitor"
+)
 # Every index and table of the app, whether it is whole, and when it was tended.
 STATE = """select c.relname, i.indisvalid, pg_get_indexdef(i.indexrelid), i.indexrelid::int from pg_index i
 join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'public'::regnamespace union all
@@ -149,6 +153,13 @@ def on(stage: Stage, rest: str) -> None:
     """Run a statement in which TABLE stands for the table."""
     name = '"' + STRANGE.replace('"', '""') + '"'
     stage.app.execute(rest.replace("TABLE", name).encode())
+
+
+def _oid(stage: Stage) -> Any:
+    """Return the table's number in the catalog."""
+    row = stage.app.execute("select oid from pg_class where relname = %s", [STRANGE]).fetchone()
+    assert row
+    return row[0]
 
 
 def test_a_dropped_index_comes_back_exactly_as_it_was(stage: Stage) -> None:
@@ -287,6 +298,19 @@ def test_a_vacuum_that_was_skipped_is_not_called_done(stage: Stage) -> None:
     assert stage.do(target).fits(target.after)
     analyzing = upkeep_targets.analyze(stage.row(STRANGE, "tended_tables"))
     assert stage.do(analyzing).fits(analyzing.after)
+
+
+def test_counters_that_began_anew_are_not_taken_for_a_vacuum(stage: Stage) -> None:
+    """After a reset, or a crash, a table was never vacuumed: it is done then, and not called done."""
+    on(stage, "vacuum analyze TABLE")
+    row = stage.row(STRANGE, "tended_tables")
+    targets = [upkeep_targets.vacuum(row), upkeep_targets.analyze(row)]
+    with administrator(SYSTEM) as admin:
+        admin.execute("select pg_stat_reset_single_table_counters(%s::oid)", [_oid(stage)])
+    for target in targets:
+        seen = stage.kind.observe(target)
+        assert seen.fits(target.before) and not seen.fits(target.after) and "count anew" in seen.text
+    assert stage.do(targets[0]).fits(targets[0].after) and stage.kind.observe(targets[1]).fits(targets[1].after)
 
 
 def test_without_the_right_nothing_is_done_and_the_reason_is_told(stage: Stage) -> None:
@@ -458,7 +482,7 @@ def view(name: str = "daily", **given: Any) -> dict[str, Any]:
     """Return one row of `materialized_views`: one that can be refreshed beside its readers."""
     return {
         "schema": "public", "view_name": name, "populated": True, "concurrently": True, "bytes": 8192,
-        "mark": "7", "held": False, "owner": "app", "mine": True, "maintained": True, **given,
+        "mark": "7", "file": "8", "held": False, "owner": "app", "mine": True, "maintained": True, **given,
     }  # fmt: skip
 
 
@@ -498,7 +522,7 @@ def test_a_view_that_would_shut_its_readers_out_is_refreshed_only_when_asked() -
 
 
 def test_nothing_is_noted_of_a_view_that_was_not_refreshed(sandbox: object) -> None:
-    """A note would make a stale view look young."""
+    """A note would make a stale view look young; a grant writes the same row of the catalog."""
     env = config.load_system("voiceaitraining").environment("sandbox")
     assert env.operator is not None
     with closing(Database((env.operator,), application_name="opslib/test/1")) as database:
@@ -511,9 +535,34 @@ def test_nothing_is_noted_of_a_view_that_was_not_refreshed(sandbox: object) -> N
         )
         assert draft is not None
         refresh, note = draft.targets
+        with administrator("voiceaitraining") as admin:
+            admin.execute(GRANTED)
+        granted = kind.observe(refresh)
+        assert granted.fits(refresh.before) and not granted.fits(refresh.after) and granted.unmarked
         assert "not refreshed" in kind.observe(note).text and not kind.observe(note).fits(note.before)
         database.act(Opening(refresh.act, "key"))
         assert kind.observe(refresh).fits(refresh.after) and kind.observe(note).fits(note.before)
+
+
+def test_a_view_that_shuts_its_readers_out_is_known_by_its_new_file(sandbox: object) -> None:
+    """What was done before this run is seen as well, so that nobody is shut out twice; a grant is not it."""
+    env = config.load_system("voiceaitraining").environment("sandbox")
+    assert env.operator is not None
+    with closing(Database((env.operator,), application_name="opslib/test/1")) as database:
+        found = database.table("materialized_views", schema="public", name="reporting_leaderboard")
+        plain = found.assign(concurrently=False)
+        draft = upkeep_views.refresh(
+            ["matview-stale"], plain, views.refreshes(database.table, {}), ["public.reporting_leaderboard"],
+            log={}, shut_out_readers=True,
+        )  # fmt: skip
+        assert draft is not None
+        (refresh,) = draft.targets
+        with administrator("voiceaitraining") as admin:
+            admin.execute(GRANTED)
+        means = Means(env, lambda: database, lambda name: None, {})
+        assert upkeep.Upkeep(means).observe(refresh).fits(refresh.before)
+        database.act(Opening(refresh.act, "key"))
+        assert upkeep.Upkeep(means).observe(refresh).fits(refresh.after)
 
 
 def refusals(draft: Draft | None) -> str:

@@ -100,7 +100,8 @@ def waits(horizon: pd.DataFrame) -> str:
     """Return why a build or a drop would not come to its end, or nothing; `horizon`: `xmin_horizon`."""
     if frames.reason(horizon):
         return "whether an old transaction holds it up could not be seen"
-    old = horizon[horizon["since"].ge(LONGEST_WAIT_S)]
+    # A build waits for no worker of autovacuum, and one that is in its way gives way by itself.
+    old = horizon[horizon["since"].ge(LONGEST_WAIT_S) & horizon["owner"].ne("autovacuum worker")]
     if old.empty:
         return ""
     first = old.sort_values("since").iloc[-1]
