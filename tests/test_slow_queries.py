@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -222,9 +223,13 @@ def test_old_statistics_lead_to_the_procedure_that_mends_them(archive: Path) -> 
 
 def test_a_strange_name_is_handed_on_as_it_must_be_typed() -> None:
     """What cannot be given to the next procedure is no help."""
+    times = dict.fromkeys(("since", "made_at", "now"), datetime(2026, 11, 21, tzinfo=UTC))
+    counted = answer("counted_since", times | {"is_replica": False, "tracked": True})
     row = {"schema": "public", "table_name": 'My "Own"', "live_rows": 90_000, "never_analyzed": True}
     (found,) = statistics.stale(
-        answer("tended_tables", row | {"changed_rows": 90_000, "changed_pct": 100.0}), Limit(warning=20)
+        answer("tended_tables", row | {"changed_rows": 90_000, "changed_pct": 100.0}),
+        Limit(warning=20),
+        counted,
     )
     assert found.next_parameters == {"tables": ['public."My ""Own"""']}
 

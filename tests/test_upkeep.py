@@ -412,7 +412,7 @@ def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
         *indexes.duplicates(unanswered("duplicate_indexes")),
         *indexes.foreign_keys(unanswered("foreign_keys_without_index")),
         *indexes.bloat(unanswered("index_bloat_estimate")),
-        *statistics.stale(unanswered("tended_tables"), PCT),
+        *statistics.stale(unanswered("tended_tables"), PCT, unanswered("counted_since")),
     ]
     assert {finding.status for finding in found} == {Status.UNKNOWN}
     assert all("refused" in finding.why for finding in found)
