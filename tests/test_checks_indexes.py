@@ -1,0 +1,104 @@
+"""What is said of indexes and tables on a real server: no false alarm, and no silence over a true one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib.checks import indexes
+from opslib.verdict import Status
+from tests.answers import administrator, monitor
+
+SYSTEM = "kulti"
+OWN = "upkeep_cases"
+# What this session has counted is known to all others from then on.
+FLUSH = "select pg_stat_force_next_flush()"
+Look = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def admin(sandbox: object) -> Iterator[psycopg.Connection]:
+    """An administrator in a schema of the test's own, which is gone afterwards."""
+    with administrator(SYSTEM) as connection:
+        connection.execute(f"create schema {OWN}".encode())
+        connection.execute(f"set search_path = {OWN}, extensions".encode())
+        yield connection
+        connection.execute(f"drop schema {OWN} cascade".encode())
+
+
+@pytest.fixture
+def look(admin: psycopg.Connection) -> Iterator[Look]:
+    """Ask a packaged statement as the monitor; only the rows of the test's own schema are kept."""
+
+    def asked(name: str, /, **params: object) -> pd.DataFrame:
+        found = database.table(name, **params)
+        return found[found["schema"].eq(OWN)]
+
+    with monitor(SYSTEM) as database:
+        yield asked
+
+
+def run(connection: psycopg.Connection, *statements: str) -> None:
+    """Run statements one by one."""
+    for statement in statements:
+        connection.execute(statement.encode())
+
+
+def lacking(look: Look) -> dict[str, int]:
+    """Return the tables that are said to lack an index for a foreign key, with the rows that a delete reads."""
+    found = indexes.missing(look("foreign_keys_without_index"))
+    return dict(zip(found["table_name"], found["read_rows"], strict=True))
+
+
+def test_an_index_that_serves_a_foreign_key_by_half_or_without_nulls_is_none_that_lacks(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """PostgreSQL reads them for a delete; but one over a single value reads the whole table all the same."""
+    run(
+        admin,
+        "create table pairs (shop int, id int, primary key (shop, id))",
+        "insert into pairs select 1, n from generate_series(1, 1000) n",
+        "create table halves (shop int, pair int, foreign key (shop, pair) references pairs)",
+        "insert into halves select 1, 1 + n % 1000 from generate_series(1, 12000) n",
+        "create table partial (like halves, foreign key (shop, pair) references pairs)",
+        "insert into partial select * from halves",
+        "create table other (like halves, foreign key (shop, pair) references pairs)",
+        "insert into other select * from halves",
+        "create index on halves (shop)",
+        "create index on partial (shop, pair) where shop is not null and pair is not null",
+        "create index on other (shop, pair) where shop > 1",
+        "analyze halves, partial, other",
+    )
+    assert lacking(look) == {"halves": 12000, "other": 12000}
+    (told,) = [f for f in indexes.foreign_keys(look("foreign_keys_without_index")) if "halves" in f.subject]
+    assert "reads 12000 rows by halves_shop_idx, in halves" in told.why
+    run(admin, "create index on halves (pair)", "create index on other (pair) where pair is not null")
+    assert lacking(look) == {}
+
+
+def test_a_foreign_key_of_a_table_with_partitions_or_without_statistics_counts_its_rows(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """The catalog alone knows of no row there; partitions that have an index each lack none."""
+    run(
+        admin,
+        "create table parents (id int primary key)",
+        "insert into parents select generate_series(1, 100)",
+        "create table parted (id int, parent int references parents) partition by range (id)",
+        "create table parted_low partition of parted for values from (0) to (20000)",
+        "create table parted_high partition of parted for values from (20000) to (40000)",
+        "insert into parted select n, 1 + n % 100 from generate_series(1, 30000) n",
+        "create table fresh (parent int references parents) with (autovacuum_enabled = off)",
+        "insert into fresh select 1 + n % 100 from generate_series(1, 11000) n",
+        FLUSH,
+        "analyze parted_low, parted_high",
+    )
+    assert lacking(look) == {"parted": 30000, "fresh": 11000}
+    run(admin, "create index on parted_low (parent)")
+    assert lacking(look) == {"parted": 10001, "fresh": 11000}
+    run(admin, "create index on parted_high (parent)")
+    assert lacking(look) == {"fresh": 11000}
+    assert [f.status for f in indexes.foreign_keys(look("foreign_keys_without_index"))] == [Status.WARNING]
