@@ -102,3 +102,19 @@ def test_a_foreign_key_of_a_table_with_partitions_or_without_statistics_counts_i
     run(admin, "create index on parted_high (parent)")
     assert lacking(look) == {"fresh": 11000}
     assert [f.status for f in indexes.foreign_keys(look("foreign_keys_without_index"))] == [Status.WARNING]
+
+
+def test_indexes_that_differ_in_their_options_do_not_do_the_same(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """A summary of 100 000 pages finds nothing that one of 128 pages finds; how full a page is filled is equal."""
+    run(
+        admin,
+        "create table trail (at int, key int)",
+        "create index coarse on trail using brin (at) with (pages_per_range = 100000)",
+        "create index fine on trail using brin (at)",
+        "create index packed on trail (key)",
+        "create index loose on trail (key) with (fillfactor = 70, deduplicate_items = off)",
+    )
+    found = look("duplicate_indexes")
+    assert list(zip(found["index_name"], found["covered_by"], strict=True)) == [("loose", "packed")]
