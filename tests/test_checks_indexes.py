@@ -118,3 +118,22 @@ def test_indexes_that_differ_in_their_options_do_not_do_the_same(
     )
     found = look("duplicate_indexes")
     assert list(zip(found["index_name"], found["covered_by"], strict=True)) == [("loose", "packed")]
+
+
+def test_temporary_tables_are_nobody_s_to_tend(admin: psycopg.Connection) -> None:
+    """Another session's can be neither vacuumed nor analyzed, and its broken index goes with it."""
+    run(
+        admin,
+        "create temp table staging (id int)",
+        "insert into staging select 1 from generate_series(1, 20000) n",
+        "delete from staging",
+        "create index staged on staging (id)",
+        "update pg_index set indisvalid = false where indexrelid = 'staged'::regclass",
+        FLUSH,
+    )
+    with monitor(SYSTEM) as database:
+        tended = database.table("tended_tables", schema="", name="")
+        need = database.table("autovacuum_need", rows=200)
+        broken = database.table("invalid_indexes")
+    assert "staging" not in {*tended["table_name"], *need["table_name"]}
+    assert not broken["table_name"].str.contains("staging").any()
