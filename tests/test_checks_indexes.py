@@ -8,7 +8,7 @@ import pandas as pd
 import psycopg
 import pytest
 
-from opslib.checks import indexes
+from opslib.checks import indexes, vacuum
 from opslib.verdict import Status
 from tests.answers import administrator, monitor
 
@@ -137,3 +137,62 @@ def test_temporary_tables_are_nobody_s_to_tend(admin: psycopg.Connection) -> Non
         broken = database.table("invalid_indexes")
     assert "staging" not in {*tended["table_name"], *need["table_name"]}
     assert not broken["table_name"].str.contains("staging").any()
+
+
+def wasted(look: Look, name: str) -> dict[str, float]:
+    """Return the estimates, in per cent, of the tables or indexes that could be estimated."""
+    found = look(f"{name}_bloat_estimate", min_bytes=0).dropna(subset="bloat_pct")
+    return dict(zip(found[f"{name}_name"], found["bloat_pct"], strict=True))
+
+
+def test_a_table_that_was_just_filled_is_not_called_bloated(admin: psycopg.Connection, look: Look) -> None:
+    """Narrow columns before wide ones are padded; the width of a column without statistics nobody knows."""
+    run(
+        admin,
+        "create table flags (a bool, b timestamptz, c bool, d bigint, e bool, f int, g smallint, h bigint)",
+        "insert into flags select true, now(), true, n, true, n, 1, n from generate_series(1, 20000) n",
+        "create table blind (id int, body text)",
+        "alter table blind alter body set statistics 0",
+        "insert into blind select n, repeat('x', 900) from generate_series(1, 500) n",
+        "create table half (like flags)",
+        "insert into half select * from flags",
+        "delete from half where h % 2 = 0",
+        "vacuum analyze flags, blind, half",
+    )
+    found = wasted(look, "table")
+    assert found["flags"] < 2 and "blind" not in found
+    assert 48 < found["half"] < 52
+
+
+def test_an_index_over_long_values_is_not_called_bloated_and_one_over_short_ones_is(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """Its entries are whole, while the table keeps a pointer; what else is out of line excuses nothing."""
+    long = "(select string_agg(md5(concat(n, i)), '') from generate_series(1, 70) i)"
+    run(
+        admin,
+        "create table links (id int, word text, url text)",
+        f"insert into links select n, md5(n::text), {long} from generate_series(1, 3000) n",
+        "create index on links (url)",
+        "create index on links (word)",
+        "delete from links where id % 10 > 0",
+        "reindex index links_url_idx",
+        "vacuum (analyze, index_cleanup on) links",
+    )
+    found = wasted(look, "index")
+    assert found["links_url_idx"] < indexes.BLOAT_PCT < 80 < found["links_word_idx"]
+
+
+def test_tables_without_statistics_are_counted_apart_from_those_that_were_looked_at(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """An estimate that was not made is no good news."""
+    run(
+        admin,
+        "create table blind (id int)",
+        "alter table blind alter id set statistics 0",
+        "insert into blind select generate_series(1, 3000)",
+        "vacuum analyze blind",
+    )
+    (told,) = vacuum.bloat(look("table_bloat_estimate", min_bytes=0))
+    assert told.observed == "no table is large enough to matter; 1 without statistics of every column"
