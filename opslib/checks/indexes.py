@@ -137,10 +137,10 @@ def duplicates(pairs: pd.DataFrame) -> list[Finding]:
 
 
 def missing(keys: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `foreign_keys_without_index` whose table is large enough to matter."""
+    """Return the rows of `foreign_keys_without_index` for which one delete reads enough to matter."""
     if frames.reason(keys):
         return keys
-    return keys[keys["table_rows"].ge(ENOUGH_ROWS)]
+    return keys[keys["read_rows"].ge(ENOUGH_ROWS).fillna(False)]
 
 
 def foreign_keys(keys: pd.DataFrame) -> list[Finding]:
@@ -153,7 +153,7 @@ def foreign_keys(keys: pd.DataFrame) -> list[Finding]:
     if reason := frames.reason(keys):
         return [compare.unknown("foreign key", reason, expected=expected)]
     found = missing(keys)
-    small = f"none; {len(keys)} on small tables" if len(keys) else "none"
+    small = f"none; {len(keys)} whose deletes read few rows, as far as statistics tell" if len(keys) else "none"
     return [_without(row, expected) for row in found.head(_MOST_SUBJECTS).to_dict("records")] or [
         _none("foreign key", expected, small)
     ]
@@ -250,7 +250,8 @@ def _duplicate(row: dict[Any, Any], expected: str) -> Finding:
 
 def _without(row: dict[Any, Any], expected: str) -> Finding:
     observed = f"({', '.join(row['columns'])}) -> {row['parent']}, {row['table_rows']} rows"
-    why = f"a delete from {row['parent']} ({row['on_delete']}) reads all of {row['table_name']}, each time"
+    much = f"{row['read_rows']} rows by {row['served_by']}, in" if row["served_by"] else "all of"
+    why = f"a delete from {row['parent']} ({row['on_delete']}) reads {much} {row['table_name']}, each time"
     limit = f"{ENOUGH_ROWS} rows"
     subject = f"{name(row, 'table_name')} {row['constraint_name']}"
     return Finding("foreign key", Status.WARNING, subject, observed, limit, expected, why, cause=NO_INDEX)

@@ -94,7 +94,7 @@ def bloat(estimate: pd.DataFrame) -> list[Finding]:
     large = seen[seen["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False) & seen["bloat_pct"].ge(BLOAT_PCT)]
     found = [_bloated(row) for row in large.head(_MOST_SUBJECTS).to_dict("records")]
     if not found and (len(seen) or hidden.empty):
-        found = [_all_well("bloat", len(seen), "tables are not much larger than their rows")]
+        found = [_no_bloat(seen)]
     return [*found, *([_hidden(len(hidden), len(estimate))] if len(hidden) else [])]
 
 
@@ -146,6 +146,13 @@ def _bloated(row: dict[Any, Any]) -> Finding:
         "an estimate: measure with pgstattuple before any rewrite, and see first why vacuum fell behind",
         _TENDING, BLOAT, _named(row),
     )  # fmt: skip
+
+
+def _no_bloat(seen: pd.DataFrame) -> Finding:
+    blind = int(seen["no_statistics"].sum())
+    found = _all_well("bloat", len(seen) - blind, "tables are not much larger than their rows")
+    without = f"; {blind} without statistics of every column" if blind else ""
+    return replace(found, observed=found.observed + without)
 
 
 def _hidden(hidden: int, tables: int) -> Finding:

@@ -8,6 +8,7 @@
 -- lock: none
 -- since: 14
 -- pooler: yes
+-- Temporary tables are left out: neither autovacuum nor anybody else can tend those of another session.
 with options as (
   -- A table's own setting goes before the server's.
   select c.oid, greatest(c.reltuples, 0)::numeric as tuples,
@@ -30,7 +31,7 @@ with options as (
              max(option_value) filter (where option_name = 'autovacuum_analyze_scale_factor') as analyze_scale
       from pg_options_to_table(c.reloptions)
     ) o
-  where c.relkind in ('r', 'm')
+  where c.relkind in ('r', 'm') and c.relpersistence <> 't'
 ),
 due as (
   select s.*, o.enabled,

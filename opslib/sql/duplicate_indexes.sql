@@ -8,8 +8,8 @@
 -- since: 14
 -- pooler: yes
 -- Never one that enforces something: unique ones, those of constraints, replica identities. Of two that
--- are the same, the younger one. Method, operator classes, collation, order, predicate and expressions
--- must agree.
+-- are the same, the younger one. Method, operator classes, collation, order, predicate, expressions and
+-- options must agree, but for options that only say how it is filled.
 with found as (
   select i.indrelid, i.indexrelid, i.indisunique, c.relam, n.nspname, c.relname, c.relpages,
          am.amname = 'btree' as is_btree, i.indnkeyatts::int as keys,
@@ -18,6 +18,9 @@ with found as (
          string_to_array(i.indoption::text, ' ') as orders,
          string_to_array(i.indcollation::text, ' ') as collations,
          coalesce(i.indexprs::text, '') as expressions, coalesce(i.indpred::text, '') as predicate,
+         array(select part from unnest(c.reloptions) as option (part)
+               where split_part(part, '=', 1) not in ('fillfactor', 'deduplicate_items', 'fastupdate')
+               order by part) as options,
          not (i.indisunique or i.indisprimary or i.indisexclusion or i.indisreplident or i.indisclustered)
          and not exists (select from pg_constraint x where x.conindid = i.indexrelid)
          and not exists (select from pg_inherits h where h.inhrelid = i.indexrelid) as spare
@@ -35,6 +38,7 @@ pairs as (
                             order by (a.columns = b.columns) desc, b.keys, b.relname) as place
   from found a join found b on a.indrelid = b.indrelid and a.indexrelid <> b.indexrelid
     and a.relam = b.relam and a.predicate = b.predicate and a.expressions = b.expressions
+    and a.options = b.options
   where a.spare
     and ((a.columns = b.columns and a.classes = b.classes and a.orders = b.orders
           and a.collations = b.collations and (not b.spare or a.indexrelid > b.indexrelid))

@@ -20,5 +20,5 @@ select i.indexrelid::regclass::text as index_name,
             else 'failed build' end as leftover
 from pg_index i join pg_class c on c.oid = i.indexrelid
 where (not i.indisvalid or not i.indisready)
-  and c.relkind = 'i'
+  and c.relkind = 'i' and c.relpersistence <> 't'
 order by 1

@@ -8,6 +8,7 @@
 -- lock: none
 -- since: 14
 -- pooler: yes
+-- One column without statistics is enough for no estimate at all: nobody knows how wide it is.
 with tables as (
   select c.oid, c.relname, n.nspname, c.reltuples::numeric as tuples, c.relpages::numeric as pages,
          current_setting('block_size')::numeric as block_size,
@@ -17,22 +18,45 @@ with tables as (
   where c.relkind in ('r', 'm')
     and n.nspname not in ('pg_catalog', 'information_schema')
     and not starts_with(n.nspname, 'pg_t')
+    and c.relpages * current_setting('block_size')::bigint >= %(min_bytes)s
 ),
-widths as (
-  select t.oid, count(*) as columns, count(s.attname) as known,
-         sum((1 - coalesce(s.null_frac, 0)) * coalesce(s.avg_width, 0))::numeric as width,
-         bool_or(s.null_frac > 0) as has_null
+columns as (
+  -- Short values of any length stand close together, and so is counted what is mostly null.
+  select t.oid, a.attnum, s.attname is not null as known, s.null_frac > 0 as has_null,
+         ((1 - coalesce(s.null_frac, 0)) * coalesce(s.avg_width, 0))::numeric as width,
+         case when (a.attlen < 0 and s.avg_width < 127) or s.null_frac > 0.5 then 'c' else a.attalign end
+           as align
   from tables t
     join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
     left join pg_stats s on s.schemaname = t.nspname and s.tablename = t.relname
                         and s.attname = a.attname and not s.inherited
-  group by t.oid
 ),
--- A row: 23 bytes of header with a bitmap of nulls, the values, each padded to 8 bytes, and a line pointer.
+-- A value begins at a multiple of 4 or 8 bytes, as its type asks: what stands before it is padded to that.
+runs as (
+  select *, count(*) filter (where align in ('i', 'd')) over (partition by oid order by attnum) as four,
+         count(*) filter (where align = 'd') over (partition by oid order by attnum) as eight
+  from columns
+),
+fours as (
+  select oid, eight, count(*) as columns, count(*) filter (where known) as known,
+         bool_or(has_null) as has_null, 4 * ceil(sum(width) / 4) as width
+  from runs group by oid, eight, four
+),
+eights as (
+  select oid, sum(columns) as columns, sum(known) as known, bool_or(has_null) as has_null,
+         8 * ceil(sum(width) / 8) as width
+  from fours group by oid, eight
+),
+widths as (
+  select oid, sum(columns) as columns, sum(known) as known, bool_or(has_null) as has_null,
+         sum(width) as width
+  from eights group by oid
+),
+-- A row: 23 bytes of header with a bitmap of nulls, padded to 8 bytes, the values, and a line pointer.
 needed as (
-  select t.*, w.known = 0 or t.tuples < 0 as no_statistics,
+  select t.*, w.known < w.columns or t.tuples < 0 as no_statistics,
          ceil(t.tuples * (8 * ceil((23 + case when w.has_null then ceil(w.columns / 8.0) else 0 end) / 8)
-                          + 8 * ceil(w.width / 8) + 4)
+                          + w.width + 4)
               / ((t.block_size - 24) * t.fill / 100)) as needed_pages
   from tables t join widths w using (oid)
 )
@@ -46,5 +70,4 @@ select nspname as schema,
        not has_table_privilege(oid, 'select') or row_security_active(oid) as hidden
 from needed
   cross join lateral (select case when not no_statistics then greatest(pages - needed_pages, 0) end) s (spare)
-where pages * block_size >= %(min_bytes)s
 order by bloat_bytes desc nulls last, nspname, relname

@@ -9,7 +9,7 @@
 -- lock: none
 -- since: 14
 -- pooler: yes
--- All of them where no name is given. Sizes are those of the last vacuum or analyze. `locked`: somebody
+-- All of them where no name is given, but for temporary ones, which nobody but their own session can tend. Sizes are those of the last vacuum or analyze. `locked`: somebody
 -- holds a lock that keeps vacuum and analyze off, which then skip the table.
 select s.schemaname as schema,
        s.relname as table_name,
@@ -40,5 +40,6 @@ select s.schemaname as schema,
 from pg_stat_user_tables s
   join pg_class c on c.oid = s.relid
   cross join (select current_setting('block_size')::bigint as size) block
-where %(name)s = '' or (s.schemaname = %(schema)s and s.relname = %(name)s)
+where c.relpersistence <> 't'
+  and (%(name)s = '' or (s.schemaname = %(schema)s and s.relname = %(name)s))
 order by s.n_dead_tup desc, s.n_mod_since_analyze desc, 1, 2

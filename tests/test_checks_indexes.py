@@ -1,0 +1,198 @@
+"""What is said of indexes and tables on a real server: no false alarm, and no silence over a true one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import psycopg
+import pytest
+
+from opslib.checks import indexes, vacuum
+from opslib.verdict import Status
+from tests.answers import administrator, monitor
+
+SYSTEM = "kulti"
+OWN = "upkeep_cases"
+# What this session has counted is known to all others from then on.
+FLUSH = "select pg_stat_force_next_flush()"
+Look = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def admin(sandbox: object) -> Iterator[psycopg.Connection]:
+    """An administrator in a schema of the test's own, which is gone afterwards."""
+    with administrator(SYSTEM) as connection:
+        connection.execute(f"create schema {OWN}".encode())
+        connection.execute(f"set search_path = {OWN}, extensions".encode())
+        yield connection
+        connection.execute(f"drop schema {OWN} cascade".encode())
+
+
+@pytest.fixture
+def look(admin: psycopg.Connection) -> Iterator[Look]:
+    """Ask a packaged statement as the monitor; only the rows of the test's own schema are kept."""
+
+    def asked(name: str, /, **params: object) -> pd.DataFrame:
+        found = database.table(name, **params)
+        return found[found["schema"].eq(OWN)]
+
+    with monitor(SYSTEM) as database:
+        yield asked
+
+
+def run(connection: psycopg.Connection, *statements: str) -> None:
+    """Run statements one by one."""
+    for statement in statements:
+        connection.execute(statement.encode())
+
+
+def lacking(look: Look) -> dict[str, int]:
+    """Return the tables that are said to lack an index for a foreign key, with the rows that a delete reads."""
+    found = indexes.missing(look("foreign_keys_without_index"))
+    return dict(zip(found["table_name"], found["read_rows"], strict=True))
+
+
+def test_an_index_that_serves_a_foreign_key_by_half_or_without_nulls_is_none_that_lacks(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """PostgreSQL reads them for a delete; but one over a single value reads the whole table all the same."""
+    run(
+        admin,
+        "create table pairs (shop int, id int, primary key (shop, id))",
+        "insert into pairs select 1, n from generate_series(1, 1000) n",
+        "create table halves (shop int, pair int, foreign key (shop, pair) references pairs)",
+        "insert into halves select 1, 1 + n % 1000 from generate_series(1, 12000) n",
+        "create table partial (like halves, foreign key (shop, pair) references pairs)",
+        "insert into partial select * from halves",
+        "create table other (like halves, foreign key (shop, pair) references pairs)",
+        "insert into other select * from halves",
+        "create index on halves (shop)",
+        "create index on partial (shop, pair) where shop is not null and pair is not null",
+        "create index on other (shop, pair) where shop > 1",
+        "analyze halves, partial, other",
+    )
+    assert lacking(look) == {"halves": 12000, "other": 12000}
+    (told,) = [f for f in indexes.foreign_keys(look("foreign_keys_without_index")) if "halves" in f.subject]
+    assert "reads 12000 rows by halves_shop_idx, in halves" in told.why
+    run(admin, "create index on halves (pair)", "create index on other (pair) where pair is not null")
+    assert lacking(look) == {}
+
+
+def test_a_foreign_key_of_a_table_with_partitions_or_without_statistics_counts_its_rows(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """The catalog alone knows of no row there; partitions that have an index each lack none."""
+    run(
+        admin,
+        "create table parents (id int primary key)",
+        "insert into parents select generate_series(1, 100)",
+        "create table parted (id int, parent int references parents) partition by range (id)",
+        "create table parted_low partition of parted for values from (0) to (20000)",
+        "create table parted_high partition of parted for values from (20000) to (40000)",
+        "insert into parted select n, 1 + n % 100 from generate_series(1, 30000) n",
+        "create table fresh (parent int references parents) with (autovacuum_enabled = off)",
+        "insert into fresh select 1 + n % 100 from generate_series(1, 11000) n",
+        FLUSH,
+        "analyze parted_low, parted_high",
+    )
+    assert lacking(look) == {"parted": 30000, "fresh": 11000}
+    run(admin, "create index on parted_low (parent)")
+    assert lacking(look) == {"parted": 10001, "fresh": 11000}
+    run(admin, "create index on parted_high (parent)")
+    assert lacking(look) == {"fresh": 11000}
+    assert [f.status for f in indexes.foreign_keys(look("foreign_keys_without_index"))] == [Status.WARNING]
+
+
+def test_indexes_that_differ_in_their_options_do_not_do_the_same(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """A summary of 100 000 pages finds nothing that one of 128 pages finds; how full a page is filled is equal."""
+    run(
+        admin,
+        "create table trail (at int, key int)",
+        "create index coarse on trail using brin (at) with (pages_per_range = 100000)",
+        "create index fine on trail using brin (at)",
+        "create index packed on trail (key)",
+        "create index loose on trail (key) with (fillfactor = 70, deduplicate_items = off)",
+    )
+    found = look("duplicate_indexes")
+    assert list(zip(found["index_name"], found["covered_by"], strict=True)) == [("loose", "packed")]
+
+
+def test_temporary_tables_are_nobody_s_to_tend(admin: psycopg.Connection) -> None:
+    """Another session's can be neither vacuumed nor analyzed, and its broken index goes with it."""
+    run(
+        admin,
+        "create temp table staging (id int)",
+        "insert into staging select 1 from generate_series(1, 20000) n",
+        "delete from staging",
+        "create index staged on staging (id)",
+        "update pg_index set indisvalid = false where indexrelid = 'staged'::regclass",
+        FLUSH,
+    )
+    with monitor(SYSTEM) as database:
+        tended = database.table("tended_tables", schema="", name="")
+        need = database.table("autovacuum_need", rows=200)
+        broken = database.table("invalid_indexes")
+    assert "staging" not in {*tended["table_name"], *need["table_name"]}
+    assert not broken["table_name"].str.contains("staging").any()
+
+
+def wasted(look: Look, name: str) -> dict[str, float]:
+    """Return the estimates, in per cent, of the tables or indexes that could be estimated."""
+    found = look(f"{name}_bloat_estimate", min_bytes=0).dropna(subset="bloat_pct")
+    return dict(zip(found[f"{name}_name"], found["bloat_pct"], strict=True))
+
+
+def test_a_table_that_was_just_filled_is_not_called_bloated(admin: psycopg.Connection, look: Look) -> None:
+    """Narrow columns before wide ones are padded; the width of a column without statistics nobody knows."""
+    run(
+        admin,
+        "create table flags (a bool, b timestamptz, c bool, d bigint, e bool, f int, g smallint, h bigint)",
+        "insert into flags select true, now(), true, n, true, n, 1, n from generate_series(1, 20000) n",
+        "create table blind (id int, body text)",
+        "alter table blind alter body set statistics 0",
+        "insert into blind select n, repeat('x', 900) from generate_series(1, 500) n",
+        "create table half (like flags)",
+        "insert into half select * from flags",
+        "delete from half where h % 2 = 0",
+        "vacuum analyze flags, blind, half",
+    )
+    found = wasted(look, "table")
+    assert found["flags"] < 2 and "blind" not in found
+    assert 48 < found["half"] < 52
+
+
+def test_an_index_over_long_values_is_not_called_bloated_and_one_over_short_ones_is(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """Its entries are whole, while the table keeps a pointer; what else is out of line excuses nothing."""
+    long = "(select string_agg(md5(concat(n, i)), '') from generate_series(1, 70) i)"
+    run(
+        admin,
+        "create table links (id int, word text, url text)",
+        f"insert into links select n, md5(n::text), {long} from generate_series(1, 3000) n",
+        "create index on links (url)",
+        "create index on links (word)",
+        "delete from links where id % 10 > 0",
+        "reindex index links_url_idx",
+        "vacuum (analyze, index_cleanup on) links",
+    )
+    found = wasted(look, "index")
+    assert found["links_url_idx"] < indexes.BLOAT_PCT < 80 < found["links_word_idx"]
+
+
+def test_tables_without_statistics_are_counted_apart_from_those_that_were_looked_at(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """An estimate that was not made is no good news."""
+    run(
+        admin,
+        "create table blind (id int)",
+        "alter table blind alter id set statistics 0",
+        "insert into blind select generate_series(1, 3000)",
+        "vacuum analyze blind",
+    )
+    (told,) = vacuum.bloat(look("table_bloat_estimate", min_bytes=0))
+    assert told.observed == "no table is large enough to matter; 1 without statistics of every column"
