@@ -214,6 +214,8 @@ def test_without_a_web_api_it_is_skipped_and_policies_are_judged_all_the_same() 
         ({"command": "insert", "using_text": None, "check_text": "true"}, Status.CRITICAL),
         ({"command": "update", "check_text": "(user_id = auth.uid())"}, Status.OK),
         ({"command": "delete"}, Status.CRITICAL),
+        ({"command": "all", "check_text": "(user_id = auth.uid())"}, Status.CRITICAL),
+        ({"command": "all", "using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"roles": ["service_role"]}, Status.OK),
         ({"using_text": "((auth.jwt() -> 'user_metadata') ->> 'admin') = 'yes'"}, Status.WARNING),
         ({"seen": False, "using_text": None}, Status.UNKNOWN),
@@ -222,6 +224,13 @@ def test_without_a_web_api_it_is_skipped_and_policies_are_judged_all_the_same() 
 def test_a_policy_is_judged_by_what_it_lets_through(changed: dict[str, Any], status: Status) -> None:
     """Reading all is to be asked about, writing all is a fault."""
     assert statuses(policies(**changed)) == {status}
+
+
+def test_a_table_that_all_may_read_is_not_one_whose_rows_all_may_delete() -> None:
+    """Deleting follows the condition for old rows alone, whatever is asked of new ones."""
+    declared = {"users": Table(what="people", shared_with=("authenticated",))}
+    (found,) = policies(declared, command="all", check_text="(user_id = auth.uid())")
+    assert (found.status, "may change and delete any row" in found.why) == (Status.CRITICAL, True)
 
 
 def test_a_table_that_is_meant_for_all_is_named_in_the_system_s_file() -> None:

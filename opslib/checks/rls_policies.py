@@ -47,15 +47,23 @@ def _policy(row: Mapping[Any, Any], declared: Mapping[str, Table], narrowed: boo
         yield Finding("policies", Status.WARNING, subject, "trusts user_metadata", "", _JUDGED, why)
     if narrowed or not row["permissive"] or _for_servers_only(row["roles"]):
         return
-    writes = row["command"] != "select"
-    # Without a condition of its own for new rows the one for old rows holds.
-    new = row["check_text"] if row["check_text"] is not None else row["using_text"]
-    if writes and _always(row["using_text"] if row["command"] == "delete" else new):
-        why = f"{', '.join(row['roles'])} may {row['command']} any row, as far as it is granted"
+    if verbs := [verb for verb, text in _written(row) if _always(text)]:
+        why = f"{', '.join(row['roles'])} may {' and '.join(verbs)} any row, as far as it is granted"
         yield _through(Status.CRITICAL if row["rls_enabled"] else Status.WARNING, subject, row, why)
     elif _shows_all(row) and not rls.shared(row, row["roles"], declared):
         why = f"{', '.join(row['roles'])} see every row; if that is meant, say so: shared_with"
         yield _through(Status.WARNING, subject, row, why)
+
+
+def _written(row: Mapping[Any, Any]) -> Iterable[tuple[str, str | None]]:
+    """Yield what a change does to rows that are there, and to new ones, with the condition on those."""
+    command = row["command"]
+    if command in ("all", "delete"):
+        yield "change and delete" if command == "all" else command, row["using_text"]
+    if command in ("all", "insert", "update"):
+        # Without a condition of its own for new rows the one for old rows holds.
+        new = row["check_text"] if row["check_text"] is not None else row["using_text"]
+        yield "insert" if command == "all" else command, new
 
 
 def _through(status: Status, subject: str, row: Mapping[Any, Any], why: str) -> Finding:
