@@ -47,7 +47,7 @@ def _policy(row: Mapping[Any, Any], declared: Mapping[str, Table], narrowed: boo
         yield Finding("policies", Status.WARNING, subject, "trusts user_metadata", "", _JUDGED, why)
     if narrowed or not row["permissive"] or _for_servers_only(row["roles"]):
         return
-    if verbs := [verb for verb, text in _written(row) if _always(text)]:
+    if verbs := dict.fromkeys(verb for verb, text in _written(row) if _always(text)):
         why = f"{', '.join(row['roles'])} may {' and '.join(verbs)} any row, as far as it is granted"
         yield _through(Status.CRITICAL if row["rls_enabled"] else Status.WARNING, subject, row, why)
     elif _shows_all(row) and not rls.shared(row, row["roles"], declared):
@@ -58,7 +58,7 @@ def _policy(row: Mapping[Any, Any], declared: Mapping[str, Table], narrowed: boo
 def _written(row: Mapping[Any, Any]) -> Iterable[tuple[str, str | None]]:
     """Yield what a change does to rows that are there, and to new ones, with the condition on those."""
     command = row["command"]
-    if command in ("all", "delete"):
+    if command in ("all", "update", "delete"):
         yield "change and delete" if command == "all" else command, row["using_text"]
     if command in ("all", "insert", "update"):
         # Without a condition of its own for new rows the one for old rows holds.
