@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from opslib import config
-from opslib.checks import access, rls, rls_probe
+from opslib.checks import access, rls, rls_policies, rls_probe
 from opslib.config.parts import Table
 from opslib.errors import Forbidden
 from opslib.pg import Database
@@ -47,7 +47,7 @@ def judged(asked: Database, pages: int = 500) -> list[Finding]:
     return [
         rls.api(roles, ROLES),
         *rls.tables(relations),
-        *rls.policies(asked.table("policies", skip_schemas=SKIP), declared),
+        *rls_policies.judged(asked.table("policies", skip_schemas=SKIP), declared),
         *rls.ways_around(relations, functions),
         *access.bypassing(asked.table("role_powers"), []),
         *rls.seen_by(rls_probe.look(asked, relations, roles, pages), declared, pages),
@@ -56,7 +56,7 @@ def judged(asked: Database, pages: int = 500) -> list[Finding]:
 
 def policies(declared: Mapping[str, Table] | None = None, **changed: Any) -> list[Finding]:
     """Judge one policy that differs from the usual one in some columns."""
-    return rls.policies(answer("policies", POLICY | changed), declared or {})
+    return rls_policies.judged(answer("policies", POLICY | changed), declared or {})
 
 
 def test_a_guarded_database_is_found_well(asked: Database) -> None:
@@ -126,7 +126,7 @@ def test_policies_behind_a_lock_are_unknown_and_nobody_waits(asked: Database) ->
     """Writing a condition out would queue behind whoever has the table for himself."""
     with psycopg.connect(control.status()["databases"][SYSTEM]["admin"]) as holder:
         holder.execute("lock table users in access exclusive mode")
-        found = rls.policies(asked.table("policies", skip_schemas=SKIP), {})
+        found = rls_policies.judged(asked.table("policies", skip_schemas=SKIP), {})
         holder.rollback()
     hidden = [f for f in found if f.status is Status.UNKNOWN]
     assert len(hidden) == 1 and "public.users" in hidden[0].why
@@ -161,7 +161,7 @@ def test_no_more_than_the_first_pages_are_read(asked: Database) -> None:
     [
         lambda: [rls.api(unanswered("api_roles"), ROLES)],
         lambda: rls.tables(unanswered("api_relations")),
-        lambda: rls.policies(unanswered("policies"), {}),
+        lambda: rls_policies.judged(unanswered("policies"), {}),
         lambda: rls.ways_around(unanswered("api_relations"), answer("definer_functions")),
         lambda: rls.ways_around(answer("api_relations"), unanswered("definer_functions")),
         lambda: access.bypassing(unanswered("role_powers"), []),
@@ -212,8 +212,11 @@ def test_without_a_web_api_it_is_skipped_and_policies_are_judged_all_the_same() 
         ({"using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"command": "update"}, Status.CRITICAL),
         ({"command": "insert", "using_text": None, "check_text": "true"}, Status.CRITICAL),
-        ({"command": "update", "check_text": "(user_id = auth.uid())"}, Status.OK),
+        ({"command": "update", "check_text": "(user_id = auth.uid())"}, Status.CRITICAL),
+        ({"command": "update", "using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"command": "delete"}, Status.CRITICAL),
+        ({"command": "all", "check_text": "(user_id = auth.uid())"}, Status.CRITICAL),
+        ({"command": "all", "using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"roles": ["service_role"]}, Status.OK),
         ({"using_text": "((auth.jwt() -> 'user_metadata') ->> 'admin') = 'yes'"}, Status.WARNING),
         ({"seen": False, "using_text": None}, Status.UNKNOWN),
@@ -222,6 +225,13 @@ def test_without_a_web_api_it_is_skipped_and_policies_are_judged_all_the_same() 
 def test_a_policy_is_judged_by_what_it_lets_through(changed: dict[str, Any], status: Status) -> None:
     """Reading all is to be asked about, writing all is a fault."""
     assert statuses(policies(**changed)) == {status}
+
+
+def test_a_table_that_all_may_read_is_not_one_whose_rows_all_may_delete() -> None:
+    """Deleting follows the condition for old rows alone, whatever is asked of new ones."""
+    declared = {"users": Table(what="people", shared_with=("authenticated",))}
+    (found,) = policies(declared, command="all", check_text="(user_id = auth.uid())")
+    assert (found.status, "may change and delete any row" in found.why) == (Status.CRITICAL, True)
 
 
 def test_a_table_that_is_meant_for_all_is_named_in_the_system_s_file() -> None:
@@ -248,17 +258,17 @@ def test_a_narrower_restrictive_policy_does_not_silence_a_permissive_one(
 ) -> None:
     """For fewer people, fewer commands, another table, or under no condition at all it holds nobody back."""
     narrow = POLICY | {"policy": "narrow", "permissive": False, "using_text": "(owner = 5)"} | other
-    found = rls.policies(answer("policies", POLICY | row, narrow), {})
+    found = rls_policies.judged(answer("policies", POLICY | row, narrow), {})
     assert [(one.subject, one.cause) for one in found] == [("public.users.p", rls.PERMISSIVE)]
     whole = narrow | {"roles": ["public"], "command": "all", "table_name": "users", "check_text": None}
-    again = rls.policies(answer("policies", POLICY | row, whole | {"using_text": "(owner = 5)"}), {})
+    again = rls_policies.judged(answer("policies", POLICY | row, whole | {"using_text": "(owner = 5)"}), {})
     assert causes(again) == set()
 
 
 def test_a_restrictive_policy_beside_it_narrows_what_is_always_true() -> None:
     """Both must let through."""
     narrow = POLICY | {"policy": "q", "permissive": False, "using_text": "(org = auth.org_id())"}
-    assert statuses(rls.policies(answer("policies", POLICY, narrow), {})) == {Status.OK}
+    assert statuses(rls_policies.judged(answer("policies", POLICY, narrow), {})) == {Status.OK}
 
 
 def test_what_a_visitor_sees_without_signing_in_is_critical() -> None:

@@ -1,0 +1,102 @@
+"""What the policies of row security let through, as far as their conditions tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from opslib import frames
+from opslib.checks import compare, rls
+from opslib.verdict import Finding, Status
+
+if TYPE_CHECKING:
+    from opslib.config.parts import Table
+
+_JUDGED = "no policy lets everybody through"
+
+
+def judged(frame: pd.DataFrame, declared: Mapping[str, Table]) -> list[Finding]:
+    """Find policies that let everybody through, or trust what a user can edit.
+
+    Args:
+        frame: the statement `policies`.
+        declared: tables of the system's file; those that are shared may be read by all.
+    """
+    if reason := frames.reason(frame):
+        return [compare.unknown("policies", reason, expected=_JUDGED)]
+    rows = frame.to_dict("records")
+    hidden = [f"{row['schema']}.{row['table_name']}" for row in rows if not row["seen"]]
+    restrictive = [row for row in rows if not row["permissive"]]
+    seen_rows = [row for row in rows if row["seen"]]
+    found = [finding for row in seen_rows for finding in _policy(row, declared, _narrowed(row, restrictive))]
+    if hidden:
+        words = f"a lock hides the policies of {', '.join(sorted(set(hidden)))}: look again later"
+        found.append(compare.unknown("policies", words, expected=_JUDGED))
+    seen = f"{len(rows)} policies looked at"
+    return rls.worst(found) or [Finding("policies", Status.OK, "", seen, "", _JUDGED)]
+
+
+def _policy(row: Mapping[Any, Any], declared: Mapping[str, Table], narrowed: bool) -> Iterable[Finding]:
+    subject = f"{rls.name(row)}.{row['policy']}"
+    texts = f"{row['using_text'] or ''} {row['check_text'] or ''}"
+    if "user_metadata" in texts.lower():
+        why = "a user can edit user_metadata, and so let himself in; use app_metadata"
+        yield Finding("policies", Status.WARNING, subject, "trusts user_metadata", "", _JUDGED, why)
+    if narrowed or not row["permissive"] or _for_servers_only(row["roles"]):
+        return
+    if verbs := dict.fromkeys(verb for verb, text in _written(row) if _always(text)):
+        why = f"{', '.join(row['roles'])} may {' and '.join(verbs)} any row, as far as it is granted"
+        yield _through(Status.CRITICAL if row["rls_enabled"] else Status.WARNING, subject, row, why)
+    elif _shows_all(row) and not rls.shared(row, row["roles"], declared):
+        why = f"{', '.join(row['roles'])} see every row; if that is meant, say so: shared_with"
+        yield _through(Status.WARNING, subject, row, why)
+
+
+def _written(row: Mapping[Any, Any]) -> Iterable[tuple[str, str | None]]:
+    """Yield what a change does to rows that are there, and to new ones, with the condition on those."""
+    command = row["command"]
+    if command in ("all", "update", "delete"):
+        yield "change and delete" if command == "all" else command, row["using_text"]
+    if command in ("all", "insert", "update"):
+        # Without a condition of its own for new rows the one for old rows holds.
+        new = row["check_text"] if row["check_text"] is not None else row["using_text"]
+        yield "insert" if command == "all" else command, new
+
+
+def _through(status: Status, subject: str, row: Mapping[Any, Any], why: str) -> Finding:
+    seen = f"for {row['command']}: always true"
+    return Finding("policies", status, subject, seen, "a condition", _JUDGED, why, cause=rls.PERMISSIVE)
+
+
+def _narrowed(row: Mapping[Any, Any], restrictive: Sequence[Mapping[Any, Any]]) -> bool:
+    """Tell whether a restrictive policy holds as well: then what is always true lets nobody through."""
+    return any(
+        rls.name(row) == rls.name(other)
+        and other["command"] in ("all", row["command"])
+        and (rls.PUBLIC in other["roles"] or set(row["roles"]) <= set(other["roles"]))
+        and _holds_back(other, row["command"])
+        for other in restrictive
+    )
+
+
+def _holds_back(other: Mapping[Any, Any], command: str) -> bool:
+    """Tell whether a restrictive policy sets a condition: to what is there, and to what is written."""
+    new = other["check_text"] if other["check_text"] is not None else other["using_text"]
+    there = command == "insert" or not _always(other["using_text"])
+    return there and (command in ("select", "delete") or not _always(new))
+
+
+def _always(text: str | None) -> bool:
+    return re.sub(r"[\s()]", "", text or "").lower() in ("true", "1=1")
+
+
+def _shows_all(row: Mapping[Any, Any]) -> bool:
+    return row["command"] in ("select", "all") and _always(row["using_text"])
+
+
+def _for_servers_only(roles: Sequence[str]) -> bool:
+    """Policies for a server's own role, or for opslib's, let nobody else through."""
+    return all(role.startswith(("service_role", "supabase_", "opslib_")) for role in roles)
