@@ -181,6 +181,22 @@ def test_an_integer_column_ends_before_its_sequence(asked: DatabaseSource) -> No
     assert (found.subject, found.status) == ("counted.id", Status.CRITICAL)
 
 
+@pytest.mark.parametrize("kind", ["integer", "narrower"])
+def test_a_column_that_only_takes_its_numbers_from_a_sequence_ends_as_soon(
+    asked: DatabaseSource, kind: str
+) -> None:
+    """Nobody owns the sequence, and a domain holds no more than its type."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create domain narrow as integer; create domain narrower as narrow")
+        admin.execute("create sequence counter; select setval('counter', 2000000000)")
+        admin.execute(f"create table counted (id {kind} default nextval('counter'))".encode())
+        try:
+            (found,) = bad(integrity.sequences(asked.table("sequences", skip_schemas=[]), PCT))
+        finally:
+            admin.execute("drop table counted; drop sequence counter; drop domain narrower, narrow")
+    assert (found.subject, found.status) == ("counted.id", Status.CRITICAL)
+
+
 class Nobody:
     """A database that lets nobody look."""
 
