@@ -153,6 +153,14 @@ def test_rows_behind_row_security_are_unknown_and_no_orphans(sandbox: object) ->
     assert all("bypassrls" in finding.why for finding in found)
 
 
+def test_rows_behind_row_security_are_unknown_and_no_single_ones(sandbox: object) -> None:
+    """Of two rows that are the same we may see one, or none."""
+    with stranger(SYSTEM, "pg_monitor", "pg_read_all_data") as asked:
+        looks = integrity_look.duplicates(asked, config.load_system(SYSTEM).tables, MANY)
+    (found,) = integrity.duplicates(looks)
+    assert found.status is Status.UNKNOWN and "bypassrls" in found.why
+
+
 @pytest.mark.parametrize(
     "changed, status",
     [
@@ -178,6 +186,22 @@ def test_an_integer_column_ends_before_its_sequence(asked: DatabaseSource) -> No
             (found,) = bad(integrity.sequences(asked.table("sequences", skip_schemas=[]), PCT))
         finally:
             admin.execute("drop table counted")
+    assert (found.subject, found.status) == ("counted.id", Status.CRITICAL)
+
+
+@pytest.mark.parametrize("kind", ["integer", "narrower"])
+def test_a_column_that_only_takes_its_numbers_from_a_sequence_ends_as_soon(
+    asked: DatabaseSource, kind: str
+) -> None:
+    """Nobody owns the sequence, and a domain holds no more than its type."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create domain narrow as integer; create domain narrower as narrow")
+        admin.execute("create sequence counter; select setval('counter', 2000000000)")
+        admin.execute(f"create table counted (id {kind} default nextval('counter'))".encode())
+        try:
+            (found,) = bad(integrity.sequences(asked.table("sequences", skip_schemas=[]), PCT))
+        finally:
+            admin.execute("drop table counted; drop sequence counter; drop domain narrower, narrow")
     assert (found.subject, found.status) == ("counted.id", Status.CRITICAL)
 
 
