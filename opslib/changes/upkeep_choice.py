@@ -10,6 +10,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.changes import upkeep_targets as make
+from opslib.changes import upkeep_waits
 from opslib.checks import indexes as judged
 from opslib.gate.plan import Draft, Risk, Target
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from opslib.changes.upkeep_targets import Row
 
 AUTO, NONE = "auto", "none"
-# A build waits for every transaction that is older than itself; behind such an old one it would wait on.
-LONGEST_WAIT_S = 600.0
 _UNCOVERED = "the index that does the same could not be looked at; plan again"
 _UNSAID = "its definition is more than plain columns, so that names cannot bring it back; in a migration: "
 
@@ -74,6 +73,7 @@ class Seen:
     Args:
         indexes, duplicate_indexes, foreign_keys_without_index, index_bloat_estimate: the statements.
         xmin_horizon: holders of old snapshots.
+        table_locks: holders of locks, if only by reading.
         replication: the replicas.
     """
 
@@ -82,31 +82,19 @@ class Seen:
     foreign_keys_without_index: pd.DataFrame
     index_bloat_estimate: pd.DataFrame
     xmin_horizon: pd.DataFrame
+    table_locks: pd.DataFrame
     replication: pd.DataFrame
 
-    @property
-    def wait(self) -> str:
-        """Why a build or a drop would not come to its end, or nothing."""
-        return waits(self.xmin_horizon)
+    def wait(self, row: Row | None = None) -> str:
+        """Return why a build, or a rebuild or drop of one of `indexes`, would not end, or nothing."""
+        wait = upkeep_waits.waits(self.xmin_horizon)
+        return wait or (upkeep_waits.held(self.table_locks, row) if row else "")
 
     def row(self, schema: str, index: str) -> Row | None:
         """Return one row of `indexes`."""
         named = self.indexes["schema"].eq(schema) & self.indexes["index_name"].eq(index)
         found = self.indexes[named]
         return _plain(found.to_dict("records")[0]) if len(found) else None
-
-
-def waits(horizon: pd.DataFrame) -> str:
-    """Return why a build or a drop would not come to its end, or nothing; `horizon`: `xmin_horizon`."""
-    if frames.reason(horizon):
-        return "whether an old transaction holds it up could not be seen"
-    # A build waits for no worker of autovacuum, and one that is in its way gives way by itself.
-    old = horizon[horizon["since"].ge(LONGEST_WAIT_S) & horizon["owner"].ne("autovacuum worker")]
-    if old.empty:
-        return ""
-    first = old.sort_values("since").iloc[-1]
-    held = f"{first['holder']} {first['name']} ({first['owner']})"
-    return f"it would wait for {held}, {first['since'] / 60:.0f} min old; end that first"
 
 
 def seen(table: Callable[..., pd.DataFrame]) -> Seen:
@@ -118,7 +106,7 @@ def seen(table: Callable[..., pd.DataFrame]) -> Seen:
     return Seen(
         table("indexes", schema="", name=""), table("duplicate_indexes"), table("foreign_keys_without_index"),
         table("index_bloat_estimate", min_bytes=judged.ENOUGH_BLOAT_BYTES), table("xmin_horizon"),
-        table("replication"),
+        table("table_locks"), table("replication"),
     )  # fmt: skip
 
 
@@ -142,7 +130,7 @@ def usage(
     """
     if repair == NONE or frames.reason(look.indexes):
         return None
-    found, picks = set(causes), _Chosen(most, look.wait, only)
+    found, picks = set(causes), _Chosen(most, look, only)
     _leftovers(picks, look, found)
     if judged.DUPLICATE.id in found:
         for row in plain_rows(look.duplicate_indexes):
@@ -174,7 +162,7 @@ def rebuild(
     """
     if repair == NONE or frames.reason(look.indexes):
         return None
-    picks = _Chosen(most, look.wait)
+    picks = _Chosen(most, look)
     _leftovers(picks, look, {"invalid-index"}, again=True)
     wanted = names or [
         (r["schema"], r["index_name"]) for r in plain_rows(judged.bloated(look.index_bloat_estimate))
@@ -201,13 +189,13 @@ class _Chosen(Picks):
 
     Args:
         most: how many one plan may have.
-        wait: why nothing would come to its end, or nothing.
+        look: what was seen.
         only: schema and name of those that are wanted; all where there are none.
     """
 
-    def __init__(self, most: int, wait: str, only: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(self, most: int, look: Seen, only: Sequence[Sequence[str]] = ()) -> None:
         super().__init__(most)
-        self._wait, self._only = wait, [list(one) for one in only]
+        self._look, self._only = look, [list(one) for one in only]
         self._kept: dict[str, str] = {}
         self._covers: dict[str, Row] = {}
 
@@ -217,7 +205,7 @@ class _Chosen(Picks):
             return
         if cover:
             cover = self._covers.get(make.shown(cover), cover)  # what covers the cover covers this one, too
-        name, reason = make.shown(row), why_not or _fixed(row) or self._wait
+        name, reason = make.shown(row), why_not or _fixed(row) or self._look.wait(row)
         if name in self._kept:
             reason = f"it does the work of {self._kept[name]}, which this plan drops"
         valid = bool(row["is_valid"])
@@ -233,13 +221,13 @@ class _Chosen(Picks):
     def rebuild(self, row: Row, free_mb: int = 0) -> None:
         """Choose an index to be built anew; `free_mb` as in the planner."""
         self.sizes[make.shown(row)] = make.size(row)
-        self.take(make.reindex(row), _unfit(row, free_mb) or self._wait)
+        self.take(make.reindex(row), _unfit(row, free_mb) or self._look.wait(row))
 
     def build(self, row: Row) -> None:
         """Choose an index to be built."""
         if self._wanted(row):
             taken = "the name is taken, or the table has partitions: build it in a migration"
-            self.take(make.create(row), taken if row["name_taken"] else self._wait)
+            self.take(make.create(row), taken if row["name_taken"] else self._look.wait())
 
     def _wanted(self, row: Row) -> bool:
         return not self._only or [row["schema"], row["index_name"]] in self._only
