@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AUTO, NONE = "auto", "none"
 _UNCOVERED = "the index that does the same could not be looked at; plan again"
+_STAYS = "a rebuilt index stays as it is: nothing has to be taken back"
 _UNSAID = "its definition is more than plain columns, so that names cannot bring it back; in a migration: "
 
 
@@ -51,7 +52,7 @@ class Picks:
             self.left_out[target.name] = why_not
             return
         self.targets[place] = target
-        if final:
+        if final and final not in self.final:
             self.final.append(final)
 
     def draft(self, done: str, blast: str, undo: tuple[str, ...] = ()) -> Draft | None:
@@ -172,8 +173,6 @@ def rebuild(
         if row is not None:
             picks.rebuild(row, free_mb)
     blast = "reads and writes go on; the machine reads each table twice and writes its index once more"
-    if picks.targets:
-        picks.final.append("a rebuilt index stays as it is: nothing has to be taken back")
     return picks.draft("Rebuild indexes, one at a time", blast)
 
 
@@ -211,17 +210,17 @@ class _Chosen(Picks):
         valid = bool(row["is_valid"])
         if not reason and valid and not make.comes_back(row):
             reason = f"{_UNSAID}{row['definition']}"
-        final = (
-            "" if valid else f"{name} was never whole and is not brought back; it was: {row['definition']}"
-        )
+        final = "" if valid else f"{name} is not whole and is not brought back; it was: {row['definition']}"
         self.take(make.drop(row, cover), reason, final)
         if cover and not reason:
             self._kept[make.shown(cover)], self._covers[name] = name, cover
 
     def rebuild(self, row: Row, free_mb: int = 0) -> None:
         """Choose an index to be built anew; `free_mb` as in the planner."""
+        if not self._wanted(row):
+            return
         self.sizes[make.shown(row)] = make.size(row)
-        self.take(make.reindex(row), _unfit(row, free_mb) or self._look.wait(row))
+        self.take(make.reindex(row), _unfit(row, free_mb) or self._look.wait(row), _STAYS)
 
     def build(self, row: Row) -> None:
         """Choose an index to be built."""
@@ -234,12 +233,17 @@ class _Chosen(Picks):
 
 
 def _leftovers(picks: _Chosen, look: Seen, found: set[str], *, again: bool = False) -> None:
-    """Choose what failed builds left: dropped, or built again where it may well succeed and that is asked."""
+    """Choose what is not whole: dropped, or built again where it may well succeed and that is asked.
+
+    What was cut off is built again in any case: it may have been whole before somebody began to drop it, and
+    a unique one still refuses rows.
+    """
     if "invalid-index" not in found:
         return
     left = look.indexes[~(look.indexes["is_valid"] & look.indexes["is_ready"])]
     for row in plain_rows(left):
-        if again and row["leftover"] == "failed build" and not row["is_unique"]:
+        failed = again and row["leftover"] == "failed build" and not row["is_unique"]
+        if failed or row["leftover"] == "build or drop cut off":
             picks.rebuild(row)
         else:
             picks.drop(row)
