@@ -632,6 +632,20 @@ def test_of_three_that_are_the_same_two_go_and_the_third_does_the_work_of_both()
     assert covers == [("drop public.b", ["public", "a"]), ("drop public.c", ["public", "a"])]
 
 
+def test_whoever_names_indexes_has_no_others_touched() -> None:
+    """What failed builds left elsewhere waits for a plan without names."""
+    left = index("left", is_valid=False, is_ready=False, leftover="failed build", is_unique=True)
+    copy = index("notes_idx_ccnew", is_valid=False, leftover="failed copy of a rebuild")
+    seen = look(index(), left, copy)
+    for names, wanted in (
+        ([], ["drop public.left", "drop public.notes_idx_ccnew"]),
+        (["notes_idx"], ["rebuild public.notes_idx"]),
+        (["left", "notes_idx_ccnew"], ["rebuild public.left", "drop public.notes_idx_ccnew"]),
+    ):
+        draft = upkeep_choice.rebuild(seen, names=[["public", name] for name in names])
+        assert draft is not None and [target.name for target in draft.targets] == wanted
+
+
 def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:
     """Half of the free space is kept; what is beyond `most` waits for the next plan."""
     seen = look(index(), index("second"))

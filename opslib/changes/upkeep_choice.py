@@ -156,7 +156,7 @@ def rebuild(
 
     Args:
         look: what was seen.
-        names: schema and name of the indexes to build anew instead of those that look bloated.
+        names: schema and name of the indexes to build anew instead, and no others; a copy is dropped.
         free_mb: free space on the disk; 0 where nobody knows it.
         repair: `auto`, or `none`.
         most: how many targets one plan may have; they are done one after the other.
@@ -164,13 +164,16 @@ def rebuild(
     if repair == NONE or frames.reason(look.indexes):
         return None
     picks = _Chosen(most, look)
-    _leftovers(picks, look, {"invalid-index"}, again=True)
+    if not names:
+        _leftovers(picks, look, {"invalid-index"}, again=True)
     wanted = names or [
         (r["schema"], r["index_name"]) for r in plain_rows(judged.bloated(look.index_bloat_estimate))
     ]
     for schema, index in wanted:
         row = look.row(schema, index)
-        if row is not None:
+        if row is not None and "copy" in row["leftover"]:
+            picks.drop(row)
+        elif row is not None:
             picks.rebuild(row, free_mb)
     blast = "reads and writes go on; the machine reads each table twice and writes its index once more"
     return picks.draft("Rebuild indexes, one at a time", blast)
