@@ -45,9 +45,7 @@ CASES = (
     Case("refresh-views", "matview-stale", "voiceaitraining"),
 )  # fmt: skip
 # Given and taken back, it has written the view's row in the catalog and left nothing else.
-GRANTED = (
-    b"grant select on reporting_leaderboard to pg_monitor; revoke select on reporting_leaderboard from pg_monitor"
-)
+GRANTED = b"grant select on reporting_leaderboard to pg_monitor; revoke select on reporting_leaderboard from pg_monitor"
 # Every index and table of the app, whether it is whole, and when it was tended.
 STATE = """select c.relname, i.indisvalid, pg_get_indexdef(i.indexrelid), i.indexrelid::int from pg_index i
 join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'public'::regnamespace union all
@@ -280,6 +278,22 @@ def test_a_build_that_fails_is_failed_and_the_next_plan_drops_what_it_left(stage
     assert stage.do(usage.targets[0]).fits({"there": False})
 
 
+def test_what_was_cut_off_is_built_again_as_it_may_have_been_whole_and_may_enforce(stage: Stage) -> None:
+    """A drop that was cut off leaves what a build leaves that was: a unique index refuses rows all the same."""
+    on(stage, "create unique index cut_idx on TABLE (c)")
+    with administrator(SYSTEM) as admin:
+        admin.execute(b"update pg_index set indisvalid = false where indexrelid = 'cut_idx'::regclass")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        on(stage, "insert into TABLE values (0, 0, '1', 0)")
+    usage = upkeep_choice.usage(["invalid-index"], stage.seen(), aged(answer("indexes")))
+    rebuild = upkeep_choice.rebuild(stage.seen())
+    assert usage is not None and rebuild is not None
+    for draft in (usage, rebuild):
+        assert [target.name for target in draft.targets] == ["rebuild public.cut_idx"]
+    assert stage.do(usage.targets[0]).fits(usage.targets[0].after)
+    assert stage.row("cut_idx")["leftover"] == ""
+
+
 def test_a_rebuild_is_seen_by_the_index_being_a_new_one(stage: Stage) -> None:
     """Same name, same definition, valid before and after: only the build tells."""
     on(stage, "create index again_idx on TABLE (c)")
@@ -310,7 +324,9 @@ def test_counters_that_began_anew_are_not_taken_for_a_vacuum(stage: Stage) -> No
     for target in targets:
         seen = stage.kind.observe(target)
         assert seen.fits(target.before) and not seen.fits(target.after) and "count anew" in seen.text
-    assert stage.do(targets[0]).fits(targets[0].after) and stage.kind.observe(targets[1]).fits(targets[1].after)
+    assert stage.do(targets[0]).fits(targets[0].after) and stage.kind.observe(targets[1]).fits(
+        targets[1].after
+    )
 
 
 def test_without_the_right_nothing_is_done_and_the_reason_is_told(stage: Stage) -> None:
@@ -614,6 +630,20 @@ def test_of_three_that_are_the_same_two_go_and_the_third_does_the_work_of_both()
     assert draft is not None
     covers = [(target.name, target.before["covered_by"]["index"]) for target in draft.targets]
     assert covers == [("drop public.b", ["public", "a"]), ("drop public.c", ["public", "a"])]
+
+
+def test_whoever_names_indexes_has_no_others_touched() -> None:
+    """What failed builds left elsewhere waits for a plan without names."""
+    left = index("left", is_valid=False, is_ready=False, leftover="failed build", is_unique=True)
+    copy = index("notes_idx_ccnew", is_valid=False, leftover="failed copy of a rebuild")
+    seen = look(index(), left, copy)
+    for names, wanted in (
+        ([], ["drop public.left", "drop public.notes_idx_ccnew"]),
+        (["notes_idx"], ["rebuild public.notes_idx"]),
+        (["left", "notes_idx_ccnew"], ["rebuild public.left", "drop public.notes_idx_ccnew"]),
+    ):
+        draft = upkeep_choice.rebuild(seen, names=[["public", name] for name in names])
+        assert draft is not None and [target.name for target in draft.targets] == wanted
 
 
 def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from opslib import frames
 from opslib.changes import upkeep_targets as make
-from opslib.changes.upkeep_choice import AUTO, NONE, Picks, plain_rows, waits
+from opslib.changes.upkeep_choice import AUTO, NONE, Picks, plain_rows
+from opslib.changes.upkeep_waits import waits
 from opslib.pg import sql
 
 if TYPE_CHECKING:
