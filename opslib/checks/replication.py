@@ -58,10 +58,17 @@ def lag(found: pd.DataFrame, facts: pd.DataFrame, limit: Limit) -> list[Finding]
         compare.below(
             None if pd.isna(row["lag"]) else float(row["lag"]), check="replication lag",
             warning=limit.warning, critical=limit.critical, unit=limit.unit, subject=str(row["name"]),
-            expected="replicas follow closely", why="readers of the replica see the past",
+            expected="replicas follow closely", why=_behind(row),
         )
         for row in found.to_dict("records")
     ]  # fmt: skip
+
+
+def _behind(row: dict[Any, Any]) -> str:
+    why = "readers of the replica see the past"
+    if row["place"] != "this server" or row["state"] == "streaming":
+        return why
+    return f"{why}; nothing comes from its primary, the WAL receiver is {row['state']}"
 
 
 def _slot(row: dict[Any, Any], expected: str) -> Finding | None:
