@@ -343,6 +343,9 @@ def test_a_transaction_that_wrote_and_then_slept_is_among_the_holders(asked: Dat
         ({"active": False, "retained_bytes": 900 * MB}, Status.WARNING),
         ({"active": True, "retained_bytes": 20_000 * MB}, Status.CRITICAL),
         ({"active": False, "retained_bytes": 900 * MB, "safe_wal_bytes": 100 * MB}, Status.CRITICAL),
+        ({"active": True, "retained_bytes": 76 * MB, "safe_wal_bytes": 948 * MB}, Status.OK),
+        ({"active": True, "retained_bytes": 20_000 * MB, "safe_wal_bytes": 80_000 * MB}, Status.OK),
+        ({"active": True, "retained_bytes": 900 * MB, "wal_status": "unreserved"}, Status.CRITICAL),
         ({"active": False, "wal_status": "lost"}, Status.CRITICAL),
     ],
 )
