@@ -389,12 +389,13 @@ def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
         *indexes.foreign_keys(unanswered("foreign_keys_without_index")),
         *indexes.bloat(unanswered("index_bloat_estimate")),
         *statistics.stale(unanswered("tended_tables"), PCT),
+        *vacuum.freezing(unanswered("tended_tables"), PCT),
     ]
     assert {finding.status for finding in found} == {Status.UNKNOWN}
     assert all("refused" in finding.why for finding in found)
     blind = replace(look(index()), indexes=unanswered("indexes"))
     assert upkeep_choice.usage(ALL, blind, unseen) is None and upkeep_choice.rebuild(blind) is None
-    assert upkeep_tables.tables(["bloat"], unanswered("tended_tables"), PCT, PCT) is None
+    assert upkeep_tables.tables(["bloat"], unanswered("tended_tables"), PCT, PCT, PCT) is None
     assert frames.reason(vacuum.rewrite(unanswered("table_bloat_estimate")))
     assert frames.reason(indexes.per_row(unanswered("indexes")))
 
