@@ -357,7 +357,7 @@ def test_a_vector_index_is_held_against_a_full_scan(sandbox: object, tmp_path: P
     assert (told["status"], told["subject"]) == ("ok", "public.notes_embedding_idx")
     other = perform("reindex", "klutr", tmp_path, recall_of="notes_pkey")
     assert other["verdict"] == "unknown" and "no plain index" in str(other["findings"])
-    few = pd.DataFrame([{"probes": 20, "found": 100, "wanted": 200}])
+    few = pd.DataFrame([{"probes": 20, "found": 100, "wanted": 200, "asked": 20}])
     assert vectors.judged(few, ["a", "b"], Limit(warning=90, unit="%")).status is Status.WARNING
 
 
