@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from opslib import config, frames
+from opslib.changes import upkeep_tables
 from opslib.checks import database, replication, vacuum
 from opslib.config import Door, Limit, Secret
 from opslib.pg import Database, frame, sql
@@ -19,6 +20,7 @@ from opslib.verdict import Finding, Status
 
 SYSTEM = "kulti"
 PCT = Limit(warning=20, critical=50, unit="%")
+IDS = Limit(warning=40, critical=75, unit="%")
 HITS = Limit(warning=95, critical=90, unit="%")
 LAG = Limit(warning=30, critical=300, unit="s")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -60,11 +62,12 @@ def judged(asked: Database) -> list[Finding]:
         database.rights(facts),
         database.size(asked.table("database_sizes")),
         *database.hit_rates(asked.table("hit_rates"), HITS),
-        *database.wraparound(asked.table("wraparound_databases"), Limit(warning=40, critical=75, unit="%")),
+        *database.wraparound(asked.table("wraparound_databases"), IDS),
         *database.invalid_indexes(asked.table("invalid_indexes")),
         database.checksums(asked.table("database_counters")),
         *vacuum.dead_rows(asked.table("autovacuum_need", rows=200), PCT, asked.table("counted_since")),
         *vacuum.bloat(asked.table("table_bloat_estimate", min_bytes=0)),
+        *vacuum.freezing(asked.table("tended_tables", schema="", name=""), IDS),
         *vacuum.old_snapshots(asked.table("xmin_horizon"), facts),
         *replication.slots(asked.table("wal_and_slots")),
         *replication.lag(asked.table("replication"), facts, LAG),
@@ -119,7 +122,7 @@ def test_a_healthy_database_is_found_healthy(asked: Database) -> None:
 @pytest.mark.parametrize(
     "scenario, subject, seen",
     [
-        ("wraparound-near", "", "%"),
+        ("wraparound-near", "public.", " transactions old, "),
         ("bloat", "public.import_staging", "% of 7"),
         ("invalid-index", "public.lookup_once_key", "failed build on public.credits"),
         ("slot-retaining-wal", "analytics_sync", "inactive, keeps "),
@@ -264,10 +267,26 @@ def test_the_end_of_transaction_ids_is_critical_and_names_the_database() -> None
         {"database": "small", "pct_to_wraparound": 1.0, "pct_of_freeze_age": 10.0},
         {"database": "shop", "pct_to_wraparound": 81.0, "pct_of_freeze_age": 870.0},
     )
-    end, freezing = database.wraparound(ages, Limit(warning=40, critical=75, unit="%"))
+    end, freezing = database.wraparound(ages, IDS)
     assert (end.status, end.subject) == (Status.CRITICAL, "shop")
     assert (freezing.status, freezing.subject) == (Status.WARNING, "shop")
     assert end.cause is not None and end.cause.id == "wraparound-near"
+
+
+def test_the_oldest_tables_are_named_and_vacuumed_first() -> None:
+    """By their share of the freeze age, or of the way to the end where the freeze age is set far off."""
+    row = {"schema": "s", "table_name": "old", "last_vacuum": None, "dead_rows": 0, "in_progress": ""}
+    row |= {"locked": False, "xid_age": 320_000_000, "pct_of_freeze_age": 160.0, "pct_to_wraparound": 15.0}
+    near = row | {"table_name": "near", "pct_of_freeze_age": 90.0, "pct_to_wraparound": 80.0}
+    young = row | {"table_name": "young", "pct_of_freeze_age": 99.0}
+    tended = answer("tended_tables", row, near, young)
+    found = vacuum.freezing(tended, IDS)
+    assert [(f.subject, f.status) for f in found] == [("s.near", Status.CRITICAL), ("s.old", Status.WARNING)]
+    assert [f.next_parameters for f in found] == [{"tables": ["s.near"]}, {"tables": ["s.old"]}]
+    draft = upkeep_tables.tables(["wraparound-near"], tended, PCT, PCT, IDS)
+    assert draft is not None and [target.name for target in draft.targets] == ["vacuum s.near", "vacuum s.old"]
+    assert "up to 320000000 transactions old are frozen" in draft.targets[0].effect
+    assert upkeep_tables.tables(["bloat"], tended, PCT, PCT, IDS) is None
 
 
 def test_an_index_that_is_being_built_is_left_alone() -> None:

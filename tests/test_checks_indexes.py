@@ -8,8 +8,9 @@ import pandas as pd
 import psycopg
 import pytest
 
-from opslib.checks import indexes, vacuum
-from opslib.verdict import Status
+from opslib.checks import indexes, vacuum, vectors
+from opslib.config import Limit
+from opslib.verdict import Finding, Status
 from tests.answers import administrator, monitor
 
 SYSTEM = "kulti"
@@ -196,3 +197,45 @@ def test_tables_without_statistics_are_counted_apart_from_those_that_were_looked
     )
     (told,) = vacuum.bloat(look("table_bloat_estimate", min_bytes=0))
     assert told.observed == "no table is large enough to matter; 1 without statistics of every column"
+
+
+@pytest.mark.parametrize(
+    ("build", "different"),
+    [
+        ("hnsw (v vector_l2_ops)", 4000), ("ivfflat (v vector_cosine_ops)", 10),
+        ("ivfflat (v vector_ip_ops)", 10),
+    ],
+)  # fmt: skip
+def test_of_vectors_that_are_equally_near_any_is_right_and_only_the_named_index_is_judged(
+    sandbox: object, build: str, different: int
+) -> None:
+    """The same text twice has the same vector; and the planner asks whichever index it likes best."""
+    with administrator("klutr") as admin, monitor("klutr") as database:
+        if not admin.execute("select from pg_extension where extname = 'vector'").fetchall():
+            pytest.skip("no pgvector in this PostgreSQL")
+
+        def judged(name: str) -> Finding:
+            rows = database.table("indexes", schema=OWN, name=name)
+            found = vectors.recall(database.table, rows, [OWN, name])
+            return vectors.judged(found, [OWN, name], Limit(warning=90, unit="%"))
+
+        try:
+            run(
+                admin,
+                f"create schema {OWN}",
+                f"set search_path = {OWN}, extensions, public",
+                "create table texts (v vector(64))",
+                f"insert into texts select array_agg(sin(i * (1 + n % {different})))::vector"
+                " from generate_series(1, 8000) n, generate_series(1, 64) i group by n",
+                f"create index near on texts using {build}",
+                "analyze texts",
+                f"grant usage on schema {OWN} to pg_monitor",
+                "grant select on texts to pg_monitor",
+            )
+            assert judged("near").status is Status.OK
+            run(admin, f"create index twin on texts using {build}")
+            both = [judged("near"), judged("twin")]
+            assert {finding.status for finding in both} == {Status.OK, Status.UNKNOWN}
+            assert any("asks another index" in finding.why for finding in both)
+        finally:
+            run(admin, f"drop schema if exists {OWN} cascade")

@@ -397,7 +397,7 @@ def test_a_vector_index_is_held_against_a_full_scan(sandbox: object, tmp_path: P
     assert (told["status"], told["subject"]) == ("ok", "public.notes_embedding_idx")
     other = perform("reindex", "klutr", tmp_path, recall_of="notes_pkey")
     assert other["verdict"] == "unknown" and "no plain index" in str(other["findings"])
-    few = pd.DataFrame([{"probes": 20, "found": 100, "wanted": 200}])
+    few = pd.DataFrame([{"probes": 20, "found": 100, "wanted": 200, "asked": 20}])
     assert vectors.judged(few, ["a", "b"], Limit(warning=90, unit="%")).status is Status.WARNING
 
 
@@ -429,12 +429,13 @@ def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
         *indexes.foreign_keys(unanswered("foreign_keys_without_index")),
         *indexes.bloat(unanswered("index_bloat_estimate")),
         *statistics.stale(unanswered("tended_tables"), PCT, unanswered("counted_since")),
+        *vacuum.freezing(unanswered("tended_tables"), PCT),
     ]
     assert {finding.status for finding in found} == {Status.UNKNOWN}
     assert all("refused" in finding.why for finding in found)
     blind = replace(look(index()), indexes=unanswered("indexes"))
     assert upkeep_choice.usage(ALL, blind, unseen) is None and upkeep_choice.rebuild(blind) is None
-    assert upkeep_tables.tables(["bloat"], unanswered("tended_tables"), PCT, PCT) is None
+    assert upkeep_tables.tables(["bloat"], unanswered("tended_tables"), PCT, PCT, PCT) is None
     assert frames.reason(vacuum.rewrite(unanswered("table_bloat_estimate")))
     assert frames.reason(indexes.per_row(unanswered("indexes")))
 

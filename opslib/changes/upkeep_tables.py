@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opslib import frames
 from opslib.changes import upkeep_targets as make
 from opslib.changes.upkeep_choice import AUTO, NONE, Picks, plain_rows
-from opslib.checks import statistics, vacuum
-from opslib.gate.plan import Draft
+from opslib.checks import database, statistics, vacuum
+from opslib.gate.plan import Draft, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ _BLAST = "reads and writes go on; the disk is read more for a while"
 
 
 def tables(
-    causes: Iterable[str], tended: pd.DataFrame, dead: Limit, changed: Limit, *,
+    causes: Iterable[str], tended: pd.DataFrame, dead: Limit, changed: Limit, age: Limit, *,
     repair: str = AUTO, names: Sequence[Sequence[str]] = (), most: int = 10,
 ) -> Draft | None:  # fmt: skip
     """Propose which tables to vacuum, and of which only to renew the statistics.
@@ -32,6 +33,7 @@ def tables(
         tended: the statement `tended_tables`.
         dead: per cent of a table's rows that may be dead.
         changed: per cent of a table's rows that may have changed since its statistics were made.
+        age: per cent of the way to transaction id wraparound.
         repair: `auto` acts on the causes, `none` on nothing.
         names: schema and name of tables to vacuum instead.
         most: how many tables one plan may have.
@@ -44,7 +46,10 @@ def tables(
         for row in plain_rows(tended):
             if [row["schema"], row["table_name"]] in wanted:
                 picks.take(make.vacuum(row), _unfit(row))
-    elif vacuum.BLOAT.id in found:
+    if not names and database.WRAPAROUND.id in found:
+        for row in plain_rows(vacuum.oldest(tended, age)):
+            picks.take(_freeze(row), _unfit(row))
+    if not names and vacuum.BLOAT.id in found:
         for row in plain_rows(vacuum.mostly_dead(tended, dead)):
             picks.take(make.vacuum(row), _unfit(row))
     if not names and statistics.STALE.id in found:
@@ -52,6 +57,11 @@ def tables(
             picks.take(make.analyze(row), _unfit(row))
     picks.final = [_FINAL] if picks.targets else []
     return picks.draft("Vacuum and analyze", _BLAST)
+
+
+def _freeze(row: Row) -> Target:
+    effect = f"reads and writes go on; rows up to {row['xid_age']} transactions old are frozen"
+    return replace(make.vacuum(row), effect=effect)
 
 
 def _unfit(row: Row) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.checks import compare, counters
-from opslib.checks.database import blind
+from opslib.checks.database import FREEZE_AGE_PCT, WRAPAROUND, blind
 from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
@@ -58,6 +58,33 @@ def mostly_dead(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
     dead, live = tables["dead_rows"], tables["live_rows"]
     share = 100 * dead >= (_first(limit) or 0) * (dead + live)
     return tables[dead.ge(ENOUGH_DEAD_ROWS).fillna(False) & share.fillna(False)]
+
+
+def oldest(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
+    """Return the rows of the tables whose oldest rows wait too long to be frozen, the oldest first.
+
+    Args:
+        tables: the statement `tended_tables`.
+        limit: per cent of the way to transaction id wraparound.
+    """
+    if frames.reason(tables):
+        return tables
+    behind = tables["pct_of_freeze_age"].ge(FREEZE_AGE_PCT) | tables["pct_to_wraparound"].ge(_first(limit))
+    return tables[behind.fillna(False)].sort_values("pct_to_wraparound", ascending=False)
+
+
+def freezing(tables: pd.DataFrame, limit: Limit) -> list[Finding]:
+    """Find tables whose oldest rows wait too long to be frozen, for want of which transaction ids run out.
+
+    Args:
+        tables: the statement `tended_tables`.
+        limit: per cent of the way to transaction id wraparound.
+    """
+    expected = "autovacuum freezes rows about as fast as they age"
+    if reason := frames.reason(tables):
+        return [compare.unknown("freezing", reason, expected=expected)]
+    old = oldest(tables, limit).head(_MOST_SUBJECTS).to_dict("records")
+    return [_old(row, limit, expected) for row in old] or [_all_well("freezing", len(tables), expected)]
 
 
 def rewrite(estimate: pd.DataFrame) -> pd.DataFrame:
@@ -123,6 +150,17 @@ def _dead(row: dict[Any, Any], limit: Limit) -> Finding:
         cause=BLOAT, why=why, next=_TENDING,
     )  # fmt: skip
     return replace(found, next_parameters=_named(row))
+
+
+def _old(row: dict[Any, Any], limit: Limit, expected: str) -> Finding:
+    urgent = limit.critical is not None and row["pct_to_wraparound"] >= limit.critical
+    return Finding(
+        "freezing", Status.CRITICAL if urgent else Status.WARNING, f"{row['schema']}.{row['table_name']}",
+        f"{row['xid_age']} transactions old, {row['pct_of_freeze_age']:.0f} % of autovacuum's freeze age",
+        f"{FREEZE_AGE_PCT:.0f} %", expected,
+        "vacuum it now; while anything holds old rows, vacuum freezes none of them: end that first",
+        _TENDING, WRAPAROUND, _named(row),
+    )  # fmt: skip
 
 
 def _named(row: dict[Any, Any]) -> dict[str, list[str]]:
