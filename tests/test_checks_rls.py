@@ -27,7 +27,7 @@ OPEN: dict[str, Any] = {
 }  # fmt: skip
 POLICY: dict[str, Any] = {
     "schema": "public", "table_name": "users", "policy": "p", "permissive": True, "roles": ["authenticated"],
-    "command": "select", "using_text": "true", "rls_enabled": True, "seen": True,
+    "command": "select", "using_text": "true", "calls": [], "rls_enabled": True, "seen": True,
 }  # fmt: skip
 
 
@@ -257,11 +257,12 @@ def test_a_narrower_restrictive_policy_does_not_silence_a_permissive_one(
     row: dict[str, Any], other: dict[str, Any]
 ) -> None:
     """For fewer people, fewer commands, another table, or under no condition at all it holds nobody back."""
-    narrow = POLICY | {"policy": "narrow", "permissive": False, "using_text": "(owner = 5)"} | other
+    own = "(user_id = auth.uid())"
+    narrow = POLICY | {"policy": "narrow", "permissive": False, "using_text": own} | other
     found = rls_policies.judged(answer("policies", POLICY | row, narrow), {})
     assert [(one.subject, one.cause) for one in found] == [("public.users.p", rls.PERMISSIVE)]
     whole = narrow | {"roles": ["public"], "command": "all", "table_name": "users", "check_text": None}
-    again = rls_policies.judged(answer("policies", POLICY | row, whole | {"using_text": "(owner = 5)"}), {})
+    again = rls_policies.judged(answer("policies", POLICY | row, whole | {"using_text": own}), {})
     assert causes(again) == set()
 
 
@@ -269,6 +270,29 @@ def test_a_restrictive_policy_beside_it_narrows_what_is_always_true() -> None:
     """Both must let through."""
     narrow = POLICY | {"policy": "q", "permissive": False, "using_text": "(org = auth.org_id())"}
     assert statuses(rls_policies.judged(answer("policies", POLICY, narrow), {})) == {Status.OK}
+
+
+@pytest.mark.parametrize(
+    "condition, calls, status",
+    [
+        ("(deleted_at IS NULL)", [], Status.WARNING),
+        ("((region)::text = 'eu'::text)", ["region"], Status.WARNING),
+        ("(user_id = ( SELECT auth.uid() AS uid))", ["uid"], Status.OK),
+        ("(org = (current_setting('app.org'::text))::integer)", [], Status.OK),
+        ("is_member(org)", ["is_member"], Status.OK),
+        ("(owner = CURRENT_USER)", [], Status.OK),
+    ],
+)
+def test_a_restrictive_policy_narrows_only_by_who_asks(
+    condition: str, calls: list[str], status: Status
+) -> None:
+    """One that holds for everybody alike leaves every row that it leaves to everybody."""
+    everyone = POLICY | {"command": "all", "roles": ["anon"]}
+    beside = everyone | {"policy": "q", "permissive": False, "using_text": condition, "calls": calls}
+    found = rls_policies.judged(answer("policies", everyone, beside), {})
+    assert statuses(found) == {status}
+    mixed = beside | {"using_text": "(deleted_at IS NULL)", "check_text": condition}
+    assert statuses(rls_policies.judged(answer("policies", everyone, mixed), {})) == {Status.WARNING}
 
 
 def test_what_a_visitor_sees_without_signing_in_is_critical() -> None:
