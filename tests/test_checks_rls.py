@@ -27,7 +27,8 @@ OPEN: dict[str, Any] = {
 }  # fmt: skip
 POLICY: dict[str, Any] = {
     "schema": "public", "table_name": "users", "policy": "p", "permissive": True, "roles": ["authenticated"],
-    "command": "select", "using_text": "true", "calls": [], "rls_enabled": True, "seen": True,
+    "command": "select", "using_text": "true", "columns": ["user_id", "owner", "org"], "calls": [],
+    "rls_enabled": True, "seen": True,
 }  # fmt: skip
 
 
@@ -270,6 +271,56 @@ def test_a_restrictive_policy_beside_it_narrows_what_is_always_true() -> None:
     """Both must let through."""
     narrow = POLICY | {"policy": "q", "permissive": False, "using_text": "(org = auth.org_id())"}
     assert statuses(rls_policies.judged(answer("policies", POLICY, narrow), {})) == {Status.OK}
+
+
+MINE = "(select auth.uid()) = user_id"
+SIGNED_IN = "auth.role() = 'authenticated'"
+CLAIM = "nullif(current_setting('request.jwt.claims', true), '')::jsonb"
+
+
+@pytest.mark.parametrize(
+    "rules, status",
+    [
+        ([f"for update using ({SIGNED_IN})"], Status.WARNING),
+        (["for delete using (auth.uid() is not null)"], Status.WARNING),
+        ([f"for delete using ({CLAIM} ->> 'sub' is not null)"], Status.WARNING),
+        (["for insert with check (auth.role() in ('anon', 'authenticated'))"], Status.WARNING),
+        ([f"for update using ({SIGNED_IN}) with check ({MINE})"], Status.WARNING),
+        (["for update using ((select auth.uid()) is not null)"], Status.WARNING),
+        (["for all using (true) with check (auth.uid() = user_id)"], Status.CRITICAL),
+        (["for all using (true)", f"as restrictive for all using ({SIGNED_IN})"], Status.WARNING),
+        (["for all using (auth.uid() = user_id)"], Status.OK),
+        ([f"for update using ({MINE}) with check ({MINE})"], Status.OK),
+        (["for insert with check ((select auth.uid()) = user_id)"], Status.OK),
+        (["for all using (true)", f"as restrictive for all using ({MINE})"], Status.OK),
+        ([f"for all using ({CLAIM} -> 'app_metadata' ->> 'role' = 'admin')"], Status.OK),
+        ([f"for all using ((({CLAIM} ->> 'is_staff'))::boolean)"], Status.OK),
+        (["for all using (exists (select from users u where u.id = auth.uid()))"], Status.OK),
+        (["for all using (diaries_open())"], Status.OK),
+        (["for delete using (diaries_open(diaries))"], Status.OK),
+        (["for delete using (false)"], Status.OK),
+        (["for select using (auth.uid() is not null)"], Status.OK),
+    ],
+)
+def test_a_policy_is_judged_as_the_server_writes_it_out(
+    asked: Database, rules: list[str], status: Status
+) -> None:
+    """Being signed in is no condition on rows; whose they are is, in each way that people write it."""
+    body = "returns boolean language sql as 'select now() is null'"
+    with administrator(SYSTEM) as admin:
+        admin.execute("create table diaries (id int, user_id uuid, role text)")
+        admin.execute(f"create function diaries_open() {body}".encode())
+        admin.execute("create function auth.role() returns text language sql as 'select current_user::text'")
+        admin.execute(f"create function diaries_open(diaries) {body}".encode())
+        admin.execute("alter table diaries enable row level security")
+        try:
+            for number, rule in enumerate(rules):
+                admin.execute(f"create policy p{number} on diaries {rule}".encode())
+            found = rls_policies.judged(asked.table("policies", skip_schemas=SKIP), {})
+        finally:
+            admin.execute("drop table diaries cascade")
+            admin.execute("drop function diaries_open(), auth.role()")
+    assert statuses([f for f in found if "diaries" in f.subject] or found) == {status}
 
 
 @pytest.mark.parametrize(

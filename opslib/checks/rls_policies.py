@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 _JUDGED = "no policy lets everybody through"
 _ASKER = re.compile(r"\bauth\.|jwt|current_setting|(current|session)_(user|role)|has_role", re.IGNORECASE)
+_LITERAL = re.compile(r"'((?:[^']|'')*)'")
+# What is asked of a token, or of the session, to see no more than that somebody is signed in.
+_PICKING_NOBODY = {
+    "", "role", "sub", "aal", "email", "is_anonymous", "authenticated", "anon", "aal1", "aal2",
+    "request.jwt.claims", "request.jwt.claim.sub", "request.jwt.claim.role",
+}  # fmt: skip
 
 
 class _Narrowed(Enum):
@@ -57,12 +63,17 @@ def _policy(row: Mapping[Any, Any], declared: Mapping[str, Table], narrowed: _Na
         yield Finding("policies", Status.WARNING, subject, "trusts user_metadata", "", _JUDGED, why)
     if narrowed is _Narrowed.BY_WHO_ASKS or not row["permissive"] or _for_servers_only(row["roles"]):
         return
+    who = ", ".join(row["roles"])
     if verbs := dict.fromkeys(verb for verb, text in _written(row) if _always(text)):
-        why = f"{', '.join(row['roles'])} may {' and '.join(verbs)} any row, as far as it is granted"
+        why = f"{who} may {' and '.join(verbs)} any row, as far as it is granted"
         grave = row["rls_enabled"] and narrowed is _Narrowed.NOT
         yield _through(Status.CRITICAL if grave else Status.WARNING, subject, row, why + narrowed.value)
+    elif verbs := dict.fromkeys(verb for verb, text in _written(row) if _for_anybody(row, text or "")):
+        why = f"whoever is signed in may {' and '.join(verbs)} any row: compare a column with the user"
+        seen = f"for {row['command']}: its condition names no column"
+        yield _through(Status.WARNING, subject, row, why, seen)
     elif _shows_all(row) and not rls.shared(row, row["roles"], declared):
-        why = f"{', '.join(row['roles'])} see every row; if that is meant, say so: shared_with"
+        why = f"{who} see every row; if that is meant, say so: shared_with"
         yield _through(Status.WARNING, subject, row, why + narrowed.value)
 
 
@@ -77,8 +88,8 @@ def _written(row: Mapping[Any, Any]) -> Iterable[tuple[str, str | None]]:
         yield "insert" if command == "all" else command, new
 
 
-def _through(status: Status, subject: str, row: Mapping[Any, Any], why: str) -> Finding:
-    seen = f"for {row['command']}: always true"
+def _through(status: Status, subject: str, row: Mapping[Any, Any], why: str, seen: str = "") -> Finding:
+    seen = seen or f"for {row['command']}: always true"
     return Finding("policies", status, subject, seen, "a condition", _JUDGED, why, cause=rls.PERMISSIVE)
 
 
@@ -106,10 +117,29 @@ def _held(other: Mapping[Any, Any], command: str) -> Iterable[str]:
 
 
 def _names_asker(row: Mapping[Any, Any], text: str) -> bool:
-    """Tell whether a condition asks who is asking; a function of the app's own may do so inside."""
-    return bool(_ASKER.search(text)) or any(
-        re.search(rf"\b{re.escape(name)}\b\"?\(", text) for name in row["calls"]
-    )
+    """Tell whether a condition asks who is asking, beyond being signed in.
+
+    A function of the app's own may do so inside.
+    """
+    asks = bool(_ASKER.search(text)) or _named(row["calls"], text, calls=True)
+    return asks and not _for_anybody(row, text)
+
+
+def _for_anybody(row: Mapping[Any, Any], text: str) -> bool:
+    """Tell whether a condition holds for each row and for whoever is signed in, whoever that is.
+
+    A table that it reads, a function of the app's own and a value that it compares with may pick somebody.
+    """
+    plain = re.sub(r"\bAS \w+", "", _LITERAL.sub("", text))
+    picks = {value.lower() for value in _LITERAL.findall(text)} - _PICKING_NOBODY
+    own = _named(row["calls"], re.sub(r"\bauth\.\w+\(", "", plain), calls=True)
+    rows = _named(row["columns"], plain) or ".*" in plain or re.search(r"\bFROM\b", plain)
+    return not (picks or own or rows or re.search(r"(?<![\w.])\d|\bfalse\b", plain))
+
+
+def _named(names: Iterable[str], text: str, calls: bool = False) -> bool:
+    after = r"\"?\(" if calls else r"(?![\w(])"
+    return any(re.search(rf"(?<!\w){re.escape(name)}{after}", text) for name in names)
 
 
 def _always(text: str | None) -> bool:
