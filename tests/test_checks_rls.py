@@ -104,11 +104,57 @@ def test_a_function_with_its_owner_s_rights_needs_a_search_path_of_its_own(asked
     with administrator(SYSTEM) as admin:
         admin.execute(make.format("loose()", "").encode())
         admin.execute(make.format("tight()", "set search_path = ''").encode())
+        admin.execute("revoke execute on function tight() from public")
+        admin.execute("grant execute on function tight() to authenticated")
         try:
             found = [f for f in judged(asked) if f.check == "ways around"]
         finally:
             admin.execute("drop function loose(), tight()")
     assert [(f.subject, f.status) for f in found] == [("public.loose()", Status.WARNING)]
+
+
+def test_a_function_that_hands_guarded_rows_to_visitors_is_named(asked: Database) -> None:
+    """With a search_path of its own, too; but not one that policies ask, nor one that is meant to."""
+    make = "create function {} security definer set search_path = '' language sql as '{}'"
+    with administrator(SYSTEM) as admin:
+        for signature, body in (
+            ("everybody() returns setof public.users", "select * from public.users"),
+            ("is_host(host uuid) returns boolean", "select host is null"),
+            ("how_many() returns bigint", "select count(*) from public.users"),
+        ):
+            admin.execute(make.format(signature, body).encode())
+        admin.execute("create policy asks on sessions for select using (is_host(host_id))")
+        admin.execute("create role modest_owner; alter function how_many() owner to modest_owner")
+        try:
+            functions = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)
+        finally:
+            admin.execute("drop policy asks on sessions")
+            admin.execute("drop function everybody(), is_host(uuid), how_many()")
+            admin.execute("drop role modest_owner")
+    relations = answer("api_relations")
+    (found,) = rls.ways_around(relations, functions)
+    assert (found.status, found.subject) == (Status.WARNING, "public.everybody()")
+    assert "revoke execute" in found.why
+    assert statuses(rls.ways_around(relations, functions, ["public.everybody()"])) == {Status.OK}
+
+
+def test_a_function_of_whom_the_tables_belong_to_goes_past_their_policies(asked: Database) -> None:
+    """An owner needs no attribute for that, unless row security is forced."""
+    make = (
+        "create function mine() returns int security definer set search_path = '' language sql as 'select 1'"
+    )
+    with administrator(SYSTEM) as admin:
+        admin.execute(make.encode())
+        admin.execute("create role plain_owner; alter function mine() owner to plain_owner")
+        admin.execute("create table diaries (id int); alter table diaries owner to plain_owner")
+        admin.execute("alter table diaries enable row level security")
+        try:
+            bound = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)["owner_bypasses"]
+            admin.execute("alter table diaries force row level security")
+            forced = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)["owner_bypasses"]
+        finally:
+            admin.execute("drop table diaries; drop function mine(); drop role plain_owner")
+    assert (list(bound), list(forced)) == ([True], [False])
 
 
 def test_a_role_that_may_not_act_as_a_stranger_leaves_it_unknown(sandbox: object) -> None:
