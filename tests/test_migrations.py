@@ -146,6 +146,27 @@ def test_a_version_that_was_noted_without_statements_is_found_so_on_a_server(san
     assert finding.status is Status.UNKNOWN and last[0] in finding.why
 
 
+def test_a_try_that_was_rolled_back_is_not_applied_and_of_others_the_last_one_counts(sandbox: object) -> None:
+    """`prisma migrate resolve --rolled-back` keeps the row; the mended file is noted in another."""
+    place = ["public", "_prisma_migrations"]
+    tries = """insert into _prisma_migrations
+        (id, migration_name, checksum, applied_steps_count, started_at, finished_at, rolled_back_at) values
+        (gen_random_uuid(), '2999_b', 'old', 0, now() - interval '2 h', null, now()),
+        (gen_random_uuid(), '2999_a', 'new', 1, now(), now(), null),
+        (gen_random_uuid(), '2999_a', 'older', 1, now() - interval '1 h', now(), null),
+        (gen_random_uuid(), '2999_a', 'old', 0, now() - interval '2 h', null, now())"""
+    with administrator("klutr") as admin, closing(database("klutr")) as opened:
+        admin.execute(tries)
+        try:
+            ledger = opened.table("migrations_applied", table=place)
+        finally:
+            admin.execute("delete from _prisma_migrations where migration_name like '2999%'")
+    rows = ledger[ledger["version"].str.startswith("2999")]
+    assert rows[["version", "checksum", "unfinished"]].values.tolist() == [["2999_a", "new", False]]
+    states = compared(files(v2999="select 1").assign(file="2999_b"), ledger, "prisma")
+    assert states["2999"] == "pending"
+
+
 def test_white_space_and_how_statements_were_split_is_no_edit() -> None:
     """Supabase's command line keeps the statements without their semicolons."""
     assert migration_files.digest("select 1;\n\n select 2;\n") == migration_files.digest("select 1select 2")
