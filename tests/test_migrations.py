@@ -107,6 +107,24 @@ def test_each_way_of_parting_company_has_its_own_name() -> None:
     assert compared(there, noted("1", unfinished=True))["1"] == "not finished"
 
 
+def test_two_files_of_one_number_are_named_and_nothing_is_applied_on_top_of_them() -> None:
+    """A ledger of numbers holds one of them; one of names holds both."""
+    there = pd.concat([files(v3="select 3"), files(v3="select 4"), files(v4="select 4")], ignore_index=True)
+    there["file"] = ["3_avatars.sql", "3_billing.sql", "4_next.sql"]
+    for ledger in (noted(), noted("3")):
+        rows = migrations.states(there, ledger, "supabase")
+        assert rows["state"].tolist() == ["number twice", "number twice", "pending"]
+        found = told(rows)["numbers"]
+        assert (found.status, found.cause) == (Status.WARNING, migrations.TWICE)
+        assert "3_avatars.sql" in found.observed and "3_billing.sql" in found.observed
+        draft = migration.draft(rows, there, LEDGER, wanted=True)
+        assert draft and not draft.targets and "number twice" in draft.left_out["4_next.sql"]
+        assert migration.pending(rows, there, LEDGER, wanted=True) == ()
+    plain = migrations.states(there, noted("3_avatars.sql", text=""), "plain")
+    assert plain["state"].tolist() == ["applied", "pending", "pending"]
+    assert told(plain, BACKEND, "plain")["numbers"].status is Status.OK
+
+
 def test_where_the_ledger_keeps_no_statements_an_edit_is_not_claimed() -> None:
     """And a plain ledger says that it cannot tell, rather than that all is well."""
     assert compared(files(v1="select 2"), noted("1", text=""))["1"] == "applied"
