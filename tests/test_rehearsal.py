@@ -112,19 +112,22 @@ def test_files_are_tried_in_order_and_say_whom_they_keep_out(sandbox: object, em
     assert traces(SYSTEM) == before and list(empty.iterdir()) == []
 
 
-def test_a_file_finds_what_new_sessions_find_and_is_noted_once(sandbox: object) -> None:
-    """By the database's own search path; and one that notes itself would conflict with its note."""
+def test_a_file_finds_what_logins_of_its_role_find_and_is_noted_once(sandbox: object) -> None:
+    """By their search path and time zone; and one that notes itself would conflict with its note."""
+    zone = "do $$ begin assert current_setting('timezone') = 'America/New_York'; end $$"
     itself = "insert into supabase_migrations.schema_migrations (version) values ('2100')"
     with administrator(SYSTEM) as admin:
         admin.execute('create schema "An extra" create table thing (i int)')
         admin.execute('alter table "An extra".thing owner to app_your_app')
         admin.execute('grant all on schema "An extra" to app_your_app')
-        admin.execute("""alter database "your-app" set search_path = public, 'An extra'""")
+        admin.execute("alter role app_your_app set search_path = public, 'An extra'")
+        admin.execute("""alter database "your-app" set timezone = 'America/New_York'""")
         try:
-            acts = [act("2099", "alter table thing add j int"), act("2100", itself)]
+            acts = [act("2099", f"alter table thing add j int; {zone}"), act("2100", itself)]
             found = trial.trial(source(), acts, PLACE)
         finally:
-            admin.execute('alter database "your-app" reset search_path')
+            admin.execute("alter role app_your_app reset search_path")
+            admin.execute('alter database "your-app" reset timezone')
             admin.execute('drop schema "An extra" cascade')
     assert [one.error for one in found.files] == ["", trial.NOTED], found.lacking
 

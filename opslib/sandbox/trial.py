@@ -7,7 +7,7 @@ server, the copy and the dump go when the trial ends, however it ends: a watchdo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,15 +101,16 @@ def trial(
     with whole.frozen(source, _NAME) as view:
         major = view.major
         roles = {role for role in view.table("roles")["role"] if not role.startswith("pg_")}
-        facts = view.table("rehearsal_facts").iloc[0]
+        owner = str(view.table("rehearsal_facts").iloc[0]["owner"])
+        settings = {act.role: _settings(view, act.role) for act in acts}
     used = tools.find(major, remote=tools.over_network(source))
     say("starting a server for the rehearsal")
-    everybody = roles | {facts["owner"], *(act.role for act in acts)}
+    everybody = roles | {owner, *settings}
     try:
-        with scratch(major, sorted(everybody), owner=facts["owner"]) as copy:
+        with scratch(major, sorted(everybody), owner=owner) as copy:
             say("copying the tables without their rows")
             lacking = _copied(used, source, copy, ledger)
-            found = _tried(copy, acts, facts["search_path"], say)
+            found = _tried(copy, acts, settings, say)
     except psycopg.Error as error:
         raise SandboxError(f"the copy could not be made: {error}") from None
     return Trial(
@@ -140,23 +141,29 @@ def _copied(used: tools.Tools, source: DoorLike, copy: DoorLike, ledger: Sequenc
     return lacking
 
 
-def _tried(copy: DoorLike, acts: Sequence[Statement], search_path: str, say: Say) -> list[Tried]:
+def _settings(view: whole.Frozen, role: str) -> dict[str, str]:
+    """Return what a login of a role begins with where the tables are: the copy has no such settings."""
+    found = view.table("login_settings", role=role)
+    return dict(zip(found["name"], found["value"], strict=True))
+
+
+def _tried(
+    copy: DoorLike, acts: Sequence[Statement], settings: Mapping[str, Mapping[str, str]], say: Say
+) -> list[Tried]:
     import psycopg
 
     found: list[Tried] = []
-    said = search_path.replace("\\", "\\\\").replace(" ", "\\ ")
-    options = f"-c search_path={said}"
-    with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True, options=options)) as connection:
+    with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True)) as connection:
         for act in acts:
             say(f"trying {act.script_name}")
-            found.append(_one(connection, act))
+            found.append(_one(connection, act, settings[act.role]))
             if found[-1].error:
                 break
             script.forget(connection)
     return found
 
 
-def _one(connection: Connection, act: Statement) -> Tried:
+def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) -> Tried:
     import psycopg
 
     before, begun = _tables(connection), time.monotonic()
@@ -165,7 +172,7 @@ def _one(connection: Connection, act: Statement) -> Tried:
     error = doubt = ""
     try:
         with connection.transaction():
-            script.run(connection, act.script, act.role)
+            script.run(connection, act.script, act.role, settings)
             shut, unwritable = _held(connection, _SHUT, before), _held(connection, _UNWRITABLE, before)
             error = _noted(connection, act)
     except psycopg.Error as failed:
