@@ -31,8 +31,8 @@ from tests.test_migrations import LEDGER, clone, files, noted
 SYSTEM = "your-app"
 PLACE = ["supabase_migrations", "schema_migrations"]
 TRIED: dict[str, Any] = {
-    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "rewritten": (), "error": "",
-    "doubt": "", "lacking": "",
+    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "scanned": (), "rewritten": (),
+    "error": "", "doubt": "", "lacking": "",
 }  # fmt: skip
 MANY = answer(
     "tended_tables",
@@ -263,6 +263,33 @@ def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:
     assert judged({"rewritten": ("public.unseen",)})["rewrites"].status is Status.UNKNOWN
     assert judged()["rewrites"].status is Status.OK
     assert judged(anew, tended=unanswered("tended_tables"))["rewrites"].status is Status.UNKNOWN
+
+
+def test_a_large_table_that_is_read_whole_while_it_is_locked_is_named() -> None:
+    """A lock alone is brief; one that lasts as long as each row is looked at is not."""
+    assert judged({"scanned": ("public.events",)})["scans"].status is Status.WARNING
+    assert judged({"scanned": ("public.small",)})["scans"].status is Status.OK
+    assert judged({"shut": ("public.events",)})["scans"].status is Status.OK
+    assert judged({"scanned": ("public.unseen",)})["scans"].status is Status.UNKNOWN
+
+
+def test_the_rehearsal_tells_what_reads_a_table_whole_from_what_only_locks_it(sandbox: object) -> None:
+    """The copy has no rows, but the server counts that it went to look for them."""
+    tells = {
+        "create index on events (name)": ("public.events",),
+        "alter table events add later int default 1": (),
+        "alter table events add check (name <> '')": ("public.events",),
+        "alter table events alter column id set not null, add unique (id, name)": ("public.events",),
+        "alter table sessions add foreign key (user_id) references users": ("public.sessions",),
+        "alter table sessions add other uuid references users": (),
+        "create table tags (a uuid); alter table tags add foreign key (a) references users": (),
+        "alter table events alter column name type varchar(99)": (),
+        "alter table events add check (name <> '') not valid": (),
+        "lock table events in access exclusive mode; insert into tags values (null)": (),
+    }
+    acts = [act(str(2099 + n), text) for n, text in enumerate(tells)]
+    found = trial.trial(source(), acts, PLACE)
+    assert [(one.error, one.scanned) for one in found.files] == [("", tables) for tables in tells.values()]
 
 
 def test_a_plan_leaves_out_what_failed_and_says_that_no_backup_is_young() -> None:

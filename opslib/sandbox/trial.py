@@ -31,6 +31,12 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'm') and not starts_with(n.nspname, 'pg_')
 and n.nspname <> 'information_schema'"""
 _HELD = "select relation from pg_locks where pid = pg_backend_pid() and granted and mode = any(%s)"
+# A foreign key that is checked as it is made may read the other table whole, but on the copy only: there are
+# rows to be looked up in it by their key.
+_SCANS = """select s.relid, s.seq_scan - (select count(*) from pg_catalog.pg_constraint k
+  where k.confrelid = s.relid and k.conrelid <> s.relid and k.contype = 'f'
+  and k.xmin = pg_catalog.pg_current_xact_id()::xid)
+from pg_catalog.pg_stat_xact_all_tables s"""
 _SHUT = ["AccessExclusiveLock"]
 _UNWRITABLE = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"]
 NOTED = "it notes itself in the ledger, or is noted there already"
@@ -53,6 +59,7 @@ class Tried:
         ms: how long it took without rows.
         shut: tables that nobody reads or writes until it ends.
         unwritable: tables that nobody writes until it ends.
+        scanned: those of both that are read whole meanwhile, and not written anew.
         rewritten: tables whose rows are all written anew.
         error: why it failed, or nothing.
         doubt: why it may fail on the copy only, or nothing.
@@ -62,6 +69,7 @@ class Tried:
     ms: float
     shut: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
+    scanned: tuple[str, ...] = ()
     rewritten: tuple[str, ...] = ()
     error: str = ""
     doubt: str = ""
@@ -169,11 +177,15 @@ def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) ->
     before, begun = _tables(connection), time.monotonic()
     shut: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
+    scanned: set[str] = set()
     error = doubt = ""
     try:
         with connection.transaction():
+            known = _scans(connection)
             script.run(connection, act.script, act.role, settings)
             shut, unwritable = _held(connection, _SHUT, before), _held(connection, _UNWRITABLE, before)
+            scans = _scans(connection)
+            scanned = {before[oid][0] for oid in before if scans.get(oid, 0) > known.get(oid, 0)}
             error = _noted(connection, act)
     except psycopg.Error as failed:
         error, doubt = str(failed).partition("\n")[0], _DOUBT.get(failed.sqlstate or "", "")
@@ -183,7 +195,8 @@ def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) ->
     after = _tables(connection)
     anew = sorted(name for oid, (name, node) in before.items() if after.get(oid, ("", node))[1] != node)
     open_ = tuple(name for name in unwritable if name not in shut)
-    return Tried(act.script_name, ms, shut, open_, tuple(anew), error, doubt)
+    read = tuple(name for name in sorted({*shut, *open_}) if name in scanned.difference(anew))
+    return Tried(act.script_name, ms, shut, open_, read, tuple(anew), error, doubt)
 
 
 def _noted(connection: Connection, act: Statement) -> str:
@@ -197,6 +210,11 @@ def _noted(connection: Connection, act: Statement) -> str:
 def _tables(connection: Connection) -> Tables:
     rows = connection.execute(_TABLES.encode()).fetchall()
     return {oid: (written(schema, name), node) for oid, schema, name, node in rows}
+
+
+def _scans(connection: Connection) -> dict[int, int]:
+    """Return how often each table was read whole; of earlier files, too, which are not reported at once."""
+    return dict(connection.execute(_SCANS.encode()).fetchall())
 
 
 def _held(connection: Connection, modes: list[str], before: Tables) -> tuple[str, ...]:
