@@ -240,11 +240,25 @@ def test_a_failure_on_half_a_copy_proves_nothing() -> None:
     assert [one.status for one in migration_trial.judged(nothing, MANY)] == [Status.SKIPPED]
 
 
-def test_what_fails_for_want_of_rows_or_rights_is_left_to_people(sandbox: object) -> None:
-    """The copy has no rows, and of the rights only those to tables: such a failure refuses nothing."""
-    text = "insert into sessions select gen_random_uuid(), gen_random_uuid(), '::1', '', now(), now()"
+@pytest.mark.parametrize(
+    ("text", "said", "doubt"),
+    [
+        ("insert into sessions select gen_random_uuid(), gen_random_uuid(), '::1', '', now(), now()",
+         "violates foreign key", "the rows that it refers to are not copied"),
+        ("insert into sessions (id, user_id) values (gen_random_uuid(), (select id from users limit 1))",
+         "violates not-null", "the rows that it would take a value from are not copied"),
+        ("do $$ begin if not exists (select from users) then raise exception 'seed first'; end if; end $$",
+         "seed first", "the rows that it may have looked for are not copied"),
+    ],
+)  # fmt: skip
+def test_what_fails_for_want_of_rows_says_so(sandbox: object, text: str, said: str, doubt: str) -> None:
+    """The copy has none, and of the rights only those to tables."""
     (one,) = trial.trial(source(), [act("2099", text)], PLACE).files
-    assert "violates foreign key" in one.error and one.doubt == "the rows that it refers to are not copied"
+    assert said in one.error and one.doubt == doubt
+
+
+def test_what_may_fail_on_the_copy_only_is_left_to_people() -> None:
+    """Such a failure refuses nothing."""
     draft = drafted(v1="select 1", v2="select 2", v3="select 3")
     plan = migration.rehearsed(draft, tries({"error": "boom", "doubt": "no rows"}), None)
     assert plan and plan.targets == draft.targets

@@ -43,6 +43,9 @@ NOTED = "it notes itself in the ledger, or is noted there already"
 # A failure of these kinds may be the copy's fault: it has no rows, and rights to tables alone.
 _DOUBT = {
     "23503": "the rows that it refers to are not copied",
+    "23502": "the rows that it would take a value from are not copied",
+    "P0001": "the rows that it may have looked for are not copied",
+    "P0004": "the rows that it may have looked for are not copied",
     "P0002": "the rows that it looks for are not copied",
     "42501": "of the rights of roles only those to tables are copied",
 }
