@@ -8,8 +8,8 @@
 -- since: 14
 -- pooler: yes
 -- Every tool has columns of its own; as JSON a column that is not there is null, not an error. content is
--- a digest of the statements without white space and semicolons, "" where the ledger keeps none. Prisma keeps
--- a row of each try: one that was rolled back says nothing of what is there, and of others the last one counts.
+-- a digest of the statements without white space and semicolons, "" where the ledger keeps none. Prisma
+-- keeps a row of each try: one that was rolled back is not there, and of others the last one counts.
 select distinct on (version)
        coalesce(m.row ->> 'version', m.row ->> 'migration_name', m.row ->> 'version_num', m.row ->> 'name')
          as version,
