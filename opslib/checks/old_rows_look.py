@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from opslib import frames
+from opslib.checks import compare
 from opslib.checks.old_rows import FOREVER, Rule, Seen
 from opslib.checks.old_rows_facts import Asked, Identity, children, differing, effects, named, one, structure
 from opslib.errors import ParameterError, SourceError
 from opslib.pg import relations
+from opslib.verdict import Finding, Status
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
 _SMALL = 100_000
@@ -42,6 +44,16 @@ def look(database: Asked, rules: Sequence[Rule]) -> list[Seen]:
     return [_look(database, rule) for rule in rules]
 
 
+def timeless(database: Asked, looks: Sequence[Seen]) -> list[Finding]:
+    """Find rows that never grow old, because they have no time: by no rule do they ever go.
+
+    Args:
+        database: where.
+        looks: from `look`; tables that could not be looked at are left to `old_rows.waiting`.
+    """
+    return [_timeless(database, one.rule) for one in looks if not one.reason]
+
+
 def values(database: Asked, identity: Identity) -> dict[str, Any]:
     """Return how many rows are old and how many are in the archive already, and a checksum over all keys.
 
@@ -70,6 +82,21 @@ def values(database: Asked, identity: Identity) -> dict[str, Any]:
         found |= {"hanging": int(hung[0]["rows"]), "hanging_archived": int(hung[1]["rows"])}
         found["hanging_checksum"] = _sum(hung)
     return {**found, "structure": structure(database, identity)}
+
+
+def _timeless(database: Asked, rule: Rule) -> Finding:
+    expected = f"each row has a time in {rule.column}"
+    try:
+        table = relations.find(database, "table", rule.table, ("table",))  # type: ignore[arg-type]
+        found = one(database, "rows_without_time", table=table.parts, time=rule.column, since=FOREVER)
+    except SourceError as error:
+        return compare.unknown("rows without a time", error.message, subject=rule.table, expected=expected)
+    rows, status, why = int(found["rows"]), Status.OK, ""
+    if rows:
+        status = Status.WARNING
+        why = f"by no rule do they ever go, and no plan takes them: find out their {rule.column}"
+    seen = compare.number(rows) if rows else "none"
+    return Finding("rows without a time", status, rule.table, seen, "none", expected, why)
 
 
 def _look(database: Asked, rule: Rule) -> Seen:
