@@ -165,5 +165,9 @@ def _counted(
     if not count:
         return Finding(check, Status.OK, "", f"0 of {accounts} accounts", "0", expected)
     rows = worst.head(_NAMED).to_dict("records")
-    why = "; ".join(f"{row['owner']}: balance {row['balance']}, ledger {row['ledger']}" for row in rows)
+    why = "; ".join(f"{row['owner']}: {_balance(row)}, ledger {row['ledger']}" for row in rows)
     return Finding(check, status, "", f"{count} of {accounts} accounts", "0", expected, why, cause=cause)
+
+
+def _balance(row: Mapping[Any, Any]) -> str:
+    return "no account" if row["gone"] else f"balance {row['balance']}"
