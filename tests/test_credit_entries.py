@@ -190,7 +190,30 @@ def test_credits_of_somebody_whose_account_is_gone_are_found(sandbox: object) ->
     assert after == {Status.OK}
 
 
-def judged(database: Database) -> list[Finding]:
+def test_an_absurd_balance_is_named_however_many_others_are_a_little_wrong(sandbox: object) -> None:
+    """The list has an end, and the one that matters must not fall behind it."""
+    with administrator(SYSTEM) as admin, monitor(SYSTEM) as database:
+        kept = admin.execute(
+            "update credits set balance = balance + 500000"
+            " where user_id = (select max(user_id::text)::uuid from credits) returning user_id::text"
+        ).fetchone()
+        assert kept
+        entry = [kept[0], 500_000]
+        try:
+            insert = "insert into credit_transactions (user_id, amount, type, reason, idempotency_key)"
+            admin.execute(f"{insert} values (%s, %s, 'credit', 'a purchase', 'test:absurd')".encode(), entry)
+            admin.execute("update credits set balance = balance + 1 where user_id <> %s", entry[:1])
+            found = {one.check: one for one in judged(database, rows=3)}
+        finally:
+            admin.execute("delete from credit_transactions where idempotency_key = 'test:absurd'")
+            admin.execute("update credits set balance = balance - 500000 where user_id = %s", entry[:1])
+            admin.execute("update credits set balance = balance - 1 where user_id <> %s", entry[:1])
+    assert found["absurd balances"].observed.startswith("1 of")
+    assert found["absurd balances"].why.startswith(f"{kept[0]}: balance 50")
+    assert found["ledger"].why and kept[0] not in found["ledger"].why
+
+
+def judged(database: Database, rows: int = 100) -> list[Finding]:
     """Return what is said of all balances."""
-    seen = BOOKS.ask(database, "credit_balances", high=BOOKS.high, rows=100)
+    seen = BOOKS.ask(database, "credit_balances", high=BOOKS.high, rows=rows)
     return credits.totals(BOOKS.ask(database, "credit_totals", high=BOOKS.high), seen)
