@@ -120,6 +120,21 @@ def test_constraints_that_hold_for_new_rows_only_or_for_none_are_named(asked: Da
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("off", ["chores_1", "chores"])
+def test_a_constraint_that_is_off_on_a_partition_is_named_once(asked: DatabaseSource, off: str) -> None:
+    """What is off for the whole table is said of that; what is off for a part, of the part alone."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create table parents (id integer primary key)")
+        try:
+            admin.execute("create table chores (parent int references parents) partition by list (parent)")
+            admin.execute("create table chores_1 partition of chores for values in (1)")
+            admin.execute(f"alter table {off} disable trigger all".encode())
+            (found,) = bad(integrity.constraints(asked.table("constraints_unproven", skip_schemas=[])))
+        finally:
+            admin.execute("drop table chores, parents")
+    assert found.subject == f"public.{off}.chores_parent_fkey" and found.observed == "switched off"
+
+
 def test_tables_and_indexes_beyond_the_bounds_are_left_out_and_said(asked: DatabaseSource) -> None:
     """Nobody's large table is scanned by surprise."""
     found = [f for f in judged(asked, rows=0, megabytes=0) if f.check not in ("constraints", "sequences")]
