@@ -90,6 +90,8 @@ def _orphans(database: Asks, row: Mapping[Any, Any], most_rows: int) -> Row:
         return _blind(subject, "our role may not read it: grant select on both tables to opslib_monitor")
     if row["filtered"]:
         return _blind(subject, _FILTERED)
+    if row["period"]:
+        return _left_out(subject, "its key ends in a period, which several rows may cover together")
     if len(row["columns"]) > _COLUMNS_OF_A_KEY:
         return _left_out(subject, f"its key has more than {_COLUMNS_OF_A_KEY} columns")
     if int(row["rows_estimate"]) > most_rows:
@@ -97,7 +99,8 @@ def _orphans(database: Asks, row: Mapping[Any, Any], most_rows: int) -> Row:
     names = dict(zip("abc", _thrice(row["columns"]), strict=True))
     names |= dict(zip("xyz", _thrice(row["parent_columns"]), strict=True))
     child, parent = [row["schema"], row["table_name"]], [row["parent_schema"], row["parent"]]
-    found = database.table("orphans", child=child, parent=parent, most=_COUNTED, **names)
+    heirs = {"child_heirs": row["heirs"], "parent_heirs": row["parent_heirs"]}
+    found = database.table("orphans", child=child, parent=parent, most=_COUNTED, **names, **heirs)
     return _row(subject, detail, found)
 
 

@@ -7,7 +7,7 @@
 -- lock: access share
 -- since: 14
 -- pooler: yes
--- A user whose entries add up to something and who has no account is no account; the sum is wrong for all that.
+-- Entries of a user who has no account must add up to nothing.
 with sums as (
   select t.{user} as owner, sum(case when t.{type} = 'credit' then t.{amount} else -t.{amount} end) as ledger
   from {ledger} t
