@@ -32,6 +32,7 @@ from opslib.run.backups import BackupSource, listed, newest_of
 from opslib.sandbox import control, nightly, roles, small_disk, watchdog
 from opslib.verdict import Finding, Status
 from tests.acting import perform, ready
+from tests.waiting import wait
 
 SYSTEM = "kulti"
 OLDER = Path("/usr/lib/postgresql/15/bin")
@@ -49,6 +50,25 @@ def die(text):
 door = Door("backup", Secret.literal("test", sys.argv[1]), False)
 source = taking.Source("kulti", "sandbox", door, "opslib/test")
 taking.take(source, Folder(Path(sys.argv[2]), "kulti"), say=die)
+"""
+
+LEFT_ALONE = """
+import os, signal, sys
+from pathlib import Path
+from opslib.backup import tools
+from opslib.config import Door, Secret
+
+folder = Path(sys.argv[1])
+notes = folder / "notes"
+
+def die():
+    if notes.exists() and notes.read_text().endswith("\\n"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+door = Door("backup", Secret.literal("test", "host=h user=u password=secret"), False)
+with tools.reaching(door, "opslib/test") as environment:
+    used = tools.Tools(folder, "test", "18.6", True)
+    tools.run(used, "pg_dump", str(notes), environment=environment, progress=die)
 """
 
 
@@ -352,6 +372,19 @@ def test_the_password_is_in_no_command_line_and_in_no_file_that_stays(
         used = tools.find(18, remote=False)
         tools.run(used, "pg_dump", "--schema-only", f"--file={tmp_path / 'x'}", environment=environment)
     assert not files[0].parent.exists()
+
+
+def test_killed_on_the_way_neither_the_password_nor_the_program_stays(tmp_path: Path) -> None:
+    """kill -9 lets nobody clear away; the dump would go on reading, and the file lie there for anybody."""
+    program = tmp_path / "pg_dump"
+    program.write_text(
+        '#!/bin/sh\ncat "$PGPASSFILE" > /dev/null && echo "$$ $PGPASSFILE" > "$1"\nsleep 600\n'
+    )
+    program.chmod(0o700)
+    words = [sys.executable, "-c", LEFT_ALONE, str(tmp_path)]
+    assert subprocess.run(words, check=False, timeout=60).returncode == -signal.SIGKILL
+    number, password = (tmp_path / "notes").read_text().split()
+    wait(lambda: not Path(f"/proc/{number}").exists() and not Path(password).parent.exists())
 
 
 def test_two_backups_into_one_store_are_not_taken_at_once(sandbox: object, store: Folder) -> None:
