@@ -42,6 +42,9 @@ class Table:
     checksum: str = ""
 
 
+EMPTY = Table(0, "0")  # as the statement `table_checksum` has it
+
+
 @dataclass(frozen=True)
 class Holds:
     """What a database holds.
@@ -219,6 +222,9 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
     """
     tables = {}
     for row in view.table("manifest_tables").to_dict("records") if checksums else ():
+        if row["emptied"]:
+            tables[f"{row['schema']}.{row['name']}"] = EMPTY
+            continue
         summed = view.table("table_checksum", table=[row["schema"], row["name"]]).iloc[0]
         tables[f"{row['schema']}.{row['name']}"] = Table(int(summed["rows"]), str(summed["checksum"]))
     objects = view.table("manifest_objects")

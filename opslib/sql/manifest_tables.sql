@@ -1,6 +1,6 @@
 -- title: The tables whose rows a backup holds, by schema and name
 -- kind: read
--- returns: schema text, name text
+-- returns: schema text, name text, emptied bool
 -- params: nothing
 -- needs: nothing
 -- cost: one catalog
@@ -8,7 +8,8 @@
 -- since: 14
 -- pooler: yes
 -- Partitions are tables of their own; their parent holds no rows. Foreign tables are kept elsewhere.
-select n.nspname as schema, c.relname as name
+-- `emptied`: a standby has no rows of an unlogged table, and pg_dump takes none of it there.
+select n.nspname as schema, c.relname as name, c.relpersistence = 'u' and pg_is_in_recovery() as emptied
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relpersistence <> 't'
