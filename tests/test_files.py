@@ -542,12 +542,32 @@ def test_what_users_have_changed_is_not_written_over_in_the_copy(sandbox: object
 def test_what_was_left_out_of_a_plan_is_said(sandbox: object) -> None:
     """Too large to be copied here, or more than one plan may read."""
     wish = choosing.asked(environment(), "export", "", "", "", most=1, most_bytes=10)
-    files = [one("a", size=60_000_000, hours=9), one("b", hours=8)]
-    wanted = choosing.wanted(environment(), [looked(files, [])], wish)
-    draft = planner.draft(environment(), wanted)
-    assert draft is not None and not draft.targets
-    assert ["rclone" in why or "next plan" in why for why in draft.left_out.values()] == [True, True]
+    (key,) = list(seen().live.objects)[:1]
+    files = [one("a", size=60_000_000, hours=9), one(key, hours=8), one("b", hours=7)]
+    listed = replace(looked(files, []), name=BUCKET)
+    draft = planner.draft(environment(), choosing.wanted(environment(), [listed], wish))
+    assert draft is not None and [each.identity["key"] for each in draft.targets] == [key]
+    large, rest = draft.left_out[f"{BUCKET}/a"], draft.left_out[f"{BUCKET}/b"]
+    assert "rclone" in large and "next plan" in rest
     assert planner.draft(environment(), []) is None
+
+
+def test_old_files_that_cannot_be_copied_keep_no_other_from_it(
+    sandbox: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stay the oldest for ever: neither their size nor their number may fill a plan, nor all of time."""
+    wish = choosing.asked(environment(), "export", BUCKET, "", "", most=3, most_bytes=200_000_000)
+    large = [one(f"large-{number}", size=300_000_000, hours=9) for number in range(4)]
+    gone = [one(f"gone-{number}", hours=8) for number in range(4)]
+    good = list(seen().live.objects)[:5]
+    files = [*large, *gone, *(one(key, hours=7) for key in good)]
+    listed = replace(looked(files, []), name=BUCKET)
+    found = choosing.wanted(environment(), [listed], wish)
+    assert [each.key for each in found if not each.reason] == sorted(good)[:3]
+    monkeypatch.setattr(choosing, "_MOST_FAULTS", 2)
+    found = choosing.wanted(environment(), [listed], wish)
+    assert not [each for each in found if not each.reason] and "see why first" in found[-1].reason
+    assert len(found) == len(large) + 2 + 1, "a store that refuses everything is not asked to the end"
 
 
 # Where the sides are.

@@ -43,6 +43,9 @@ class Table:
     checksum: str = ""
 
 
+EMPTY = Table(0, "0")  # as the statement `table_checksum` has it
+
+
 @dataclass(frozen=True)
 class Holds:
     """What a database holds.
@@ -240,6 +243,8 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
 
 def _table(view: Frozen, row: Mapping[Hashable, Any]) -> Table:
     name = [row["schema"], row["name"]]
+    if row["emptied"]:
+        return EMPTY
     if row["columns"]:
         summed = view.table("table_checksum_by_name", table=name, columns=row["columns"]).iloc[0]
     else:

@@ -31,6 +31,9 @@ _PINNED = {
     "statement_timeout": "0", "lock_timeout": f"{LOCK_TIMEOUT_S}s",
     "idle_in_transaction_session_timeout": "0", "idle_session_timeout": "0",
 }  # fmt: skip
+_UNBOUNDED = b"""
+select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'
+"""  # of version 17 and later
 
 _OWN = """where not exists (
   select from pg_catalog.pg_depend d join pg_catalog.pg_class c on c.oid = d.objid
@@ -167,6 +170,7 @@ def _opened(door: DoorLike, application_name: str) -> psycopg.Connection:
             )
         for name, value in _PINNED.items():
             connection.execute("select pg_catalog.set_config(%s, %s, false)", (name, value))
+        connection.execute(_UNBOUNDED)
     except psycopg.Error as error:
         connection.close()
         raise failed_statement(error, f"door {door.name}") from None
