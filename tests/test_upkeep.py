@@ -278,6 +278,27 @@ def test_a_build_that_fails_is_failed_and_the_next_plan_drops_what_it_left(stage
     assert stage.do(usage.targets[0]).fits({"there": False})
 
 
+def test_what_a_rebuild_left_of_a_toast_table_is_dropped(stage: Stage) -> None:
+    """It is found among the invalid ones; nothing else of the server's own schemas is ever listed."""
+    toast = (
+        "select indexrelid from pg_index i join pg_class c on c.reltoastrelid = i.indrelid where c.oid = %s"
+    )
+    with administrator(SYSTEM) as admin:
+        row = admin.execute(toast.encode(), [_oid(stage)]).fetchone()
+        admin.execute(
+            "update pg_index set indisvalid = false, indisprimary = false where indexrelid = %s", row
+        )
+        admin.execute("update pg_class set relname = relname || '_ccnew' where oid = %s", row)
+        (left,) = admin.execute("select relname from pg_class where oid = %s", row).fetchall()
+    draft = upkeep_choice.rebuild(stage.seen())
+    assert draft is not None
+    (drop,) = draft.targets
+    assert drop.name == f"drop pg_toast.{left[0]}"
+    assert stage.do(drop).fits(drop.after)
+    found = stage.database.table("indexes", schema="", name="")
+    assert not found["schema"].str.startswith("pg_").any()
+
+
 def test_what_was_cut_off_is_built_again_as_it_may_have_been_whole_and_may_enforce(stage: Stage) -> None:
     """A drop that was cut off leaves what a build leaves that was: a unique index refuses rows all the same."""
     on(stage, "create unique index cut_idx on TABLE (c)")
