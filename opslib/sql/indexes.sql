@@ -16,6 +16,7 @@
 -- rebuilt. Of TOAST only what a rebuild has left is listed. `counted_since`: the server's own scans only; each replica counts its own.
 with held as materialized (
   select relation from pg_locks where relation is not null and mode = 'AccessExclusiveLock'
+    and database = (select oid from pg_database where datname = current_database())
 ),
 counted as (
   -- After a crash all counters begin anew: those of a database say so nowhere, the background writer's do.

@@ -11,6 +11,7 @@
 -- Writing a condition out takes a lock; where that would have to wait, `seen` is false.
 with locked as materialized (
   select relation from pg_locks where relation is not null and mode = 'AccessExclusiveLock'
+    and database = (select oid from pg_database where datname = current_database())
 )
 select n.nspname::text as schema, c.relname::text as table_name, p.polname::text as policy,
        p.polpermissive as permissive,
