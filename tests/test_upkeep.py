@@ -20,10 +20,10 @@ from opslib.checks import indexes, statistics, vacuum, vectors, views
 from opslib.cli import changes
 from opslib.cli.app import cli
 from opslib.config import Limit
-from opslib.errors import Refused
+from opslib.errors import ParameterError, Refused
 from opslib.gate import bounds, faults
 from opslib.gate.plan import Draft, Observed, Risk, Target
-from opslib.pg import Database, frame, sql
+from opslib.pg import Database, frame, relations, sql
 from opslib.sandbox import control
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
@@ -438,6 +438,13 @@ def test_a_name_that_means_nothing_ends_the_run_before_any_plan(
     assert f"{key}: there is no" in document["cause"]["text"]
 
 
+@pytest.mark.parametrize("text", ["pg_catalog.pg_attribute", '"pg_toast"."x"', "information_schema.tables"])
+def test_what_is_the_server_s_own_cannot_be_named(stage: Stage, text: str) -> None:
+    """No statement here would list it, so that nothing would be done and all be well."""
+    with pytest.raises(ParameterError, match="server's own"):
+        relations.find(stage.database, "tables", text, ("table", "index", "view"))
+
+
 def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
     """An index that nobody could look at is not a good one."""
     some = answer("indexes", index())
@@ -540,6 +547,22 @@ def test_a_view_is_judged_by_what_is_noted_of_it() -> None:
     assert [f.status for f in views.filled(unanswered("materialized_views"))] == [Status.UNKNOWN]
     empty = views.filled(answer("materialized_views", view(populated=False)))
     assert [(f.status, f.cause) for f in empty] == [(Status.CRITICAL, views.STALE)]
+
+
+def test_a_name_that_two_views_have_tells_of_neither() -> None:
+    """Noted with its schema it does, and that is the name which is noted again."""
+    facts, hours = answer("server_facts", {"server_time": NOW}), Limit(warning=24, unit="h")
+    pair = answer("materialized_views", view(), view(schema="reports"))
+    bare = answer("view_refreshes", {"view_name": "daily", "refreshed_at": NOW})
+    assert [one.status for one in views.age(pair, bare, facts, hours)] == [Status.SKIPPED] * 2
+    whole = answer("view_refreshes", {"view_name": "reports.daily", "refreshed_at": NOW})
+    assert [one.status for one in views.age(pair, whole, facts, hours)] == [Status.SKIPPED, Status.OK]
+    log = {"table": ["public", "refreshes"], "view": "name", "time": "at"}
+    names = ["public.daily", "reports.daily"]
+    for seen, notes in ((bare, []), (whole, ["reports.daily"])):
+        draft = upkeep_views.refresh(["matview-stale"], pair, seen, names, log=log)
+        assert draft is not None
+        assert [one.identity["name"] for one in draft.targets if "note" in one.identity] == notes
 
 
 def test_a_view_that_would_shut_its_readers_out_is_refreshed_only_when_asked() -> None:
