@@ -45,7 +45,8 @@ CASES = (
     Case("refresh-views", "matview-stale", "voiceaitraining"),
 )  # fmt: skip
 # Given and taken back, it has written the view's row in the catalog and left nothing else.
-GRANTED = b"grant select on reporting_leaderboard to pg_monitor; revoke select on reporting_leaderboard from pg_monitor"
+ON_VIEW = b"select on reporting_leaderboard"
+GRANTED = b"grant %b to pg_monitor; revoke %b from pg_monitor" % (ON_VIEW, ON_VIEW)
 # Every index and table of the app, whether it is whole, and when it was tended.
 STATE = """select c.relname, i.indisvalid, pg_get_indexdef(i.indexrelid), i.indexrelid::int from pg_index i
 join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'public'::regnamespace union all
@@ -300,7 +301,7 @@ def test_what_a_rebuild_left_of_a_toast_table_is_dropped(stage: Stage) -> None:
 
 
 def test_what_was_cut_off_is_built_again_as_it_may_have_been_whole_and_may_enforce(stage: Stage) -> None:
-    """A drop that was cut off leaves what a build leaves that was: a unique index refuses rows all the same."""
+    """A drop that was cut off looks like a build that was; a unique index still refuses rows."""
     on(stage, "create unique index cut_idx on TABLE (c)")
     with administrator(SYSTEM) as admin:
         admin.execute(b"update pg_index set indisvalid = false where indexrelid = 'cut_idx'::regclass")

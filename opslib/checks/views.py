@@ -119,7 +119,8 @@ def noted(views: pd.DataFrame, seen: pd.DataFrame) -> dict[str, tuple[str, Any]]
     if frames.reason(views) or frames.reason(seen):
         return {}
     times = {row["view_name"]: row["refreshed_at"] for row in seen.to_dict("records")}
-    bare, found = views["view_name"].value_counts(), {}
+    bare = views["view_name"].value_counts()
+    found: dict[str, tuple[str, Any]] = {}
     for row in views.to_dict("records"):
         names = [name(row), *([row["view_name"]] if bare[row["view_name"]] == 1 else [])]
         found |= {name(row): (one, times[one]) for one in names[::-1] if one in times}
