@@ -20,10 +20,10 @@ from opslib.checks import indexes, statistics, vacuum, vectors, views
 from opslib.cli import changes
 from opslib.cli.app import cli
 from opslib.config import Limit
-from opslib.errors import Refused
+from opslib.errors import ParameterError, Refused
 from opslib.gate import bounds, faults
 from opslib.gate.plan import Draft, Observed, Risk, Target
-from opslib.pg import Database, frame, sql
+from opslib.pg import Database, frame, relations, sql
 from opslib.sandbox import control
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
@@ -45,7 +45,8 @@ CASES = (
     Case("refresh-views", "matview-stale", "voiceaitraining"),
 )  # fmt: skip
 # Given and taken back, it has written the view's row in the catalog and left nothing else.
-GRANTED = b"grant select on reporting_leaderboard to pg_monitor; revoke select on reporting_leaderboard from pg_monitor"
+ON_VIEW = b"select on reporting_leaderboard"
+GRANTED = b"grant %b to pg_monitor; revoke %b from pg_monitor" % (ON_VIEW, ON_VIEW)
 # Every index and table of the app, whether it is whole, and when it was tended.
 STATE = """select c.relname, i.indisvalid, pg_get_indexdef(i.indexrelid), i.indexrelid::int from pg_index i
 join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'public'::regnamespace union all
@@ -278,8 +279,29 @@ def test_a_build_that_fails_is_failed_and_the_next_plan_drops_what_it_left(stage
     assert stage.do(usage.targets[0]).fits({"there": False})
 
 
+def test_what_a_rebuild_left_of_a_toast_table_is_dropped(stage: Stage) -> None:
+    """It is found among the invalid ones; nothing else of the server's own schemas is ever listed."""
+    toast = (
+        "select indexrelid from pg_index i join pg_class c on c.reltoastrelid = i.indrelid where c.oid = %s"
+    )
+    with administrator(SYSTEM) as admin:
+        row = admin.execute(toast.encode(), [_oid(stage)]).fetchone()
+        admin.execute(
+            "update pg_index set indisvalid = false, indisprimary = false where indexrelid = %s", row
+        )
+        admin.execute("update pg_class set relname = relname || '_ccnew' where oid = %s", row)
+        (left,) = admin.execute("select relname from pg_class where oid = %s", row).fetchall()
+    draft = upkeep_choice.rebuild(stage.seen())
+    assert draft is not None
+    (drop,) = draft.targets
+    assert drop.name == f"drop pg_toast.{left[0]}"
+    assert stage.do(drop).fits(drop.after)
+    found = stage.database.table("indexes", schema="", name="")
+    assert not found["schema"].str.startswith("pg_").any()
+
+
 def test_what_was_cut_off_is_built_again_as_it_may_have_been_whole_and_may_enforce(stage: Stage) -> None:
-    """A drop that was cut off leaves what a build leaves that was: a unique index refuses rows all the same."""
+    """A drop that was cut off looks like a build that was; a unique index still refuses rows."""
     on(stage, "create unique index cut_idx on TABLE (c)")
     with administrator(SYSTEM) as admin:
         admin.execute(b"update pg_index set indisvalid = false where indexrelid = 'cut_idx'::regclass")
@@ -417,6 +439,13 @@ def test_a_name_that_means_nothing_ends_the_run_before_any_plan(
     assert f"{key}: there is no" in document["cause"]["text"]
 
 
+@pytest.mark.parametrize("text", ["pg_catalog.pg_attribute", '"pg_toast"."x"', "information_schema.tables"])
+def test_what_is_the_server_s_own_cannot_be_named(stage: Stage, text: str) -> None:
+    """No statement here would list it, so that nothing would be done and all be well."""
+    with pytest.raises(ParameterError, match="server's own"):
+        relations.find(stage.database, "tables", text, ("table", "index", "view"))
+
+
 def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
     """An index that nobody could look at is not a good one."""
     some = answer("indexes", index())
@@ -520,6 +549,22 @@ def test_a_view_is_judged_by_what_is_noted_of_it() -> None:
     assert [f.status for f in views.filled(unanswered("materialized_views"))] == [Status.UNKNOWN]
     empty = views.filled(answer("materialized_views", view(populated=False)))
     assert [(f.status, f.cause) for f in empty] == [(Status.CRITICAL, views.STALE)]
+
+
+def test_a_name_that_two_views_have_tells_of_neither() -> None:
+    """Noted with its schema it does, and that is the name which is noted again."""
+    facts, hours = answer("server_facts", {"server_time": NOW}), Limit(warning=24, unit="h")
+    pair = answer("materialized_views", view(), view(schema="reports"))
+    bare = answer("view_refreshes", {"view_name": "daily", "refreshed_at": NOW})
+    assert [one.status for one in views.age(pair, bare, facts, hours)] == [Status.SKIPPED] * 2
+    whole = answer("view_refreshes", {"view_name": "reports.daily", "refreshed_at": NOW})
+    assert [one.status for one in views.age(pair, whole, facts, hours)] == [Status.SKIPPED, Status.OK]
+    log = {"table": ["public", "refreshes"], "view": "name", "time": "at"}
+    names = ["public.daily", "reports.daily"]
+    for seen, notes in ((bare, []), (whole, ["reports.daily"])):
+        draft = upkeep_views.refresh(["matview-stale"], pair, seen, names, log=log)
+        assert draft is not None
+        assert [one.identity["name"] for one in draft.targets if "note" in one.identity] == notes
 
 
 def test_a_view_that_would_shut_its_readers_out_is_refreshed_only_when_asked() -> None:

@@ -16,6 +16,7 @@ from opslib import config
 from opslib.acts import Opening, Statement
 from opslib.changes import upkeep_choice, upkeep_waits
 from opslib.checks import locks as checks
+from opslib.config import Door, Secret
 from opslib.errors import SourceError
 from opslib.pg import Database
 from opslib.pg import session as pg_session
@@ -25,6 +26,7 @@ from tests.answers import administrator, answer, monitor, unanswered
 from tests.waiting import wait
 
 SYSTEM = "kulti"
+COPIED = "create table copied (id int primary key)"
 SLOWLY = "set vacuum_cost_delay = 100; set vacuum_cost_limit = 1"
 
 
@@ -127,6 +129,33 @@ def test_only_what_leaves_half_an_index_behind_is_never_cut_off(
             database.act(Opening(Statement(statement, given), "key"))
         with pytest.raises(SourceError, match="timeout"):
             database.act(Opening(Statement("vacuum_table", {"table": relation}), "key"))
+
+
+def test_a_lock_in_a_copy_of_the_database_locks_nothing_here(sandbox: object) -> None:
+    """In a copy every table has the same number."""
+    door = control.status()["databases"][SYSTEM]["admin"]
+    with administrator(SYSTEM) as admin:
+        try:
+            admin.execute(b"create database first_one")
+            with psycopg.connect(make_conninfo(door, dbname="first_one")) as first:
+                first.execute(COPIED)
+            admin.execute(b"create database second_one template first_one")
+            with session("first_one") as holder:
+                holder.execute("lock table copied in access exclusive mode")
+                assert _locked(door, "first_one") == [True, True] and _locked(door, "second_one") == [
+                    False,
+                    False,
+                ]
+        finally:
+            admin.execute(b"drop database if exists second_one")
+            admin.execute(b"drop database if exists first_one")
+
+
+def _locked(door: str, database: str) -> list[bool]:
+    address = Secret.literal("copy", make_conninfo(door, dbname=database))
+    with closing(Database((Door("direct", address, False),), application_name="opslib/test/1")) as asked:
+        rows = asked.table("indexes", schema="", name=""), asked.table("tended_tables", schema="", name="")
+        return [bool(frame["locked"].iloc[0]) for frame in rows]
 
 
 def _in_progress(admin: psycopg.Connection[Any], pid: int) -> bool:

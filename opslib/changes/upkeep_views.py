@@ -42,13 +42,13 @@ def refresh(
     if repair == NONE or frames.reason(views):
         return None
     wanted = [".".join(name) for name in names] or (list(stale) if judged.STALE.id in set(causes) else [])
-    times, picks = judged.noted(seen), Picks(most)
+    times, picks = judged.noted(views, seen), Picks(most)
     for row in plain_rows(views):
         if judged.name(row) in wanted:
             closed = row["populated"] and not row["concurrently"] and not shut_out_readers
             picks.take(_refresh(row), _SHUT if closed else "")
-            if log and not closed and times.get(row["view_name"]) is not None:
-                picks.take(_note(row, log, times[row["view_name"]]))
+            if log and not closed and judged.name(row) in times:
+                picks.take(_note(row, log, *times[judged.name(row)]))
     picks.final = [_FINAL] if picks.targets else []
     return picks.draft(
         "Refresh materialized views", "the views show what is true now; their tables are read once"
@@ -69,12 +69,12 @@ def _refresh(row: Row) -> Target:
     return Target(f"refresh {judged.name(row)}", {"relation": relation}, before, after, act, effect=effect)
 
 
-def _note(row: Row, log: Mapping[str, Any], at: Any) -> Target:
+def _note(row: Row, log: Mapping[str, Any], noted_as: str, at: Any) -> Target:
     identity = {
-        "relation": [row["schema"], row["view_name"]], "name": row["view_name"], **log, "note": True,
+        "relation": [row["schema"], row["view_name"]], "name": noted_as, **log, "note": True,
     }  # fmt: skip
     seen = make.stamp(at)
-    act = Statement(make.NOTE, {**log, "name": row["view_name"], "seen": seen})
+    act = Statement(make.NOTE, {**log, "name": noted_as, "seen": seen})
     return Target(
         f"note the refresh of {judged.name(row)}", identity, {"noted": seen}, {"noted": make.DONE}, act,
         effect="whoever asks the app's own table learns of the refresh",

@@ -1,4 +1,4 @@
-"""Why a build, a rebuild or a drop would not come to its end: what it would wait for, and for how long by now."""
+"""Why a build, a rebuild or a drop would not come to its end: what it would wait for."""
 
 from __future__ import annotations
 

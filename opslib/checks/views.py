@@ -90,8 +90,8 @@ def age(views: pd.DataFrame, seen: pd.DataFrame, facts: pd.DataFrame, limit: Lim
     if blind := compare.blind("view age", seen, expected=expected):
         return [blind]
     now = facts["server_time"].iloc[0]
-    times = noted(seen)
-    return [_age(row, times, now, limit, expected) for row in views.to_dict("records")]
+    times = noted(views, seen)
+    return [_age(row, times.get(name(row)), now, limit, expected) for row in views.to_dict("records")]
 
 
 def stale(views: pd.DataFrame, found: Iterable[Finding]) -> list[str]:
@@ -107,10 +107,24 @@ def stale(views: pd.DataFrame, found: Iterable[Finding]) -> list[str]:
     return [name(row) for row in views.to_dict("records") if not row["populated"] or name(row) in old]
 
 
-def noted(seen: pd.DataFrame) -> dict[str, Any]:
-    """Return view -> time of its last refresh, as far as it is noted."""
-    rows = [] if frames.reason(seen) else seen.to_dict("records")
-    return {row["view_name"]: row["refreshed_at"] for row in rows}
+def noted(views: pd.DataFrame, seen: pd.DataFrame) -> dict[str, tuple[str, Any]]:
+    """Return schema.name -> what it is noted as, and the time of its last refresh, as far as it is noted.
+
+    A bare name that several views have is none of theirs: nobody can tell whose refresh it was.
+
+    Args:
+        views: the statement `materialized_views`.
+        seen: as `refreshes` returns it.
+    """
+    if frames.reason(views) or frames.reason(seen):
+        return {}
+    times = {row["view_name"]: row["refreshed_at"] for row in seen.to_dict("records")}
+    bare = views["view_name"].value_counts()
+    found: dict[str, tuple[str, Any]] = {}
+    for row in views.to_dict("records"):
+        names = [name(row), *([row["view_name"]] if bare[row["view_name"]] == 1 else [])]
+        found |= {name(row): (one, times[one]) for one in names[::-1] if one in times}
+    return found
 
 
 def counted(ask: Callable[..., pd.DataFrame], views: pd.DataFrame) -> pd.DataFrame:
@@ -139,10 +153,13 @@ def _count(ask: Callable[..., pd.DataFrame], row: Mapping[Any, Any]) -> int | No
     return None if frames.reason(found) else int(found["counted"].iloc[0])
 
 
-def _age(row: Mapping[Any, Any], times: Mapping[str, Any], now: Any, limit: Limit, expected: str) -> Finding:
-    at = times.get(row["view_name"], times.get(name(row)))
+def _age(
+    row: Mapping[Any, Any], noted_as: tuple[str, Any] | None, now: Any, limit: Limit, expected: str
+) -> Finding:
+    at = noted_as[1] if noted_as else None
     if at is None or pd.isna(at):
-        return compare.skipped("view age", "no refresh of it is noted", subject=name(row))
+        reason = "no refresh is noted under a name that is this view's alone"
+        return compare.skipped("view age", reason, subject=name(row))
     hours = (now - at).total_seconds() / 3600
     return compare.below(
         hours, check="view age", warning=limit.warning, critical=limit.critical, expected=expected,

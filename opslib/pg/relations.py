@@ -62,10 +62,12 @@ def find(database: Database, key: str, text: str, kinds: Collection[str] = TABLE
         kinds: what it may be.
 
     Raises:
-        ParameterError: there is none, or several, or it is something else.
+        ParameterError: there is none, or several, or it is something else, or the server's own.
         SourceError: the database could not be asked.
     """
     schema, name = taken_apart(text)
+    if schema.startswith("pg_") or schema == "information_schema":
+        raise ParameterError(f"{key}: {text!r} is the server's own, and left alone")
     found = database.table("relation", schema=schema, name=name)
     if reason := frames.reason(found):
         raise SourceError(f"{key}: {text!r} could not be looked for: {reason}")

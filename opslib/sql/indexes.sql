@@ -13,9 +13,10 @@
 -- pooler: yes
 -- All of them where no name is given. `sayable`: what the server says of it is no more than method, table
 -- and plain columns, so that the same index can be made again from names. `build` changes when it is
--- rebuilt. `counted_since`: the server's own scans only; each replica counts its own.
+-- rebuilt. Of TOAST only what a rebuild has left is listed. `counted_since`: the server's own scans only; each replica counts its own.
 with held as materialized (
   select relation from pg_locks where relation is not null and mode = 'AccessExclusiveLock'
+    and database = (select oid from pg_database where datname = current_database())
 ),
 counted as (
   -- After a crash all counters begin anew: those of a database say so nowhere, the background writer's do.
@@ -24,7 +25,8 @@ counted as (
   from pg_stat_database d where d.datname = current_database()
 ),
 found as (
-  select i.*, n.nspname, t.relname as table_name, c.relname as index_name, c.relpages, c.relowner, c.relkind,
+  select i.*, n.nspname, t.relname as table_name, c.relname as index_name, c.relpages, c.relowner,
+         c.relnamespace, c.relkind,
          t.reltuples, am.amname,
          c.oid in (select relation from held) or t.oid in (select relation from held) as locked
   from pg_index i
@@ -33,7 +35,8 @@ found as (
     join pg_namespace n on n.oid = c.relnamespace
     join pg_am am on am.oid = c.relam
   where c.relkind in ('i', 'I')
-    and not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
+    and (not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
+         or n.nspname = 'pg_toast' and not (i.indisvalid and i.indisready))
     and (%(name)s = '' or (n.nspname = %(schema)s and c.relname = %(name)s))
 )
 select f.nspname as schema,
@@ -80,7 +83,7 @@ select f.nspname as schema,
             else 'failed build' end as leftover,
        f.locked,
        pg_get_userbyid(f.relowner)::text as owner,
-       pg_has_role(f.relowner, 'usage') as mine,
+       pg_has_role(f.relowner, 'usage') and has_schema_privilege(f.relnamespace, 'usage') as mine,
        has_table_privilege(f.indrelid, 'maintain') as maintained -- pg>=17
        pg_has_role(f.relowner, 'usage') as maintained -- pg<17
 from found f

@@ -13,6 +13,7 @@
 -- in its conditions, but for those of PostgreSQL itself. `columns`: those of the table that they name.
 with locked as materialized (
   select relation from pg_locks where relation is not null and mode = 'AccessExclusiveLock'
+    and database = (select oid from pg_database where datname = current_database())
 )
 select n.nspname::text as schema, c.relname::text as table_name, p.polname::text as policy,
        p.polpermissive as permissive,

@@ -40,6 +40,7 @@ select s.schemaname as schema,
             when exists (select from pg_stat_progress_analyze p where p.relid = s.relid) then 'analyze'
             else '' end as in_progress,
        exists (select from pg_locks l where l.relation = s.relid and l.granted
+               and l.database = (select oid from pg_database where datname = current_database())
                and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
                               'ExclusiveLock', 'AccessExclusiveLock')) as locked,
        pg_get_userbyid(c.relowner)::text as owner,
