@@ -58,6 +58,7 @@ def judged(asked: Database) -> list[Finding]:
     facts = asked.table("server_facts")
     return [
         database.rights(facts),
+        database.autovacuum(facts),
         database.size(asked.table("database_sizes")),
         *database.hit_rates(asked.table("hit_rates"), HITS),
         *database.wraparound(asked.table("wraparound_databases"), Limit(warning=40, critical=75, unit="%")),
@@ -158,6 +159,7 @@ def test_a_role_without_pg_monitor_is_told_that_it_cannot_see(as_role: Callable[
     "judge",
     [
         lambda: [database.rights(unanswered("server_facts"))],
+        lambda: [database.autovacuum(unanswered("server_facts"))],
         lambda: [database.size(unanswered("database_sizes"))],
         lambda: [database.growth(unanswered("database_sizes"), history((9, 1)), PCT, NOW)],
         lambda: database.hit_rates(unanswered("hit_rates"), HITS),
@@ -183,6 +185,7 @@ def test_what_could_not_be_asked_is_unknown_with_the_reason(judge: Callable[[], 
     "judge",
     [
         lambda: [database.rights(answer("server_facts"))],
+        lambda: [database.autovacuum(answer("server_facts"))],
         lambda: [database.size(answer("database_sizes"))],
         lambda: [database.growth(answer("database_sizes"), history((9, 1)), PCT, NOW)],
         lambda: database.hit_rates(answer("hit_rates"), HITS),

@@ -28,6 +28,7 @@ _MOST_SUBJECTS = 5
 _DAY_S = 86_400
 
 WRAPAROUND = Cause("wraparound-near", "transaction ids run out faster than vacuum gives them back", 20)
+UNTENDED = Cause("autovacuum-off", "the server vacuums no table by itself: autovacuum is switched off", 40)
 INVALID = Cause("invalid-index", "an index was left behind half built", 55)
 
 
@@ -52,6 +53,24 @@ def blind(facts: pd.DataFrame) -> str:
     if bool(row["can_monitor"]):
         return ""
     return f"sessions and replicas are hidden from {row['role']}: grant pg_monitor to {row['role']}"
+
+
+def autovacuum(facts: pd.DataFrame) -> Finding:
+    """Find whether the server vacuums and analyzes by itself at all; a table may still be left out.
+
+    Args:
+        facts: the statement `server_facts`.
+    """
+    expected = "autovacuum runs"
+    if reason := _absent(facts):
+        return compare.unknown("autovacuum", reason, expected=expected)
+    row = facts.iloc[0]
+    if row["is_replica"]:
+        return compare.skipped("autovacuum", "a replica has its tables vacuumed by its primary")
+    if row["autovacuum"]:
+        return Finding("autovacuum", Status.OK, "", "on", "", expected)
+    why = "dead rows and old statistics pile up in all tables: set autovacuum and track_counts to on, reload"
+    return Finding("autovacuum", Status.WARNING, "", "off", "on", expected, why, cause=UNTENDED)
 
 
 def size(sizes: pd.DataFrame) -> Finding:
