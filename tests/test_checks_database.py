@@ -210,6 +210,17 @@ def test_growth_is_measured_against_a_record_at_least_a_day_old() -> None:
     assert database.growth(SIZE, history(), PCT, NOW).status is Status.SKIPPED
 
 
+def test_growth_of_the_last_week_is_seen_after_a_quiet_half_year() -> None:
+    """And the disk fills at the pace of the months, where in the last week much was deleted."""
+    quiet = history(*((7.0 * week, 1000) for week in range(29, 0, -1)), (0.02, 1990))
+    burst = database.growth(SIZE, quiet, PCT, NOW)
+    assert (burst.status, burst.observed) == (Status.CRITICAL, "100 % a week")
+    full = database.forecast(SIZE, quiet, ROOM, WEEKS, NOW)
+    assert (full.status, full.observed) == (Status.WARNING, "2.1 weeks")
+    cleared = database.forecast(SIZE, history((70, 500), (7, 2500)), ROOM, WEEKS, NOW)
+    assert cleared.observed == "14 weeks"
+
+
 ROOM = Limit(critical=4, unit="GB")
 WEEKS = Limit(warning=8, critical=2, unit="weeks")
 
