@@ -60,6 +60,7 @@ def judged(asked: Database) -> list[Finding]:
     facts = asked.table("server_facts")
     return [
         database.rights(facts),
+        database.autovacuum(facts),
         database.size(asked.table("database_sizes")),
         *database.hit_rates(asked.table("hit_rates"), HITS),
         *database.wraparound(asked.table("wraparound_databases"), IDS),
@@ -161,6 +162,7 @@ def test_a_role_without_pg_monitor_is_told_that_it_cannot_see(as_role: Callable[
     "judge",
     [
         lambda: [database.rights(unanswered("server_facts"))],
+        lambda: [database.autovacuum(unanswered("server_facts"))],
         lambda: [database.size(unanswered("database_sizes"))],
         lambda: [database.growth(unanswered("database_sizes"), history((9, 1)), PCT, NOW)],
         lambda: database.hit_rates(unanswered("hit_rates"), HITS),
@@ -186,6 +188,7 @@ def test_what_could_not_be_asked_is_unknown_with_the_reason(judge: Callable[[], 
     "judge",
     [
         lambda: [database.rights(answer("server_facts"))],
+        lambda: [database.autovacuum(answer("server_facts"))],
         lambda: [database.size(answer("database_sizes"))],
         lambda: [database.growth(answer("database_sizes"), history((9, 1)), PCT, NOW)],
         lambda: database.hit_rates(answer("hit_rates"), HITS),
@@ -208,6 +211,17 @@ def test_growth_is_measured_against_a_record_at_least_a_day_old() -> None:
     assert database.growth(SIZE, history((70, 1000)), PCT, NOW).status is Status.OK
     assert database.growth(SIZE, history((0.04, 1000)), PCT, NOW).status is Status.SKIPPED
     assert database.growth(SIZE, history(), PCT, NOW).status is Status.SKIPPED
+
+
+def test_growth_of_the_last_week_is_seen_after_a_quiet_half_year() -> None:
+    """And the disk fills at the pace of the months, where in the last week much was deleted."""
+    quiet = history(*((7.0 * week, 1000) for week in range(29, 0, -1)), (0.02, 1990))
+    burst = database.growth(SIZE, quiet, PCT, NOW)
+    assert (burst.status, burst.observed) == (Status.CRITICAL, "100 % a week")
+    full = database.forecast(SIZE, quiet, ROOM, WEEKS, NOW)
+    assert (full.status, full.observed) == (Status.WARNING, "2.1 weeks")
+    cleared = database.forecast(SIZE, history((70, 500), (7, 2500)), ROOM, WEEKS, NOW)
+    assert cleared.observed == "14 weeks"
 
 
 ROOM = Limit(critical=4, unit="GB")

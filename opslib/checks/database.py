@@ -26,8 +26,10 @@ FREEZE_AGE_PCT = 150.0
 _FAR_WEEKS = 520
 _MOST_SUBJECTS = 5
 _DAY_S = 86_400
+_WEEK = 7
 
 WRAPAROUND = Cause("wraparound-near", "transaction ids run out faster than vacuum gives them back", 20)
+UNTENDED = Cause("autovacuum-off", "the server vacuums no table by itself: autovacuum is switched off", 40)
 INVALID = Cause("invalid-index", "an index was left behind half built", 55)
 
 
@@ -54,6 +56,24 @@ def blind(facts: pd.DataFrame) -> str:
     return f"sessions and replicas are hidden from {row['role']}: grant pg_monitor to {row['role']}"
 
 
+def autovacuum(facts: pd.DataFrame) -> Finding:
+    """Find whether the server vacuums and analyzes by itself at all; a table may still be left out.
+
+    Args:
+        facts: the statement `server_facts`.
+    """
+    expected = "autovacuum runs"
+    if reason := _absent(facts):
+        return compare.unknown("autovacuum", reason, expected=expected)
+    row = facts.iloc[0]
+    if row["is_replica"]:
+        return compare.skipped("autovacuum", "a replica has its tables vacuumed by its primary")
+    if row["autovacuum"]:
+        return Finding("autovacuum", Status.OK, "", "on", "", expected)
+    why = "dead rows and old statistics pile up in all tables: set autovacuum and track_counts to on, reload"
+    return Finding("autovacuum", Status.WARNING, "", "off", "on", expected, why, cause=UNTENDED)
+
+
 def size(sizes: pd.DataFrame) -> Finding:
     """Say how large the database is; what is too large only its growth and its disk can tell.
 
@@ -72,20 +92,21 @@ def growth(sizes: pd.DataFrame, history: pd.DataFrame, limit: Limit, now: dateti
 
     Args:
         sizes: the statement `database_sizes`.
-        history: `ops.history("size")`: what earlier runs saw, in MB.
+        history: `ops.history("size", days=1)`: what earlier runs saw, in MB.
         limit: per cent a week.
         now: time of the look, in UTC.
     """
     expected = "grows no faster than its data should"
     if reason := _absent(_current(sizes)):
         return compare.unknown("growth", reason, expected=expected)
-    earlier = _day_old(history, now or datetime.now(UTC))
-    if earlier is None:
+    pasts = _pasts(history, now or datetime.now(UTC))
+    if not pasts:
         reason = frames.reason(history) or "no record of this procedure is at least a day old"
         return compare.skipped("growth", reason)
-    then, days = earlier
+    # Not from the oldest: what was imported then is no growth of this week, and a quiet half year hides one.
+    then, days = _week_ago(pasts)
     grown = _bytes(sizes) - then * 1024**2
-    pct = 100 * grown / max(then * 1024**2, 1) * 7 / days if grown >= ENOUGH_GROWTH_BYTES else 0.0
+    pct = 100 * grown / max(then * 1024**2, 1) * _WEEK / days if grown >= ENOUGH_GROWTH_BYTES else 0.0
     why = _doubling(pct)
     return _below(pct, limit, "growth", expected, why=why, unit="% a week", next="archive-rows")
 
@@ -97,7 +118,7 @@ def forecast(
 
     Args:
         sizes: the statement `database_sizes`; the disk holds all databases.
-        history: `ops.history("size")`: what earlier runs saw of ours, in MB.
+        history: `ops.history("size", days=1)`: what earlier runs saw of ours, in MB.
         room: size of the disk in GB, as `critical`; PostgreSQL does not know it.
         weeks: weeks that must be left.
         now: time of the look, in UTC.
@@ -115,12 +136,13 @@ def forecast(
         return Finding(
             "disk", Status.CRITICAL, "", seen, limit, expected, "the disk must be full: enlarge it"
         )
-    earlier = _day_old(history, now or datetime.now(UTC))
-    if earlier is None:
+    pasts = _pasts(history, now or datetime.now(UTC))
+    if not pasts:
         reason = frames.reason(history) or "no record of this procedure is at least a day old"
         return compare.skipped("disk", reason)
-    then, days = earlier
-    weekly = (_bytes(sizes) - then * 1024**2) * 7 / days
+    # The worse pace: the last week after quiet months, or the months after a week in which much was deleted.
+    ends = (_week_ago(pasts), pasts[0])
+    weekly = max((_bytes(sizes) - then * 1024**2) * _WEEK / days for then, days in ends)
     if weekly * _FAR_WEEKS <= left:
         return Finding("disk", Status.OK, "", f"more than {_FAR_WEEKS} weeks", "", expected)
     return compare.above(
@@ -223,12 +245,15 @@ def _bytes(sizes: pd.DataFrame) -> float:
     return float(_current(sizes)["bytes"].iloc[0])
 
 
-def _day_old(history: pd.DataFrame, now: datetime) -> tuple[float, float] | None:
-    """Return the oldest size in MB and its age in days; None when none is a day old."""
-    for row in history.dropna(subset=["observed"]).to_dict("records"):
-        days = (pd.Timestamp(now) - row["finished_at"]).total_seconds() / _DAY_S
-        return (float(row["observed"]), days) if days >= 1 else None
-    return None
+def _pasts(history: pd.DataFrame, now: datetime) -> list[tuple[float, float]]:
+    """Return sizes in MB with their age in days, of all records that are a day old; the oldest first."""
+    rows = history.dropna(subset=["observed"]).to_dict("records")
+    days = [(pd.Timestamp(now) - row["finished_at"]).total_seconds() / _DAY_S for row in rows]
+    return [(float(row["observed"]), age) for row, age in zip(rows, days, strict=True) if age >= 1]
+
+
+def _week_ago(pasts: list[tuple[float, float]]) -> tuple[float, float]:
+    return min(pasts, key=lambda past: abs(past[1] - _WEEK))
 
 
 def _doubling(pct: float) -> str:

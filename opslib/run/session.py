@@ -174,17 +174,18 @@ class Ops:
         """Show all findings, the worst first."""
         display.findings(self._found)
 
-    def history(self, key: str, runs: int = 30) -> pd.DataFrame:
+    def history(self, key: str, runs: int = 30, days: int = 0) -> pd.DataFrame:
         """Return what earlier runs of this procedure observed for one finding.
 
         Args:
             key: the finding's key, `check:subject`.
             runs: how many runs to go back at most.
+            days: at most one run in so many days; 0 for all.
 
         Returns:
             Columns finished_at, status, observed (number), text; the oldest first.
         """
-        return history.series(default_archive(), self.procedure, self.env, key, runs)
+        return history.series(default_archive(), self.procedure, self.env, key, runs, days)
 
     def routine(self, name: str, max_age_minutes: int = 30) -> pd.DataFrame:
         """Return the items of a routine with their latest results, running those that have none.

@@ -45,7 +45,8 @@ select current_setting('server_version_num')::int / 10000 as version,
        -- What the server gives new sessions, not what we have set for our own.
        (select reset_val from pg_settings where name = 'default_transaction_read_only') = 'on'
          as default_read_only,
-       current_setting('autovacuum') = 'on' as autovacuum,
+       -- Without counters it does not start.
+       current_setting('autovacuum') = 'on' and current_setting('track_counts') = 'on' as autovacuum,
        current_setting('track_io_timing') = 'on' as track_io_timing,
        current_setting('data_checksums') = 'on' as data_checksums,
        (select stats_reset from pg_stat_database where datname = current_database()) as stats_since,
