@@ -279,7 +279,10 @@ def test_the_oldest_tables_are_named_and_vacuumed_first() -> None:
     assert [(f.subject, f.status) for f in found] == [("s.near", Status.CRITICAL), ("s.old", Status.WARNING)]
     assert [f.next_parameters for f in found] == [{"tables": ["s.near"]}, {"tables": ["s.old"]}]
     draft = upkeep_tables.tables(["wraparound-near"], tended, PCT, PCT, IDS)
-    assert draft is not None and [target.name for target in draft.targets] == ["vacuum s.near", "vacuum s.old"]
+    assert draft is not None and [target.name for target in draft.targets] == [
+        "vacuum s.near",
+        "vacuum s.old",
+    ]
     assert "up to 320000000 transactions old are frozen" in draft.targets[0].effect
     assert upkeep_tables.tables(["bloat"], tended, PCT, PCT, IDS) is None
 
