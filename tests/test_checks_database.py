@@ -289,7 +289,13 @@ def test_the_end_of_transaction_ids_is_critical_and_names_the_database() -> None
 
 def test_the_oldest_tables_are_named_and_vacuumed_first() -> None:
     """By their share of the freeze age, or of the way to the end where the freeze age is set far off."""
-    row = {"schema": "s", "table_name": "old", "last_vacuum": None, "dead_rows": 0, "in_progress": ""}
+    row: dict[str, Any] = {
+        "schema": "s",
+        "table_name": "old",
+        "last_vacuum": None,
+        "dead_rows": 0,
+        "in_progress": "",
+    }
     row |= {"locked": False, "xid_age": 320_000_000, "pct_of_freeze_age": 160.0, "pct_to_wraparound": 15.0}
     near = row | {"table_name": "near", "pct_of_freeze_age": 90.0, "pct_to_wraparound": 80.0}
     young = row | {"table_name": "young", "pct_of_freeze_age": 99.0}
@@ -298,7 +304,10 @@ def test_the_oldest_tables_are_named_and_vacuumed_first() -> None:
     assert [(f.subject, f.status) for f in found] == [("s.near", Status.CRITICAL), ("s.old", Status.WARNING)]
     assert [f.next_parameters for f in found] == [{"tables": ["s.near"]}, {"tables": ["s.old"]}]
     draft = upkeep_tables.tables(["wraparound-near"], tended, PCT, PCT, IDS)
-    assert draft is not None and [target.name for target in draft.targets] == ["vacuum s.near", "vacuum s.old"]
+    assert draft is not None and [target.name for target in draft.targets] == [
+        "vacuum s.near",
+        "vacuum s.old",
+    ]
     assert "up to 320000000 transactions old are frozen" in draft.targets[0].effect
     assert upkeep_tables.tables(["bloat"], tended, PCT, PCT, IDS) is None
 

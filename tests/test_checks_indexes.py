@@ -8,6 +8,7 @@ import pandas as pd
 import psycopg
 import pytest
 
+from opslib.changes import upkeep_tables
 from opslib.checks import indexes, vacuum, vectors
 from opslib.config import Limit
 from opslib.verdict import Finding, Status
@@ -17,6 +18,7 @@ SYSTEM = "kulti"
 OWN = "upkeep_cases"
 # What this session has counted is known to all others from then on.
 FLUSH = "select pg_stat_force_next_flush()"
+PCT = Limit(warning=20, critical=50, unit="%")
 Look = Callable[..., pd.DataFrame]
 
 
@@ -49,7 +51,7 @@ def run(connection: psycopg.Connection, *statements: str) -> None:
 
 
 def lacking(look: Look) -> dict[str, int]:
-    """Return the tables that are said to lack an index for a foreign key, with the rows that a delete reads."""
+    """Return the tables that lack an index for a foreign key, with the rows that a delete reads."""
     found = indexes.missing(look("foreign_keys_without_index"))
     return dict(zip(found["table_name"], found["read_rows"], strict=True))
 
@@ -108,7 +110,7 @@ def test_a_foreign_key_of_a_table_with_partitions_or_without_statistics_counts_i
 def test_indexes_that_differ_in_their_options_do_not_do_the_same(
     admin: psycopg.Connection, look: Look
 ) -> None:
-    """A summary of 100 000 pages finds nothing that one of 128 pages finds; how full a page is filled is equal."""
+    """A summary of 100 000 pages spares no reading that one of 128 does; how full pages are is all one."""
     run(
         admin,
         "create table trail (at int, key int)",
@@ -239,3 +241,33 @@ def test_of_vectors_that_are_equally_near_any_is_right_and_only_the_named_index_
             assert any("asks another index" in finding.why for finding in both)
         finally:
             run(admin, f"drop schema if exists {OWN} cascade")
+
+
+def test_what_a_table_stores_out_of_line_is_looked_at_as_its_rows_are(
+    admin: psycopg.Connection, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few long documents that change often fill the disk while the table itself stays small."""
+    run(
+        admin,
+        "create table documents (id int, body text)"
+        " with (autovacuum_enabled = off, toast.autovacuum_enabled = off)",
+        "alter table documents alter body set storage external",
+        "insert into documents select n, repeat('x', 100000) from generate_series(1, 20) n",
+        *["update documents set body = body || 'y'"] * 11,
+        FLUSH,
+    )
+    need, tended = (look("autovacuum_need", rows=200), look("tended_tables", schema="", name=""))
+    (dead,) = vacuum.dead_rows(need, PCT)
+    assert (dead.subject, dead.status) == (f"{OWN}.documents (TOAST)", Status.WARNING)
+    assert dead.next_parameters == {"tables": [f"{OWN}.documents"]}
+    draft = upkeep_tables.tables(["bloat"], tended, PCT, PCT, PCT)
+    assert draft is not None and [target.name for target in draft.targets] == [f"vacuum {OWN}.documents"]
+    assert "and 11220 pieces of long values" in draft.targets[0].effect
+    run(admin, "vacuum (analyze) documents")
+    assert [f.status for f in vacuum.dead_rows(look("autovacuum_need", rows=200), PCT)] == [Status.OK]
+    monkeypatch.setattr(vacuum, "ENOUGH_BLOAT_BYTES", 10_000_000)
+    wasted = look("table_bloat_estimate", min_bytes=1_000_000)
+    (bloat,) = vacuum.bloat(wasted)
+    assert bloat.subject == f"{OWN}.documents (TOAST)" and bloat.next_parameters == dead.next_parameters
+    (price,) = vacuum.rewrite(wasted).to_dict("records")
+    assert (price["mb_now"], price["mb_given_back"]) == (24, 22)

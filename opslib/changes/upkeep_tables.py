@@ -45,18 +45,24 @@ def tables(
         wanted = [[*name] for name in names]
         for row in plain_rows(tended):
             if [row["schema"], row["table_name"]] in wanted:
-                picks.take(make.vacuum(row), _unfit(row))
+                picks.take(_clear(row), _unfit(row))
     if not names and database.WRAPAROUND.id in found:
         for row in plain_rows(vacuum.oldest(tended, age)):
             picks.take(_freeze(row), _unfit(row))
     if not names and vacuum.BLOAT.id in found:
         for row in plain_rows(vacuum.mostly_dead(tended, dead)):
-            picks.take(make.vacuum(row), _unfit(row))
+            picks.take(_clear(row), _unfit(row))
     if not names and statistics.STALE.id in found:
         for row in plain_rows(statistics.old(tended, changed)):
             picks.take(make.analyze(row), _unfit(row))
     picks.final = [_FINAL] if picks.targets else []
     return picks.draft("Vacuum and analyze", _BLAST)
+
+
+def _clear(row: Row) -> Target:
+    target = make.vacuum(row)
+    pieces = f", and {row['toast_dead']} pieces of long values" if row["toast_dead"] else ""
+    return replace(target, effect=target.effect + pieces)
 
 
 def _freeze(row: Row) -> Target:

@@ -153,7 +153,9 @@ def foreign_keys(keys: pd.DataFrame) -> list[Finding]:
     if reason := frames.reason(keys):
         return [compare.unknown("foreign key", reason, expected=expected)]
     found = missing(keys)
-    small = f"none; {len(keys)} whose deletes read few rows, as far as statistics tell" if len(keys) else "none"
+    small = (
+        f"none; {len(keys)} whose deletes read few rows, as far as statistics tell" if len(keys) else "none"
+    )
     return [_without(row, expected) for row in found.head(_MOST_SUBJECTS).to_dict("records")] or [
         _none("foreign key", expected, small)
     ]

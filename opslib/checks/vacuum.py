@@ -25,6 +25,7 @@ OLD_SNAPSHOT_S = 3600.0
 OLD_SNAPSHOT_XIDS = 1_000_000
 _MOST_SUBJECTS = 5
 _REWRITTEN_MB_A_SECOND = 50  # read and written, on an ordinary disk
+_OUTSIDE, _TOAST = ("toast_dead", "toast_live"), " (TOAST)"
 _TENDING = "vacuum-analyze"
 BLOAT = Cause("bloat", "tables hold much more dead space than rows", 60)
 
@@ -34,13 +35,16 @@ def dead_rows(need: pd.DataFrame, limit: Limit, counted: pd.DataFrame) -> list[F
 
     Args:
         need: the statement `autovacuum_need`.
-        limit: per cent of a table's rows that are dead; critical only from a million dead rows up.
+        limit: per cent of a table's rows that are dead; critical only from a million dead rows up. What it
+            stores out of line (TOAST) is judged apart.
         counted: the statement `counted_since`; tables whose counters were lost are counted in a finding
             of their own, which is skipped.
     """
     if reason := counters.unasked(need, counted):
         return [compare.unknown("dead rows", reason)]
-    many = need[need["dead_rows"].ge(ENOUGH_DEAD_ROWS).fillna(False) & counters.measured(need, counted)]
+    outside = need.assign(dead_rows=need["toast_dead"], dead_pct=need["toast_dead_pct"], of=_TOAST)
+    both = pd.concat([need.assign(of=""), outside], ignore_index=True)
+    many = both[both["dead_rows"].ge(ENOUGH_DEAD_ROWS).fillna(False) & counters.measured(both, counted)]
     found = _worst([_dead(row, limit) for row in many.to_dict("records")])
     found += counters.forgotten("dead rows", need, counted)
     return found or [_all_well("dead rows", len(need), "vacuum keeps up with changes")]
@@ -55,9 +59,7 @@ def mostly_dead(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
     """
     if frames.reason(tables):
         return tables
-    dead, live = tables["dead_rows"], tables["live_rows"]
-    share = 100 * dead >= (_first(limit) or 0) * (dead + live)
-    return tables[dead.ge(ENOUGH_DEAD_ROWS).fillna(False) & share.fillna(False)]
+    return tables[_mostly(tables, "dead_rows", "live_rows", limit) | _mostly(tables, *_OUTSIDE, limit)]
 
 
 def oldest(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
@@ -100,8 +102,10 @@ def rewrite(estimate: pd.DataFrame) -> pd.DataFrame:
     columns = ["schema", "table_name", "mb_now", "mb_given_back", "mb_needed_meanwhile", "seconds_shut"]
     if reason := frames.reason(estimate):
         return frames.unavailable(columns, reason)
-    large = estimate[estimate["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False)]
-    now, back = large["heap_bytes"] / 1024**2, large["bloat_bytes"] / 1024**2
+    spare = estimate["bloat_bytes"].fillna(0) + estimate["toast_bloat_bytes"].fillna(0)
+    large = estimate[spare.ge(ENOUGH_BLOAT_BYTES)]
+    now = (large["heap_bytes"] + large["toast_bytes"].fillna(0)) / 1024**2
+    back = spare[large.index] / 1024**2
     seconds = (now + now - back) / _REWRITTEN_MB_A_SECOND
     made = {"mb_now": now, "mb_given_back": back, "mb_needed_meanwhile": now - back, "seconds_shut": seconds}
     return large.assign(**{name: values.round(0) for name, values in made.items()})[columns]
@@ -118,7 +122,10 @@ def bloat(estimate: pd.DataFrame) -> list[Finding]:
         return [compare.unknown("bloat", reason)]
     hidden = estimate[estimate["no_statistics"] & estimate["hidden"]]
     seen = estimate.drop(hidden.index)
-    large = seen[seen["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False) & seen["bloat_pct"].ge(BLOAT_PCT)]
+    parts = pd.concat([seen.assign(of=""), _outside(estimate)])
+    large = parts[
+        parts["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False) & parts["bloat_pct"].ge(BLOAT_PCT)
+    ]
     found = [_bloated(row) for row in large.head(_MOST_SUBJECTS).to_dict("records")]
     if not found and (len(seen) or hidden.empty):
         found = [_no_bloat(seen)]
@@ -139,15 +146,26 @@ def old_snapshots(horizon: pd.DataFrame, facts: pd.DataFrame) -> list[Finding]:
     return old[:_MOST_SUBJECTS] or [Finding("old snapshots", Status.OK, "", "none", "1 h", expected)]
 
 
+def _mostly(tables: pd.DataFrame, dead: str, live: str, limit: Limit) -> pd.Series:
+    many, both = tables[dead], tables[dead] + tables[live]
+    share = 100 * many >= (_first(limit) or 0) * both
+    return many.ge(ENOUGH_DEAD_ROWS).fillna(False) & share.fillna(False)
+
+
 def _dead(row: dict[Any, Any], limit: Limit) -> Finding:
     why = "they cost space and time in each scan; see what holds vacuum back"
     if not row["autovacuum_enabled"]:
         why = "autovacuum is switched off for this table"
+    elif row["of"]:
+        why = (
+            "pieces of long values; autovacuum clears them away apart from the rows, by settings of their own"
+        )
     critical = limit.critical if row["dead_rows"] >= URGENT_DEAD_ROWS else None
     found = compare.below(
         float(row["dead_pct"]), check="dead rows", warning=_first(limit), critical=critical, unit=limit.unit,
-        expected="vacuum keeps up with changes", subject=f"{row['schema']}.{row['table_name']}",
-        cause=BLOAT, why=why, next=_TENDING,
+        expected="vacuum keeps up with changes",
+        subject=f"{row['schema']}.{row['table_name']}{row['of']}", cause=BLOAT,
+        why=why, next=_TENDING,
     )  # fmt: skip
     return replace(found, next_parameters=_named(row))
 
@@ -179,11 +197,19 @@ def _worst(found: list[Finding]) -> list[Finding]:
 def _bloated(row: dict[Any, Any]) -> Finding:
     observed = f"about {row['bloat_pct']:.0f} % of {compare.number(row['heap_bytes'] / 1024**2, 'MB')}"
     return Finding(
-        "bloat", Status.WARNING, f"{row['schema']}.{row['table_name']}", observed, f"{BLOAT_PCT:.0f} %",
+        "bloat", Status.WARNING, f"{row['schema']}.{row['table_name']}{row['of']}", observed,
+        f"{BLOAT_PCT:.0f} %",
         "tables are not much larger than their rows",
         "an estimate: measure with pgstattuple before any rewrite, and see first why vacuum fell behind",
         _TENDING, BLOAT, _named(row),
     )  # fmt: skip
+
+
+def _outside(estimate: pd.DataFrame) -> pd.DataFrame:
+    """Return what the tables store out of line as rows of their own, for which no statistics are needed."""
+    heap, spare = estimate["toast_bytes"], estimate["toast_bloat_bytes"]
+    share = 100 * spare / heap.where(heap.gt(0))
+    return estimate.assign(heap_bytes=heap, bloat_bytes=spare, bloat_pct=share, of=_TOAST)
 
 
 def _no_bloat(seen: pd.DataFrame) -> Finding:

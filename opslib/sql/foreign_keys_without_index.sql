@@ -38,8 +38,9 @@ serving as (
     join pg_am am on am.oid = k.relam
   where i.indisvalid and am.amname in ('btree', 'hash') and i.indkey[0] = any(l.conkey)
     and (i.indpred is null
-         or regexp_replace(i.indpred::text, '\{NULLTEST :arg \{VAR :varno 1 :varattno ('
-                           || array_to_string(l.conkey, '|') || ') [^{}]*\} :nulltesttype 1 [^{}]*\}', '', 'g')
+         or regexp_replace(
+              i.indpred::text, '\{NULLTEST :arg \{VAR :varno 1 :varattno (' || array_to_string(l.conkey, '|')
+              || ') [^{}]*\} :nulltesttype 1 [^{}]*\}', '', 'g')
             ~ '^(\{BOOLEXPR :boolop and :args \( *\) :location -?\d+\})?$')
 ),
 lacking as (

@@ -1,24 +1,28 @@
 -- title: Space in tables that a rewrite would give back, estimated from statistics (give or take a fifth)
 -- kind: read
 -- returns: schema text, table_name text, estimated_rows int, heap_bytes int, bloat_bytes int, bloat_pct
---   float, no_statistics bool, hidden bool
+--   float, toast_bytes int, toast_bloat_bytes int, no_statistics bool, hidden bool
 -- params: min_bytes int
 -- needs: pg_read_all_data and BYPASSRLS; statistics of other tables are hidden, and their rows say so
 -- cost: catalog only, one row a column
 -- lock: none
 -- since: 14
 -- pooler: yes
+-- Values that are stored out of line stand four pieces to a page, as of the last vacuum.
 -- One column without statistics is enough for no estimate at all: nobody knows how wide it is.
 with tables as (
   select c.oid, c.relname, n.nspname, c.reltuples::numeric as tuples, c.relpages::numeric as pages,
-         current_setting('block_size')::numeric as block_size,
+         current_setting('block_size')::numeric as block_size, coalesce(o.relpages, 0)::numeric as outside,
+         case when o.reltuples >= 0 then greatest(o.relpages - ceil(o.reltuples / 4), 0) else 0 end::numeric
+           as outside_spare,
          coalesce((select option_value from pg_options_to_table(c.reloptions)
                    where option_name = 'fillfactor'), '100')::numeric as fill
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    left join pg_class o on o.oid = c.reltoastrelid
   where c.relkind in ('r', 'm')
     and n.nspname not in ('pg_catalog', 'information_schema')
     and not starts_with(n.nspname, 'pg_t')
-    and c.relpages * current_setting('block_size')::bigint >= %(min_bytes)s
+    and (c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::bigint >= %(min_bytes)s
 ),
 columns as (
   -- Short values of any length stand close together, and so is counted what is mostly null.
@@ -66,6 +70,8 @@ select nspname as schema,
        (pages * block_size)::bigint as heap_bytes,
        (spare * block_size)::bigint as bloat_bytes,
        round(100 * spare / nullif(pages, 0), 1) as bloat_pct,
+       (outside * block_size)::bigint as toast_bytes,
+       (outside_spare * block_size)::bigint as toast_bloat_bytes,
        no_statistics,
        not has_table_privilege(oid, 'select') or row_security_active(oid) as hidden
 from needed

@@ -1,9 +1,10 @@
 -- title: Tables, how much changed since they were last vacuumed and analyzed, and who may tend them
 -- kind: read
 -- returns: schema text, table_name text, live_rows int, dead_rows int, changed_rows int, changed_pct float,
---   last_vacuum time, last_analyze time, never_analyzed bool, autovacuum_enabled bool, bytes int,
---   index_bytes int, xid_age int, multixact_age int, pct_of_freeze_age float, pct_to_wraparound float,
---   in_progress text, locked bool, owner text, mine bool, maintained bool
+--   toast_live int, toast_dead int, last_vacuum time, last_analyze time, never_analyzed bool,
+--   autovacuum_enabled bool, bytes int, index_bytes int, xid_age int, multixact_age int,
+--   pct_of_freeze_age float, pct_to_wraparound float, in_progress text, locked bool, owner text, mine bool,
+--   maintained bool
 -- params: schema text, name text
 -- needs: pg_monitor
 -- cost: one row a table, from memory and catalog
@@ -12,8 +13,8 @@
 -- pooler: yes
 -- All of them where no name is given, but for temporary ones, which only their own session can tend.
 -- Sizes are those of the last vacuum or analyze, ages those of the oldest row that is not frozen, be it
--- stored out of line. `locked`: somebody holds a lock that keeps vacuum and analyze off, which then skip
--- the table.
+-- stored out of line; `toast_*` counts the pieces that are. `locked`: somebody holds a lock that keeps vacuum
+-- and analyze off, which then skip the table.
 select s.schemaname as schema,
        s.relname as table_name,
        s.n_live_tup as live_rows,
@@ -21,6 +22,8 @@ select s.schemaname as schema,
        s.n_mod_since_analyze as changed_rows,
        round(100.0 * s.n_mod_since_analyze / greatest(s.n_live_tup, s.n_mod_since_analyze, 1), 1)
          as changed_pct,
+       coalesce(pg_stat_get_live_tuples(c.reltoastrelid), 0) as toast_live,
+       coalesce(pg_stat_get_dead_tuples(c.reltoastrelid), 0) as toast_dead,
        greatest(s.last_vacuum, s.last_autovacuum) as last_vacuum,
        greatest(s.last_analyze, s.last_autoanalyze) as last_analyze,
        c.reltuples < 0 as never_analyzed,
@@ -32,9 +35,10 @@ select s.schemaname as schema,
                  where i.indrelid = s.relid), 0)::bigint * block.size as index_bytes,
        age.xid as xid_age,
        age.multixact as multixact_age,
-       round(100 * greatest(age.xid / current_setting('autovacuum_freeze_max_age')::numeric,
-                            age.multixact / current_setting('autovacuum_multixact_freeze_max_age')::numeric), 1)
-         as pct_of_freeze_age,
+       round(100 * greatest(
+         age.xid / current_setting('autovacuum_freeze_max_age')::numeric,
+         age.multixact / current_setting('autovacuum_multixact_freeze_max_age')::numeric
+       ), 1) as pct_of_freeze_age,
        round(100 * greatest(age.xid, age.multixact) / 2147483647.0, 2) as pct_to_wraparound,
        case when exists (select from pg_stat_progress_vacuum p where p.relid = s.relid) then 'vacuum'
             when exists (select from pg_stat_progress_analyze p where p.relid = s.relid) then 'analyze'
