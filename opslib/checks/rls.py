@@ -113,7 +113,8 @@ def seen_by(looks: pd.DataFrame, declared: Mapping[str, Table], pages: int) -> l
 
 def shared(row: Mapping[Any, Any], roles: Iterable[str], declared: Mapping[str, Table]) -> bool:
     """Whoever is not signed in may see no more than what is shared with him as well."""
-    table = declared.get(row["table_name"]) or declared.get(name(row))
+    own = row["schema"] not in PLATFORM_SCHEMAS
+    table = declared.get(name(row)) or (declared.get(row["table_name"]) if own else None)
     asking = {one for role in roles for one in (API_ROLES if role == PUBLIC else (role,))}
     return table is not None and asking <= set(table.shared_with)
 
