@@ -118,6 +118,27 @@ def test_only_what_goes_around_row_security_counts_there() -> None:
     assert statuses(access.bypassing(role(powers=["bypassrls"]), [])) == {Status.WARNING}
 
 
+@pytest.mark.parametrize(
+    "changed, others, status",
+    [
+        ({}, [], Status.WARNING),
+        ({}, ["supabase_admin"], Status.WARNING),
+        ({"role": "postgres"}, ["supabase_admin"], Status.OK),
+        ({"role": "postgres"}, [], Status.WARNING),
+        ({"member_of": ["neon_superuser"]}, [], Status.OK),
+        ({"member_of": ["neon_superuser"], "powers": ["superuser"]}, [], Status.CRITICAL),
+        ({"member_of": ["neon_superuser"], "owns_database": False}, [], Status.WARNING),
+    ],
+)
+def test_who_owns_the_database_goes_around_row_security_only_where_a_platform_made_him_so(
+    changed: dict[str, Any], others: list[str], status: Status
+) -> None:
+    """An application that logs in as the owner would see the rows of all."""
+    owner = ROLE | {"owns_database": True, "powers": ["bypassrls"]} | changed
+    found = access.bypassing(answer("role_powers", owner, *(ROLE | {"role": name} for name in others)), [])
+    assert statuses(found) == {status}
+
+
 def test_a_login_that_has_run_out_is_stale() -> None:
     """Nobody misses it, and nobody has dropped it."""
     (found,) = access.stale(role(expired=True, expires=THEN))
