@@ -158,6 +158,30 @@ def test_a_function_of_whom_the_tables_belong_to_goes_past_their_policies(asked:
     assert (list(bound), list(forced)) == ([True], [False])
 
 
+def test_what_only_depends_on_an_extension_is_looked_at_and_what_belongs_to_one_is_not(
+    asked: Database,
+) -> None:
+    """Views, functions and grants of the application stay its own."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create extension pg_trgm schema public")
+        admin.execute("create materialized view copied as select * from users")
+        admin.execute("create function called() returns int security definer language sql as 'select 1'")
+        admin.execute("alter materialized view copied depends on extension pg_trgm")
+        admin.execute("alter function called() depends on extension pg_trgm")
+        admin.execute("alter function show_trgm(text) security definer")
+        admin.execute("grant select on copied to anon")
+        try:
+            relations = asked.table("api_relations", roles=ROLES, skip_schemas=SKIP)
+            functions = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)
+            grants = asked.table("grants", skip_schemas=SKIP)
+        finally:
+            admin.execute("drop extension pg_trgm cascade")
+            admin.execute("drop materialized view if exists copied; drop function if exists called()")
+    found = rls.ways_around(relations, functions)
+    assert {f.subject for f in found} == {"public.copied", "public.called()"}
+    assert "copied" in set(grants["relation"])
+
+
 def test_a_role_that_may_not_act_as_a_stranger_leaves_it_unknown(sandbox: object) -> None:
     """What the catalog tells is judged all the same; what to grant is said."""
     with stranger(SYSTEM, "pg_monitor") as asked:

@@ -38,5 +38,5 @@ where p.prosecdef
   and n.nspname <> all(%(skip_schemas)s::text[])
   and not exists (select from pg_depend e
                   where e.classid = 'pg_proc'::regclass and e.objid = p.oid
-                    and e.refclassid = 'pg_extension'::regclass)
+                    and e.refclassid = 'pg_extension'::regclass and e.deptype = 'e')
 order by 1, 2

@@ -32,6 +32,6 @@ where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and x.grantee <> c.relowner
   and n.nspname <> all(%(skip_schemas)s::text[])
   and not exists (select from pg_depend e
                   where e.classid = 'pg_class'::regclass and e.objid = c.oid
-                    and e.refclassid = 'pg_extension'::regclass)
+                    and e.refclassid = 'pg_extension'::regclass and e.deptype = 'e')
 group by 1, 2, 3, 4, 5
 order by 1, 2, 5
