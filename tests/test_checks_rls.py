@@ -85,17 +85,21 @@ def test_a_policy_that_lets_everybody_through_is_named_and_proven(asked: Databas
 
 
 def test_a_view_that_reads_with_its_owner_s_rights_is_named_with_what_it_reads(asked: Database) -> None:
-    """Also through a second view; one that asks with the rights of who asks is none of them."""
+    """Also through a second view, or to write alone; one that asks with the rights of who asks is none."""
     control.break_("rls-bypassed", SYSTEM)
     with administrator(SYSTEM) as admin:
         admin.execute("create view contacts_of_contacts as select * from contact_list")
         admin.execute("create view honest with (security_invoker = true) as select * from users")
+        admin.execute("create view written as select * from users")
         admin.execute("grant select on contacts_of_contacts, honest to anon")
+        admin.execute("grant insert, delete on written to anon")
         try:
             found = [f for f in judged(asked) if f.check == "ways around"]
         finally:
-            admin.execute("drop view contacts_of_contacts, honest")
-    assert {f.subject for f in found} == {"public.contact_list", "public.contacts_of_contacts"}
+            admin.execute("drop view contacts_of_contacts, honest, written")
+    views = {"public.contact_list", "public.contacts_of_contacts", "public.written"}
+    assert {f.subject for f in found} == views
+    assert ["anon write through it" in f.why for f in found if f.subject == "public.written"] == [True]
     assert all("public.users" in f.observed for f in found)
 
 

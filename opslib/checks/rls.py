@@ -148,14 +148,17 @@ def _unguarded(row: Mapping[Any, Any]) -> Finding | None:
 
 
 def _leaks(row: Mapping[Any, Any]) -> bool:
-    if not row["readers"] or not row["guarded"]:
+    if not row["guarded"]:
         return False
-    return row["kind"] == "materialized view" or (row["kind"] == "view" and not row["invoker"])
+    if row["kind"] == "materialized view":
+        return bool(row["readers"])
+    return row["kind"] == "view" and not row["invoker"] and bool(_roles(row))
 
 
 def _view(row: Mapping[Any, Any]) -> Finding:
     way = "take the grant back" if row["kind"] == "materialized view" else "set (security_invoker = true)"
-    why = f"{', '.join(row['readers'])} read through it with the rights of {row['owner']}: {way}"
+    does = f"{', '.join(row['readers'])} read" if row["readers"] else f"{', '.join(row['writers'])} write"
+    why = f"{does} through it with the rights of {row['owner']}: {way}"
     seen = f"{row['kind']} on {', '.join(row['guarded'])}"
     return Finding("ways around", Status.WARNING, name(row), seen, "none", _AROUND, why, cause=BYPASSED)
 
