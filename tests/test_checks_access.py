@@ -16,6 +16,7 @@ from opslib.verdict import Finding, Status
 from tests.answers import REFUSED, administrator, answer, causes, monitor, statuses, unanswered
 
 SYSTEM = "klutr"
+EVERYBODY = ("grants", "schema_creators", "default_privileges", "definer_functions")
 THEN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ROLE: dict[str, Any] = {
     "role": "web", "login": True, "superuser": False, "builtin": False, "owns_database": False, "powers": [],
@@ -43,6 +44,7 @@ def judged() -> list[Finding]:
             asked.table("grants", skip_schemas=[]),
             asked.table("schema_creators", skip_schemas=[]),
             asked.table("default_privileges"),
+            asked.table("definer_functions", roles=[], skip_schemas=[]),
         )
         return [*access.powers(roles, []), *access.stale(roles), *access.to_everybody(*frames_)]
 
@@ -92,6 +94,30 @@ def test_what_is_open_to_everybody_is_named_with_the_way_to_close_it(sandbox: ob
     assert "revoke all on public.users from public" in found[0].why
 
 
+def test_single_columns_and_functions_that_are_open_to_everybody_are_named(sandbox: object) -> None:
+    """Neither stands among the grants of tables; for functions nobody need have granted anything."""
+    make = "create function {} security definer set search_path = '' language sql as 'select true'"
+    with administrator(SYSTEM) as admin:
+        admin.execute("grant select (email, id), update (email) on users to public")
+        for name in ("wipe_notes()", "asked_by_policy()", "closed()"):
+            admin.execute(make.format(f"{name} returns boolean").encode())
+        admin.execute("revoke execute on function closed() from public")
+        admin.execute("create policy asks on notes for select using (asked_by_policy())")
+        try:
+            found = {f.subject: f for f in judged() if f.status is not Status.OK}
+        finally:
+            admin.execute("revoke all on users from public; drop policy asks on notes")
+            admin.execute("drop function wipe_notes(), asked_by_policy(), closed()")
+    assert set(found) == {"public.users", "public.wipe_notes()"}
+    assert found["public.users"].observed == "select (id email), update (email)"
+    assert "from public" in found["public.wipe_notes()"].why
+    everybody = {"function": "public.f()", "owner": "app", "everybody": True, "judges": False}
+    grants, creators, defaults = (answer(name) for name in EVERYBODY[:3])
+    functions = answer("definer_functions", everybody)
+    meant = access.to_everybody(grants, creators, defaults, functions, expected=["public.f()"])
+    assert statuses(meant) == {Status.OK}
+
+
 @pytest.mark.parametrize(
     "changed, status",
     [
@@ -116,6 +142,27 @@ def test_only_what_goes_around_row_security_counts_there() -> None:
     """A role that may make databases sees nobody's rows."""
     assert statuses(access.bypassing(role(powers=["createdb"]), [])) == {Status.OK}
     assert statuses(access.bypassing(role(powers=["bypassrls"]), [])) == {Status.WARNING}
+
+
+@pytest.mark.parametrize(
+    "changed, others, status",
+    [
+        ({}, [], Status.WARNING),
+        ({}, ["supabase_admin"], Status.WARNING),
+        ({"role": "postgres"}, ["supabase_admin"], Status.OK),
+        ({"role": "postgres"}, [], Status.WARNING),
+        ({"member_of": ["neon_superuser"]}, [], Status.OK),
+        ({"member_of": ["neon_superuser"], "powers": ["superuser"]}, [], Status.CRITICAL),
+        ({"member_of": ["neon_superuser"], "owns_database": False}, [], Status.WARNING),
+    ],
+)
+def test_who_owns_the_database_goes_around_row_security_only_where_a_platform_made_him_so(
+    changed: dict[str, Any], others: list[str], status: Status
+) -> None:
+    """An application that logs in as the owner would see the rows of all."""
+    owner = ROLE | {"owns_database": True, "powers": ["bypassrls"]} | changed
+    found = access.bypassing(answer("role_powers", owner, *(ROLE | {"role": name} for name in others)), [])
+    assert statuses(found) == {status}
 
 
 def test_a_login_that_has_run_out_is_stale() -> None:
@@ -160,7 +207,7 @@ def test_a_grant_that_moves_to_another_table_is_a_change() -> None:
     [
         lambda: access.powers(unanswered("role_powers"), []),
         lambda: access.stale(unanswered("role_powers")),
-        lambda: access.to_everybody(*map(unanswered, ("grants", "schema_creators", "default_privileges"))),
+        lambda: access.to_everybody(*map(unanswered, EVERYBODY)),
         lambda: access.compared(access.logins(unanswered("role_powers")), history("1: web")),
         lambda: access.compared(access.memberships(unanswered("role_powers")), history("1: web")),
         lambda: access.compared(access.granted(unanswered("grants")), history("1: web")),

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from opslib import config
-from opslib.checks import access, rls, rls_policies, rls_probe
+from opslib.checks import access, rls, rls_buckets, rls_policies, rls_probe
 from opslib.config.parts import Table
 from opslib.errors import Forbidden
 from opslib.pg import Database
@@ -21,6 +21,7 @@ from tests.answers import REFUSED, administrator, answer, causes, monitor, statu
 SYSTEM = "kulti"
 ROLES = ["anon", "authenticated"]
 SKIP = list(rls.PLATFORM_SCHEMAS)
+POLICIES_SKIP = list(rls_policies.SKIPPED_SCHEMAS)
 OPEN: dict[str, Any] = {
     "schema": "public", "relation": "users", "kind": "table", "owner": "app", "rls_enabled": False,
     "policies": 0, "invoker": False, "readers": ["anon"], "writers": [], "guarded": [],
@@ -48,7 +49,7 @@ def judged(asked: Database, pages: int = 500) -> list[Finding]:
     return [
         rls.api(roles, ROLES),
         *rls.tables(relations),
-        *rls_policies.judged(asked.table("policies", skip_schemas=SKIP), declared),
+        *rls_policies.judged(asked.table("policies", skip_schemas=POLICIES_SKIP), declared),
         *rls.ways_around(relations, functions),
         *access.bypassing(asked.table("role_powers"), []),
         *rls.seen_by(rls_probe.look(asked, relations, roles, pages), declared, pages),
@@ -84,17 +85,21 @@ def test_a_policy_that_lets_everybody_through_is_named_and_proven(asked: Databas
 
 
 def test_a_view_that_reads_with_its_owner_s_rights_is_named_with_what_it_reads(asked: Database) -> None:
-    """Also through a second view; one that asks with the rights of who asks is none of them."""
+    """Also through a second view, or to write alone; one that asks with the rights of who asks is none."""
     control.break_("rls-bypassed", SYSTEM)
     with administrator(SYSTEM) as admin:
         admin.execute("create view contacts_of_contacts as select * from contact_list")
         admin.execute("create view honest with (security_invoker = true) as select * from users")
+        admin.execute("create view written as select * from users")
         admin.execute("grant select on contacts_of_contacts, honest to anon")
+        admin.execute("grant insert, delete on written to anon")
         try:
             found = [f for f in judged(asked) if f.check == "ways around"]
         finally:
-            admin.execute("drop view contacts_of_contacts, honest")
-    assert {f.subject for f in found} == {"public.contact_list", "public.contacts_of_contacts"}
+            admin.execute("drop view contacts_of_contacts, honest, written")
+    views = {"public.contact_list", "public.contacts_of_contacts", "public.written"}
+    assert {f.subject for f in found} == views
+    assert ["anon write through it" in f.why for f in found if f.subject == "public.written"] == [True]
     assert all("public.users" in f.observed for f in found)
 
 
@@ -157,6 +162,30 @@ def test_a_function_of_whom_the_tables_belong_to_goes_past_their_policies(asked:
     assert (list(bound), list(forced)) == ([True], [False])
 
 
+def test_what_only_depends_on_an_extension_is_looked_at_and_what_belongs_to_one_is_not(
+    asked: Database,
+) -> None:
+    """Views, functions and grants of the application stay its own."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create extension pg_trgm schema public")
+        admin.execute("create materialized view copied as select * from users")
+        admin.execute("create function called() returns int security definer language sql as 'select 1'")
+        admin.execute("alter materialized view copied depends on extension pg_trgm")
+        admin.execute("alter function called() depends on extension pg_trgm")
+        admin.execute("alter function show_trgm(text) security definer")
+        admin.execute("grant select on copied to anon")
+        try:
+            relations = asked.table("api_relations", roles=ROLES, skip_schemas=SKIP)
+            functions = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)
+            grants = asked.table("grants", skip_schemas=SKIP)
+        finally:
+            admin.execute("drop extension pg_trgm cascade")
+            admin.execute("drop materialized view if exists copied; drop function if exists called()")
+    found = rls.ways_around(relations, functions)
+    assert {f.subject for f in found} == {"public.copied", "public.called()"}
+    assert "copied" in set(grants["relation"])
+
+
 def test_a_role_that_may_not_act_as_a_stranger_leaves_it_unknown(sandbox: object) -> None:
     """What the catalog tells is judged all the same; what to grant is said."""
     with stranger(SYSTEM, "pg_monitor") as asked:
@@ -173,7 +202,7 @@ def test_policies_behind_a_lock_are_unknown_and_nobody_waits(asked: Database) ->
     """Writing a condition out would queue behind whoever has the table for himself."""
     with psycopg.connect(control.status()["databases"][SYSTEM]["admin"]) as holder:
         holder.execute("lock table users in access exclusive mode")
-        found = rls_policies.judged(asked.table("policies", skip_schemas=SKIP), {})
+        found = rls_policies.judged(asked.table("policies", skip_schemas=POLICIES_SKIP), {})
         holder.rollback()
     hidden = [f for f in found if f.status is Status.UNKNOWN]
     assert len(hidden) == 1 and "public.users" in hidden[0].why
@@ -209,6 +238,7 @@ def test_no_more_than_the_first_pages_are_read(asked: Database) -> None:
         lambda: [rls.api(unanswered("api_roles"), ROLES)],
         lambda: rls.tables(unanswered("api_relations")),
         lambda: rls_policies.judged(unanswered("policies"), {}),
+        lambda: [rls_buckets.judged(unanswered("public_buckets"))],
         lambda: rls.ways_around(unanswered("api_relations"), answer("definer_functions")),
         lambda: rls.ways_around(answer("api_relations"), unanswered("definer_functions")),
         lambda: access.bypassing(unanswered("role_powers"), []),
@@ -262,6 +292,7 @@ def test_without_a_web_api_it_is_skipped_and_policies_are_judged_all_the_same() 
         ({"command": "update", "check_text": "(user_id = auth.uid())"}, Status.CRITICAL),
         ({"command": "update", "using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"command": "delete"}, Status.CRITICAL),
+        ({"command": "insert", "schema": "realtime", "check_text": "true"}, Status.WARNING),
         ({"command": "all", "check_text": "(user_id = auth.uid())"}, Status.CRITICAL),
         ({"command": "all", "using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"roles": ["service_role"]}, Status.OK),
@@ -286,6 +317,58 @@ def test_a_table_that_is_meant_for_all_is_named_in_the_system_s_file() -> None:
     declared = {"users": Table(what="people", shared_with=("authenticated",))}
     assert statuses(policies(declared)) == {Status.OK}
     assert statuses(policies(declared, roles=["public"])) == {Status.WARNING}
+
+
+@pytest.fixture
+def storage(asked: Database) -> Iterator[psycopg.Connection]:
+    """Files of a platform, as its database describes them, guarded as it guards them."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create schema storage")
+        admin.execute("create table storage.buckets (id text primary key, name text, public boolean)")
+        admin.execute("create table storage.objects (id int, bucket_id text, owner_id text)")
+        admin.execute("alter table storage.buckets enable row level security")
+        admin.execute("alter table storage.objects enable row level security")
+        admin.execute("insert into storage.buckets values ('avatars', 'a', true), ('invoices', 'i', false)")
+        admin.execute("create policy own on storage.objects for all using (owner_id = auth.uid()::text)")
+        admin.execute("create policy faces on storage.objects for select using (bucket_id = 'avatars')")
+        try:
+            yield admin
+        finally:
+            admin.execute("drop schema storage cascade")
+
+
+def test_policies_on_the_files_of_the_platform_are_judged_like_others(
+    asked: Database, storage: psycopg.Connection
+) -> None:
+    """Its tables are the platform's, its policies the application's; `objects` is no table of the app."""
+    declared = {"objects": Table(what="things", shared_with=("anon", "authenticated"))}
+
+    def judged_now() -> set[Status]:
+        answered = asked.table("policies", skip_schemas=POLICIES_SKIP)
+        return statuses(rls_policies.judged(answered, declared))
+
+    assert judged_now() == {Status.OK}
+    storage.execute("create policy anyone on storage.objects for select using (true)")
+    assert judged_now() == {Status.WARNING}
+    storage.execute("create policy theirs on storage.objects for all to anon using (true)")
+    assert Status.CRITICAL in judged_now()
+
+
+def test_public_buckets_are_listed_where_our_role_sees_all_and_else_unknown(
+    asked: Database, storage: psycopg.Connection
+) -> None:
+    """An empty answer behind row security is no clean one."""
+    storage.execute("grant usage on schema storage to pg_monitor")
+    storage.execute("grant select on storage.buckets to pg_monitor")
+    found = rls_buckets.judged(rls_buckets.look(asked))
+    assert (found.status, found.observed) == (Status.OK, "1: avatars")
+    with stranger(SYSTEM, "pg_monitor") as bound:
+        assert rls_buckets.judged(rls_buckets.look(bound)).status is Status.UNKNOWN
+
+
+def test_without_such_storage_its_buckets_are_skipped(asked: Database) -> None:
+    """Most databases have none."""
+    assert rls_buckets.judged(rls_buckets.look(asked)).status is Status.SKIPPED
 
 
 @pytest.mark.parametrize(
@@ -362,7 +445,7 @@ def test_a_policy_is_judged_as_the_server_writes_it_out(
         try:
             for number, rule in enumerate(rules):
                 admin.execute(f"create policy p{number} on diaries {rule}".encode())
-            found = rls_policies.judged(asked.table("policies", skip_schemas=SKIP), {})
+            found = rls_policies.judged(asked.table("policies", skip_schemas=POLICIES_SKIP), {})
         finally:
             admin.execute("drop table diaries cascade")
             admin.execute("drop function diaries_open(), auth.role()")

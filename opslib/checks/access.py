@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 WIDE = Cause("role-too-wide", "a role may do more than its work needs", 40)
 PUBLIC = "PUBLIC"
+_Told = Callable[[Mapping[Any, Any]], tuple[str, str, str]]
+_Wide = Callable[[Mapping[Any, Any]], bool]
 # Roles that the platform made and answers for.
 _PLATFORM = (
     "supabase_", "authenticator", "service_role", "dashboard_user", "pgbouncer", "pgsodium_",
     "neon_superuser", "cloud_admin", "web_access", "rdsadmin", "rds_", "rdsrepladmin", "rdswriteforward",
 )  # fmt: skip
+_MANAGERS = frozenset({"neon_superuser", "rds_superuser"})
 _OWN = ("opslib_monitor", "opslib_operator")
 _GUARDS = ("superuser", "bypassrls")
 _MODEST = "no role may do more than its work needs"
@@ -62,29 +65,42 @@ def bypassing(roles: pd.DataFrame, expected: Collection[str]) -> list[Finding]:
     found = [
         _wide(row, around, check="bypass", expected=words)
         for row in _others(roles, expected)
-        if (around := [power for power in _unusual(row) if power in _GUARDS])
+        if not _given(row, roles) and (around := [power for power in row["powers"] if power in _GUARDS])
     ]
     return _worst(found) or [Finding("bypass", Status.OK, "", f"{len(roles)} roles looked at", "", words)]
 
 
-def to_everybody(grants: pd.DataFrame, creators: pd.DataFrame, defaults: pd.DataFrame) -> list[Finding]:
-    """Find what every role that can connect may use, make, or will be given.
+def to_everybody(
+    grants: pd.DataFrame,
+    creators: pd.DataFrame,
+    defaults: pd.DataFrame,
+    functions: pd.DataFrame,
+    *,
+    expected: Collection[str] = (),
+) -> list[Finding]:
+    """Find what every role that can connect may use, make, call, or will be given.
 
     Args:
         grants: the statement `grants`.
         creators: the statement `schema_creators`.
         defaults: the statement `default_privileges`.
+        functions: the statement `definer_functions`.
+        expected: functions that everybody is meant to call, as that statement writes them.
     """
-    sources = {"public grants": grants, "public create": creators, "public defaults": defaults}
-    say = {"public grants": _granted, "public create": _creates, "public defaults": _will_be}
+    sources: dict[str, tuple[pd.DataFrame, _Told, _Wide]] = {
+        "public grants": (grants, _granted, _to_public),
+        "public create": (creators, _creates, _to_public),
+        "public defaults": (defaults, _will_be, _to_public),
+        "public functions": (functions, _callable, lambda row: _called(row, expected)),
+    }
     found: list[Finding] = []
-    for check, frame in sources.items():
+    for check, (frame, say, is_wide) in sources.items():
         if reason := frames.reason(frame):
             found.append(compare.unknown(check, reason, expected=_NARROW))
             continue
-        wide = frame[frame["grantee"] == PUBLIC].to_dict("records")
+        wide = [row for row in frame.to_dict("records") if is_wide(row)]
         fine = Finding(check, Status.OK, "", "none", "none", _NARROW)
-        found += [_open(check, *say[check](row)) for row in wide[:_MOST_SUBJECTS]] or [fine]
+        found += [_open(check, *say(row)) for row in wide[:_MOST_SUBJECTS]] or [fine]
     return found
 
 
@@ -202,6 +218,13 @@ def _unusual(row: Mapping[Any, Any]) -> list[str]:
     return [power for power in row["powers"] if power == "superuser" or not row["owns_database"]]
 
 
+def _given(row: Mapping[Any, Any], roles: pd.DataFrame) -> bool:
+    """Tell whether a platform made this owner, and let him around row security itself."""
+    of_supabase = row["role"] == "postgres" and "supabase_admin" in set(roles["role"])
+    owner_of = of_supabase or not _MANAGERS.isdisjoint(row["member_of"])
+    return row["owns_database"] and owner_of and "superuser" not in row["powers"]
+
+
 def _wide(
     row: Mapping[Any, Any], powers: list[str], check: str = "powers", expected: str = _MODEST
 ) -> Finding:
@@ -224,6 +247,24 @@ def _creates(row: Mapping[Any, Any]) -> tuple[str, str, str]:
 def _will_be(row: Mapping[Any, Any]) -> tuple[str, str, str]:
     subject = f"{row['kind']} of {row['made_by']}"
     return subject, ", ".join(row["privileges"]), f"alter default privileges … revoke, in {row['schema']}"
+
+
+def _callable(row: Mapping[Any, Any]) -> tuple[str, str, str]:
+    seen = f"execute, with the rights of {row['owner']}"
+    return (
+        row["function"],
+        seen,
+        f"revoke execute on function {row['function']} from public, or name it in `expected`",
+    )
+
+
+def _to_public(row: Mapping[Any, Any]) -> bool:
+    return bool(row["grantee"] == PUBLIC)
+
+
+def _called(row: Mapping[Any, Any], expected: Collection[str]) -> bool:
+    """Functions that policies ask must be open to whoever the policies are for."""
+    return row["everybody"] and not row["judges"] and row["function"] not in expected
 
 
 def _open(check: str, subject: str, seen: str, way: str) -> Finding:

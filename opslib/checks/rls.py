@@ -113,7 +113,8 @@ def seen_by(looks: pd.DataFrame, declared: Mapping[str, Table], pages: int) -> l
 
 def shared(row: Mapping[Any, Any], roles: Iterable[str], declared: Mapping[str, Table]) -> bool:
     """Whoever is not signed in may see no more than what is shared with him as well."""
-    table = declared.get(row["table_name"]) or declared.get(name(row))
+    own = row["schema"] not in PLATFORM_SCHEMAS
+    table = declared.get(name(row)) or (declared.get(row["table_name"]) if own else None)
     asking = {one for role in roles for one in (API_ROLES if role == PUBLIC else (role,))}
     return table is not None and asking <= set(table.shared_with)
 
@@ -147,14 +148,17 @@ def _unguarded(row: Mapping[Any, Any]) -> Finding | None:
 
 
 def _leaks(row: Mapping[Any, Any]) -> bool:
-    if not row["readers"] or not row["guarded"]:
+    if not row["guarded"]:
         return False
-    return row["kind"] == "materialized view" or (row["kind"] == "view" and not row["invoker"])
+    if row["kind"] == "materialized view":
+        return bool(row["readers"])
+    return row["kind"] == "view" and not row["invoker"] and bool(_roles(row))
 
 
 def _view(row: Mapping[Any, Any]) -> Finding:
     way = "take the grant back" if row["kind"] == "materialized view" else "set (security_invoker = true)"
-    why = f"{', '.join(row['readers'])} read through it with the rights of {row['owner']}: {way}"
+    does = f"{', '.join(row['readers'])} read" if row["readers"] else f"{', '.join(row['writers'])} write"
+    why = f"{does} through it with the rights of {row['owner']}: {way}"
     seen = f"{row['kind']} on {', '.join(row['guarded'])}"
     return Finding("ways around", Status.WARNING, name(row), seen, "none", _AROUND, why, cause=BYPASSED)
 

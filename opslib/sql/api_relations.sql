@@ -50,5 +50,5 @@ where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and n.nspname <> all(%(skip_schemas)s::text[])
   and not exists (select from pg_depend e
                   where e.classid = 'pg_class'::regclass and e.objid = c.oid
-                    and e.refclassid = 'pg_extension'::regclass)
+                    and e.refclassid = 'pg_extension'::regclass and e.deptype = 'e')
 order by 1, 2

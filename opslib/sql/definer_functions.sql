@@ -1,7 +1,7 @@
 -- title: Functions that run with their owner's rights, and which roles of the web API may call them
 -- kind: read
 -- returns: schema text, function text, owner text, owner_bypasses bool, fixed_path bool, judges bool,
---   callers list
+--   callers list, everybody bool
 -- params: roles list, skip_schemas list
 -- needs: nothing
 -- cost: one row a function, from the catalog
@@ -10,6 +10,7 @@
 -- pooler: yes
 -- Without a search path of its own such a function can be made to use the caller's objects. `owner_bypasses`:
 -- row security doesn't hold for its owner, at least on tables of his own. `judges`: a policy asks it.
+-- `everybody`: every role that can connect may call it, today's and tomorrow's.
 with roles as (
   select oid, rolname::text as name from pg_roles where rolname = any(%(roles)s::text[])
 )
@@ -25,7 +26,9 @@ select n.nspname::text as schema, p.oid::regprocedure::text as function, o.rolna
                  and d.refobjid = p.oid) as judges,
        array(select r.name from roles r
              where has_schema_privilege(r.oid, n.oid, 'usage')
-               and has_function_privilege(r.oid, p.oid, 'execute') order by 1) as callers
+               and has_function_privilege(r.oid, p.oid, 'execute') order by 1) as callers,
+       has_schema_privilege('public', n.oid, 'usage')
+         and has_function_privilege('public', p.oid, 'execute') as everybody
 from pg_proc p
 join pg_namespace n on n.oid = p.pronamespace
 join pg_roles o on o.oid = p.proowner
@@ -35,5 +38,5 @@ where p.prosecdef
   and n.nspname <> all(%(skip_schemas)s::text[])
   and not exists (select from pg_depend e
                   where e.classid = 'pg_proc'::regclass and e.objid = p.oid
-                    and e.refclassid = 'pg_extension'::regclass)
+                    and e.refclassid = 'pg_extension'::regclass and e.deptype = 'e')
 order by 1, 2
