@@ -259,6 +259,8 @@ def test_prismas_folders_and_plain_files_are_both_read(tmp_path: Path) -> None:
         "vacuum a",
         "rollback",
         "savepoint x; select 1",
+        r"select 'a' like'%\'; commit; select ''",
+        "create function f() returns int begin atomic select 1; end; commit; select case a when 1 then 1 end",
         "\\i other.sql\nselect 1;",
         "copy a from stdin;\n1\n\\.\n",
         "-- nothing\n/* at all; */",
@@ -279,6 +281,11 @@ def test_a_file_that_cannot_be_whole_or_nothing_is_left_out(text: str) -> None:
         'alter table "begin" add column "commit" int; /* ; vacuum; */',
         r"insert into a values (E'it\'s; commit;')",
         "do $$ begin perform 1; end $$",
+        "refresh materialized view concurrently m",
+        "create function f() returns int language sql begin atomic select 1; select 2; end; select 3",
+        """create function f(a int) returns int BEGIN  ATOMIC select case when a > 1
+            then case a when 2 then 3 end else 4 end; END;
+            create function g() returns int begin atomic select 1; end""",
     ],
 )
 def test_words_in_texts_comments_and_bodies_are_no_commands(text: str) -> None:
