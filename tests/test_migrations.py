@@ -169,10 +169,10 @@ def test_a_try_that_was_rolled_back_is_not_applied_and_of_others_the_last_one_co
     place = ["public", "_prisma_migrations"]
     tries = """insert into _prisma_migrations
         (id, migration_name, checksum, applied_steps_count, started_at, finished_at, rolled_back_at) values
-        (gen_random_uuid(), '2999_b', 'old', 0, now() - interval '2 h', null, now()),
-        (gen_random_uuid(), '2999_a', 'new', 1, now(), now(), null),
-        (gen_random_uuid(), '2999_a', 'older', 1, now() - interval '1 h', now(), null),
-        (gen_random_uuid(), '2999_a', 'old', 0, now() - interval '2 h', null, now())"""
+        (gen_random_uuid(), '29990101000000_b', 'old', 0, now() - interval '2 h', null, now()),
+        (gen_random_uuid(), '29990101000000_a', 'new', 1, now(), now(), null),
+        (gen_random_uuid(), '29990101000000_a', 'older', 1, now() - interval '1 h', now(), null),
+        (gen_random_uuid(), '29990101000000_a', 'old', 0, now() - interval '2 h', null, now())"""
     with administrator("klutr") as admin, closing(database("klutr")) as opened:
         admin.execute(tries)
         try:
@@ -180,8 +180,8 @@ def test_a_try_that_was_rolled_back_is_not_applied_and_of_others_the_last_one_co
         finally:
             admin.execute("delete from _prisma_migrations where migration_name like '2999%'")
     rows = ledger[ledger["version"].str.startswith("2999")]
-    assert rows[["version", "checksum", "unfinished"]].values.tolist() == [["2999_a", "new", False]]
-    states = compared(files(v2999="select 1").assign(file="2999_b"), ledger, "prisma")
+    assert rows[["version", "checksum", "unfinished"]].values.tolist() == [["29990101000000_a", "new", False]]
+    states = compared(files(v2999="select 1").assign(file="29990101000000_b"), ledger, "prisma")
     assert states["2999"] == "pending"
 
 
@@ -259,6 +259,8 @@ def test_prismas_folders_and_plain_files_are_both_read(tmp_path: Path) -> None:
         "vacuum a",
         "rollback",
         "savepoint x; select 1",
+        r"select 'a' like'%\'; commit; select ''",
+        "create function f() returns int begin atomic select 1; end; commit; select case a when 1 then 1 end",
         "\\i other.sql\nselect 1;",
         "copy a from stdin;\n1\n\\.\n",
         "-- nothing\n/* at all; */",
@@ -279,6 +281,11 @@ def test_a_file_that_cannot_be_whole_or_nothing_is_left_out(text: str) -> None:
         'alter table "begin" add column "commit" int; /* ; vacuum; */',
         r"insert into a values (E'it\'s; commit;')",
         "do $$ begin perform 1; end $$",
+        "refresh materialized view concurrently m",
+        "create function f() returns int language sql begin atomic select 1; select 2; end; select 3",
+        """create function f(a int) returns int BEGIN  ATOMIC select case when a > 1
+            then case a when 2 then 3 end else 4 end; END;
+            create function g() returns int begin atomic select 1; end""",
     ],
 )
 def test_words_in_texts_comments_and_bodies_are_no_commands(text: str) -> None:
@@ -458,6 +465,35 @@ def test_a_new_file_is_numbered_and_laid_out_as_the_others(
     text = (tmp_path / name).read_text()
     assert "lock_timeout = '2s'" in text and ("set local" in text) is ("/" not in name)
     assert against(text) == ""
+
+
+def test_the_file_that_is_made_after_the_ninth_comes_after_it(tmp_path: Path) -> None:
+    """By number, 10 follows 9; and a plan asks for the one before by the same order."""
+    (tmp_path / "9_a.sql").write_text("select 9;\n")
+    assert made(tmp_path, "next") == "10_next.sql"
+    assert made(tmp_path, "last") == "11_last.sql"
+    there = migration_files.read(BACKEND, str(tmp_path))
+    rows = migrations.states(there, noted("9_a.sql", text=""), "plain")
+    expected = {"9_a.sql": "applied", "10_next.sql": "pending", "11_last.sql": "pending"}
+    assert list(zip(rows["file"], rows["state"], strict=True)) == list(expected.items())
+    none = migrations.states(there, noted(), "plain")
+    assert none["state"].tolist() == ["pending"] * 3
+
+
+def test_files_are_applied_in_the_order_of_their_numbers(archive: Path, tmp_path: Path) -> None:
+    """The ledger's newest is the one of the highest number, before and in between."""
+    place = clone(tmp_path, "your-backend", v999_a="select 1;", v1000_b="select 2;", v1001_c="select 3;")
+    case = Case("migrations", "", "your-backend", {"apply": True, "folder": str(place)}, ())
+    document = planned(case, archive)
+    try:
+        after = applied(case, document, archive)
+        newest = database("your-backend").table("migrations_applied", table=["public", "migrations"])
+    finally:
+        with administrator("your-backend") as admin:
+            admin.execute("delete from migrations where name ~ '^(999|100.)_'")
+    assert document["plan"]["targets"] == ["999_a.sql", "1000_b.sql", "1001_c.sql"]
+    assert states(after) == ["done"] * 3, after["changed"]
+    assert newest["version"].head(3).tolist() == ["1001_c.sql", "1000_b.sql", "999_a.sql"]
 
 
 def test_a_new_file_overwrites_nothing_and_a_strange_name_makes_none(tmp_path: Path) -> None:

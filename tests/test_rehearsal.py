@@ -132,6 +132,25 @@ def test_a_file_finds_what_logins_of_its_role_find_and_is_noted_once(sandbox: ob
     assert [one.error for one in found.files] == ["", trial.NOTED], found.lacking
 
 
+def test_materialized_views_are_read_and_refreshed_on_the_copy(sandbox: object) -> None:
+    """They are empty there as their tables are, and not unfilled, which would be the copy's fault."""
+    texts = (
+        "refresh materialized view concurrently daily", "refresh materialized view daily",
+        "create view days as select count(*) from daily; select * from days",
+    )  # fmt: skip
+    with administrator(SYSTEM) as admin:
+        admin.execute(
+            "create materialized view daily as select id from users; create unique index on daily (id)"
+        )
+        admin.execute("alter materialized view daily owner to app_your_app")
+        try:
+            acts = [act(str(2099 + n), text) for n, text in enumerate(texts)]
+            found = trial.trial(source(), acts, PLACE)
+        finally:
+            admin.execute("drop materialized view daily")
+    assert [(one.error, one.scanned) for one in found.files] == [("", ())] * 3
+
+
 def test_an_interrupted_rehearsal_leaves_nothing_behind(sandbox: object, empty: Path) -> None:
     """Ctrl-C in the middle of it: no server, no copy, no dump."""
     seen: list[str] = []

@@ -13,7 +13,7 @@ from opslib import frames
 from opslib.acts import Statement
 from opslib.changes import Kind
 from opslib.changes.migration_text import against
-from opslib.checks.migrations import APPLIED, PLAIN, WAITING
+from opslib.checks.migrations import APPLIED, PLAIN, WAITING, order
 from opslib.gate.plan import Draft, Observed, Risk, Target
 from opslib.verdict import Status
 
@@ -58,7 +58,7 @@ def draft(
     reason = _BY_ITSELF.get(ledger["tool"]) or _against(listed, ledger)
     fine = [] if reason else _fine(pending, texts)
     left_out = {row["file"]: reason or _why(row, texts) for row in pending[len(fine) :]}
-    newest = max((str(row["noted"]) for row in listed if row["state"] == APPLIED), default="")
+    newest = max((str(row["noted"]) for row in listed if row["state"] == APPLIED), default="", key=order)
     return _drafted(fine, texts, ledger, newest, left_out)
 
 
@@ -130,8 +130,9 @@ class Migrations(Kind):
         versions = [str(version) for version in found["version"]]
         others = [version for version in versions if version != place["version"]]
         there = place["version"] in versions
-        text = "applied" if there else f"not applied; the newest is {max(others, default='none')}"
-        return Observed({"applied": there, "after": max(others, default="")}, text=text)
+        after = max(others, default="", key=order)
+        text = "applied" if there else f"not applied; the newest is {after or 'none'}"
+        return Observed({"applied": there, "after": after}, text=text)
 
 
 KIND = Migrations

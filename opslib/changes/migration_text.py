@@ -6,9 +6,11 @@ import re
 
 # What a semicolon or a word means nothing in: comments, texts, names in quotes, bodies of functions.
 _ASIDE = re.compile(
-    r"--[^\n]*|/\*.*?\*/|[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(\$\w*\$).*?\1",
+    r"--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|(\$\w*\$).*?\1",
     re.DOTALL,
 )
+_BODY = re.compile(r"\bbegin\s+atomic\b", re.IGNORECASE)
+_BLOCK = re.compile(r"\b(?:case|end)\b", re.IGNORECASE)
 _TRANSACTION = ("begin", "start", "commit", "end", "rollback", "abort", "prepare", "savepoint", "release")
 _ALONE = ("vacuum", "cluster", "checkpoint")
 
@@ -20,6 +22,7 @@ def against(text: str) -> str:
         text: the whole file.
     """
     bare = _ASIDE.sub(lambda found: " " if found[0].startswith(("--", "/*")) else " x ", text)
+    bare = _without_bodies(bare)
     statements = [words for part in bare.split(";") if (words := part.lower().split())]
     if not statements:
         return "it holds no statement"
@@ -29,6 +32,19 @@ def against(text: str) -> str:
     return next(reasons, "")
 
 
+def _without_bodies(text: str) -> str:
+    """Leave out what stands between BEGIN ATOMIC and its END: statements of a function, none of the file."""
+    begun = _BODY.search(text)
+    if begun is None:
+        return text
+    depth = 1
+    for word in _BLOCK.finditer(text, begun.end()):
+        depth += 1 if word[0].lower() == "case" else -1
+        if not depth:
+            return f"{text[: begun.start()]} x {_without_bodies(text[word.end() :])}"
+    return text
+
+
 def _alone(words: list[str]) -> str:
     """Return why one statement cannot stand in a transaction of ours."""
     first = words[0]
@@ -36,7 +52,7 @@ def _alone(words: list[str]) -> str:
         return f"it has a {first.upper()} of its own, so it could stop half way"
     if (
         first in _ALONE
-        or "concurrently" in words
+        or ("concurrently" in words and first != "refresh")
         or words[:2] in (["alter", "system"], ["create", "database"])
     ):
         return f"{' '.join(words[:3]).upper()} cannot run in a transaction: apply it by itself"

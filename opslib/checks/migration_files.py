@@ -105,7 +105,7 @@ def _number(names: list[str], now: datetime) -> str:
     given = max((found[1] for name in names if (found := re.match(r"(\d+)[_-]", name))), default="", key=int)
     if 0 < len(given) < len(now.strftime(_TIME)):
         return str(int(given) + 1).zfill(len(given))
-    return max(now.strftime(_TIME), str(int(given or 0) + 1))
+    return max(now.strftime(_TIME), str(int(given or 0) + 1), key=int)
 
 
 def _found(place: Path) -> list[tuple[str, Path]]:

@@ -34,6 +34,7 @@ APPLIED, WAITING, LATE = "applied", "pending", "out of order"
 GONE, CHANGED, HALF, DOUBLE = "file is gone", "edited", "not finished", "number twice"
 PLAIN = "plain"
 _NAMES_ONLY = (PLAIN, "alembic")
+_NUMBER = re.compile(r"\d+", re.ASCII)
 _SEQUENCE = re.compile(r"0*(\d{1,4})")  # a time has more digits, and no next one
 
 
@@ -84,11 +85,11 @@ def states(files: pd.DataFrame, applied: pd.DataFrame, tool: str) -> pd.DataFram
             return frames.unavailable(STATES, reason)
     key = {"supabase": "version", "alembic": "version"}.get(tool, "file")
     noted = {_key(row["version"]): row for row in _rows(applied)}
-    newest = max(noted, default="")
+    newest = max(noted, default="", key=order)
     there = [(_key(row[key]), row) for row in _rows(files)]
     count = Counter(name for name, _ in there)
     gone = [(name, None) for name in noted if name not in count]
-    named = sorted([*there, *gone], key=lambda one: one[0])
+    named = sorted([*there, *gone], key=lambda one: order(one[0]))
     listed = [_state(name, file, noted.get(name), newest, tool) for name, file in named]
     rows = pd.DataFrame(listed, columns=list(STATES))
     rows.loc[[count[name] > 1 for name, _ in named], "state"] = DOUBLE
@@ -211,13 +212,19 @@ def _judged(
     key: str, file: dict[str, Any] | None, noted: dict[str, Any] | None, newest: str, tool: str
 ) -> str:
     if noted is None:
-        return LATE if key < newest else WAITING
+        return LATE if newest and order(key) < order(newest) else WAITING
     if noted["unfinished"]:
         return HALF
     if file is None:
         return GONE
     same = _kept(tool)
     return CHANGED if noted[same] and noted[same] != file[same] else APPLIED
+
+
+def order(name: Any) -> tuple[bool, int, str]:
+    """Return by what migrations are put in order: their numbers, as 10 comes after 9; then their names."""
+    number = _NUMBER.match(str(name))
+    return number is None, int(number[0]) if number else 0, str(name)
 
 
 def _kept(tool: str) -> str:

@@ -30,13 +30,17 @@ _TABLES = """select c.oid, n.nspname, c.relname, pg_relation_filenode(c.oid)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'm') and not starts_with(n.nspname, 'pg_')
 and n.nspname <> 'information_schema'"""
+# Materialized views are empty as tables are, and not unfilled, when nothing may read or refresh them. To run
+# what is behind them could reach other servers.
+_FILLED = "update pg_catalog.pg_class set relispopulated = true where relkind = 'm'"
 _HELD = "select relation from pg_locks where pid = pg_backend_pid() and granted and mode = any(%s)"
-# A foreign key that is checked as it is made may read the other table whole, but on the copy only: there are
-# rows to be looked up in it by their key.
+# Nobody writes a materialized view. A foreign key that is checked as it is made may read the other table
+# whole, but on the copy only: where there are rows, they are looked up in it by their key.
 _SCANS = """select s.relid, s.seq_scan - (select count(*) from pg_catalog.pg_constraint k
   where k.confrelid = s.relid and k.conrelid <> s.relid and k.contype = 'f'
   and k.xmin = pg_catalog.pg_current_xact_id()::xid)
-from pg_catalog.pg_stat_xact_all_tables s"""
+from pg_catalog.pg_stat_xact_all_tables s join pg_catalog.pg_class c on c.oid = s.relid
+where c.relkind <> 'm'"""
 _SHUT = ["AccessExclusiveLock"]
 _UNWRITABLE = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"]
 NOTED = "it notes itself in the ledger, or is noted there already"
@@ -165,6 +169,7 @@ def _tried(
 
     found: list[Tried] = []
     with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True)) as connection:
+        connection.execute(_FILLED)
         for act in acts:
             say(f"trying {act.script_name}")
             found.append(_one(connection, act, settings[act.role]))
