@@ -309,6 +309,24 @@ def test_a_column_that_only_takes_its_numbers_from_a_sequence_ends_as_soon(
     assert (found.subject, found.status) == ("counted.id", Status.CRITICAL)
 
 
+def test_a_charge_that_failed_and_its_repeat_are_no_duplicate(asked: DatabaseSource) -> None:
+    """The one that failed took nothing; two that went through are too many."""
+    again = """insert into credit_transactions
+        (user_id, amount, type, reason, session_id, status, idempotency_key)
+        select user_id, amount, type, reason, session_id, %s, 'test:again' from credit_transactions
+        where session_id is not null order by id limit 1"""
+    said = {}
+    with administrator(SYSTEM) as admin:
+        for status in ("failed", "completed"):
+            try:
+                admin.execute(again.encode(), [status])
+                looks = integrity_look.duplicates(asked, config.load_system(SYSTEM).tables, MANY)
+                said[status] = statuses(integrity.duplicates(looks))
+            finally:
+                admin.execute("delete from credit_transactions where idempotency_key = 'test:again'")
+    assert said == {"failed": {Status.OK}, "completed": {Status.WARNING}}
+
+
 class Nobody:
     """A database that lets nobody look."""
 

@@ -58,8 +58,8 @@ def duplicates(database: Asks, tables: Mapping[str, Table], most_rows: int) -> p
         tables: of the system's file.
         most_rows: tables that have more rows, by statistics or by size, are left out.
     """
-    declared = [(name, table.business_key) for name, table in tables.items() if table.business_key]
-    return _frame(_duplicates(database, name, key, most_rows) for name, key in declared)
+    declared = {name: table for name, table in tables.items() if table.business_key}
+    return _frame(_duplicates(database, name, table, most_rows) for name, table in declared.items())
 
 
 def indexes(database: Asks, amcheck: pd.DataFrame, named: pd.DataFrame, most_megabytes: int) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def _orphans(
     return _row(subject, detail, found)
 
 
-def _duplicates(database: Asks, name: str, key: Sequence[str], most_rows: int) -> Row:
+def _duplicates(database: Asks, name: str, declared: Table, most_rows: int) -> Row:
     from opslib.pg.relations import taken_apart
 
     schema, bare = taken_apart(name)
@@ -141,8 +141,10 @@ def _duplicates(database: Asks, name: str, key: Sequence[str], most_rows: int) -
         return _blind(name, unseen)
     if (rows := sizes.get(table, 0)) > most_rows:
         return _left_out(name, _too_large(rows, most_rows))
+    key = declared.business_key
     names = dict(zip("abc", _thrice(key), strict=True))
-    found = database.table("duplicates", table=list(table), **names)
+    but, without = next(iter(declared.business_key_without.items()), (key[0], ()))
+    found = database.table("duplicates", table=list(table), **names, but=but, without=list(without))
     return _row(name, f"the same {', '.join(key)}", found)
 
 
