@@ -23,7 +23,7 @@ PCT = Limit(warning=70, critical=90, unit="%")
 MANY, ALL = 1_000_000, 10_000
 KEY: dict[str, Any] = {
     "schema": "public", "table_name": "credits", "constraint_name": "fk", "columns": ["user_id"],
-    "parent_schema": "public", "parent": "users", "parent_columns": ["id"], "rows_estimate": 10,
+    "parent_schema": "public", "parent": "users", "parent_columns": ["id"],
     "readable": True, "filtered": False, "period": False, "heirs": [], "parent_heirs": [],
 }  # fmt: skip
 Ask = DatabaseSource | Database
@@ -208,6 +208,29 @@ def test_tables_and_indexes_beyond_the_bounds_are_left_out_and_said(asked: Datab
     assert all("raise most_" in finding.why for finding in found)
 
 
+@pytest.mark.parametrize("parts", ["", "partition by list (id)"])
+def test_a_table_that_was_never_analyzed_is_bounded_by_its_size(asked: DatabaseSource, parts: str) -> None:
+    """After a restore no table has statistics; a partitioned one never has them of itself."""
+    bounds = 1000, MANY
+    with administrator(SYSTEM) as admin:
+        admin.execute("create table kinds (id integer primary key)")
+        admin.execute(f"create table things (id integer references kinds) {parts}".encode())
+        try:
+            if parts:
+                admin.execute("create table things_1 partition of things default")
+            admin.execute(
+                "insert into kinds values (1); insert into things select 1 from generate_series(1, 5000)"
+            )
+            keys = asked.table("foreign_keys", skip_schemas=[])
+            keys = keys[keys["table_name"].eq("things")]
+            declared = {"things": Table(what="t", business_key=("id",))}
+            orphans = [integrity_look.orphans(asked, keys, most)["left_out"].item() for most in bounds]
+            twice = [integrity_look.duplicates(asked, declared, most)["left_out"].item() for most in bounds]
+        finally:
+            admin.execute("drop table things, kinds")
+    assert orphans == twice == [True, False]
+
+
 def test_a_plain_member_of_pg_monitor_is_told_what_it_may_not_see(sandbox: object) -> None:
     """Rows and sequences are unknown; the order of indexes is skipped with what to grant."""
     with stranger(SYSTEM, "pg_monitor") as asked:
@@ -284,6 +307,24 @@ def test_a_column_that_only_takes_its_numbers_from_a_sequence_ends_as_soon(
         finally:
             admin.execute("drop table counted; drop sequence counter; drop domain narrower, narrow")
     assert (found.subject, found.status) == ("counted.id", Status.CRITICAL)
+
+
+def test_a_charge_that_failed_and_its_repeat_are_no_duplicate(asked: DatabaseSource) -> None:
+    """The one that failed took nothing; two that went through are too many."""
+    again = """insert into credit_transactions
+        (user_id, amount, type, reason, session_id, status, idempotency_key)
+        select user_id, amount, type, reason, session_id, %s, 'test:again' from credit_transactions
+        where session_id is not null order by id limit 1"""
+    said = {}
+    with administrator(SYSTEM) as admin:
+        for status in ("failed", "completed"):
+            try:
+                admin.execute(again.encode(), [status])
+                looks = integrity_look.duplicates(asked, config.load_system(SYSTEM).tables, MANY)
+                said[status] = statuses(integrity.duplicates(looks))
+            finally:
+                admin.execute("delete from credit_transactions where idempotency_key = 'test:again'")
+    assert said == {"failed": {Status.OK}, "completed": {Status.WARNING}}
 
 
 class Nobody:

@@ -172,6 +172,25 @@ def test_a_refund_by_a_person_is_for_the_charge_that_it_names(ledger: psycopg.Co
     assert twice() == [third]
 
 
+def test_a_refund_by_the_app_after_that_by_a_person_is_told_and_never_taken_back_by_itself(
+    ledger: psycopg.Connection,
+) -> None:
+    """The user may have too much now, or the app gave back the other charge: somebody has to ask."""
+    _, second = write(ledger, charge(50), charge(48))
+    write(ledger, (20, "credit", "completed", False, f"opslib:refund:{second}"))
+    assert refunded().status is Status.OK
+    write(ledger, (10, "credit", "failed", True, "test:8"))
+    assert refunded().status is Status.OK
+    write(ledger, (5, "credit", "completed", True, "test:9"))
+    assert (refunded().status, refunded().observed, twice()) == (Status.WARNING, "1 row", [])
+
+
+def refunded() -> Finding:
+    """Return what is said of refunds that both gave."""
+    with monitor(SYSTEM) as database:
+        return credits.refunded(BOOKS.ask(database, "credit_refunded_twice", days=1))
+
+
 def test_credits_of_somebody_whose_account_is_gone_are_found(sandbox: object) -> None:
     """Their entries still say what they own."""
     with administrator(SYSTEM) as admin, monitor(SYSTEM) as database:

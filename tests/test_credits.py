@@ -186,6 +186,7 @@ def test_a_source_that_refuses_is_unknown() -> None:
     """Every check of the page."""
     found = credits.totals(absent("credit_totals"), absent("credit_balances"))
     found += [credits.duplicates(absent("credit_duplicates")), credits.failed(absent("credit_failed"))]
+    found += [credits.refunded(absent("credit_refunded_twice"))]
     assert {(one.status, one.why) for one in found} == {(Status.UNKNOWN, CLOSED)}
 
 

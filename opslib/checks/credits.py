@@ -137,6 +137,18 @@ def duplicates(found: pd.DataFrame) -> Finding:
     )  # fmt: skip
 
 
+def refunded(found: pd.DataFrame) -> Finding:
+    """Find what opslib gave back, and the app gave back after it; no plan takes it from the user again.
+
+    Args:
+        found: the statement `credit_refunded_twice`.
+    """
+    return compare.none(
+        found, check="refunds", expected="what opslib gave back, the app does not give back as well",
+        why="ask what the app's refund was for; if for the same charge, correct it by `user` and `by`",
+    )  # fmt: skip
+
+
 def failed(found: pd.DataFrame) -> Finding:
     """Find entries that failed and were not made good.
 

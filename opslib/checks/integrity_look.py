@@ -39,11 +39,15 @@ def orphans(database: Asks, keys: pd.DataFrame, most_rows: int) -> pd.DataFrame:
     Args:
         database: where to look.
         keys: the statement `foreign_keys`.
-        most_rows: tables that together have more rows by the planner's estimate are left out.
+        most_rows: tables that together have more rows, by statistics or by size, are left out.
     """
     if reason := frames.reason(keys):
         return frames.unavailable(COLUMNS, reason)
-    return _frame(_orphans(database, row, most_rows) for row in keys.to_dict("records"))
+    rows = keys.to_dict("records")
+    sizes, unseen = _sizes(database, [table for row in rows for table in _both(row)]) if rows else ({}, "")
+    if unseen:
+        return frames.unavailable(COLUMNS, unseen)
+    return _frame(_orphans(database, row, sizes, most_rows) for row in rows)
 
 
 def duplicates(database: Asks, tables: Mapping[str, Table], most_rows: int) -> pd.DataFrame:
@@ -52,10 +56,10 @@ def duplicates(database: Asks, tables: Mapping[str, Table], most_rows: int) -> p
     Args:
         database: where to look.
         tables: of the system's file.
-        most_rows: tables that have more rows by the planner's estimate are left out.
+        most_rows: tables that have more rows, by statistics or by size, are left out.
     """
-    declared = [(name, table.business_key) for name, table in tables.items() if table.business_key]
-    return _frame(_duplicates(database, name, key, most_rows) for name, key in declared)
+    declared = {name: table for name, table in tables.items() if table.business_key}
+    return _frame(_duplicates(database, name, table, most_rows) for name, table in declared.items())
 
 
 def indexes(database: Asks, amcheck: pd.DataFrame, named: pd.DataFrame, most_megabytes: int) -> pd.DataFrame:
@@ -83,7 +87,23 @@ def indexes(database: Asks, amcheck: pd.DataFrame, named: pd.DataFrame, most_meg
     return _frame([*rows, *_beyond(len(named) - len(within), most_megabytes)])
 
 
-def _orphans(database: Asks, row: Mapping[Any, Any], most_rows: int) -> Row:
+def _both(row: Mapping[Any, Any]) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (row["schema"], row["table_name"]), (row["parent_schema"], row["parent"])
+
+
+def _sizes(database: Asks, tables: Iterable[tuple[str, str]]) -> tuple[dict[tuple[str, str], int], str]:
+    """Return about how many rows each of the tables has, and why that is not known."""
+    schemas, names = zip(*sorted(set(tables)), strict=True)
+    found = database.table("rows_expected", schemas=list(schemas), names=list(names))
+    rows = found.to_dict("records")
+    return {(row["schema"], row["name"]): int(row["rows_estimate"]) for row in rows}, frames.reason(
+        found
+    ) or ""
+
+
+def _orphans(
+    database: Asks, row: Mapping[Any, Any], sizes: Mapping[tuple[str, str], int], most_rows: int
+) -> Row:
     subject = f"{row['schema']}.{row['table_name']}.{row['constraint_name']}"
     detail = f"({', '.join(row['columns'])}) without a row in {row['parent_schema']}.{row['parent']}"
     if not row["readable"]:
@@ -94,17 +114,17 @@ def _orphans(database: Asks, row: Mapping[Any, Any], most_rows: int) -> Row:
         return _left_out(subject, "its key ends in a period, which several rows may cover together")
     if len(row["columns"]) > _COLUMNS_OF_A_KEY:
         return _left_out(subject, f"its key has more than {_COLUMNS_OF_A_KEY} columns")
-    if int(row["rows_estimate"]) > most_rows:
-        return _left_out(subject, _too_large(int(row["rows_estimate"]), most_rows))
+    child, parent = _both(row)
+    if (rows := sizes.get(child, 0) + sizes.get(parent, 0)) > most_rows:
+        return _left_out(subject, _too_large(rows, most_rows))
     names = dict(zip("abc", _thrice(row["columns"]), strict=True))
     names |= dict(zip("xyz", _thrice(row["parent_columns"]), strict=True))
-    child, parent = [row["schema"], row["table_name"]], [row["parent_schema"], row["parent"]]
     heirs = {"child_heirs": row["heirs"], "parent_heirs": row["parent_heirs"]}
-    found = database.table("orphans", child=child, parent=parent, most=_COUNTED, **names, **heirs)
+    found = database.table("orphans", child=list(child), parent=list(parent), most=_COUNTED, **names, **heirs)
     return _row(subject, detail, found)
 
 
-def _duplicates(database: Asks, name: str, key: Sequence[str], most_rows: int) -> Row:
+def _duplicates(database: Asks, name: str, declared: Table, most_rows: int) -> Row:
     from opslib.pg.relations import taken_apart
 
     schema, bare = taken_apart(name)
@@ -115,11 +135,16 @@ def _duplicates(database: Asks, name: str, key: Sequence[str], most_rows: int) -
         return _blind(name, _NO_TABLE if there.empty else "several have this name: name it with its schema")
     if there["filtered"].iloc[0]:
         return _blind(name, _FILTERED)
-    rows = int(there["rows_estimate"].iloc[0])
-    if rows > most_rows:
+    table = (str(there["schema"].iloc[0]), bare)
+    sizes, unseen = _sizes(database, [table])
+    if unseen:
+        return _blind(name, unseen)
+    if (rows := sizes.get(table, 0)) > most_rows:
         return _left_out(name, _too_large(rows, most_rows))
+    key = declared.business_key
     names = dict(zip("abc", _thrice(key), strict=True))
-    found = database.table("duplicates", table=[there["schema"].iloc[0], bare], **names)
+    but, without = next(iter(declared.business_key_without.items()), (key[0], ()))
+    found = database.table("duplicates", table=list(table), **names, but=but, without=list(without))
     return _row(name, f"the same {', '.join(key)}", found)
 
 

@@ -115,6 +115,7 @@ class Table(Part):
         columns: what each column is for -> its name.
         shared_with: roles of the web API that are meant to see rows of others.
         business_key: columns whose values occur together in one row only, though no constraint says so.
+        business_key_without: a column -> its values with which a row does not count for the key.
         age_column: the time from which the age of a row counts.
         archive_after_days: rows older than this belong into the archive.
         archive_table: where they go, and rows that hang on those of another table with them.
@@ -126,6 +127,7 @@ class Table(Part):
     columns: dict[str, Text] = Field(default_factory=dict)
     shared_with: tuple[Text, ...] = ()
     business_key: tuple[Text, ...] = Field(default=(), max_length=3)
+    business_key_without: dict[Text, tuple[Text, ...]] = Field(default_factory=dict, max_length=1)
     age_column: str = ""
     archive_after_days: Number | None = None
     archive_table: str = ""

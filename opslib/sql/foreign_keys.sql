@@ -1,7 +1,7 @@
 -- title: Foreign keys, and whether our role sees all rows on both sides
 -- kind: read
 -- returns: schema text, table_name text, constraint_name text, columns list, parent_schema text, parent
---   text, parent_columns list, rows_estimate int, readable bool, filtered bool,
+--   text, parent_columns list, readable bool, filtered bool,
 --   period bool, heirs list, parent_heirs list
 -- params: skip_schemas list
 -- needs: nothing
@@ -27,7 +27,6 @@ select n.nspname::text as schema, c.relname::text as table_name, f.conname::text
        array(select a.attname::text from unnest(f.confkey) with ordinality as k(number, place)
              join pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.number
              order by k.place) as parent_columns,
-       greatest(c.reltuples, 0)::bigint + greatest(p.reltuples, 0)::bigint as rows_estimate,
        has_schema_privilege(n.oid, 'usage') and has_schema_privilege(pn.oid, 'usage')
          and has_table_privilege(c.oid, 'select') and has_table_privilege(p.oid, 'select') as readable,
        row_security_active(c.oid) or row_security_active(p.oid) as filtered,
