@@ -111,6 +111,7 @@ class Manifest:
         seconds: how long it took.
         files: by path below its folder.
         sealed: its file carries a checksum over itself.
+        database_bytes: size of the database on its server's disk; 0 where nobody wrote it down.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Manifest:
     seconds: float
     files: Mapping[str, File] = field(default_factory=dict)
     sealed: bool = True
+    database_bytes: int = 0
 
     @property
     def origin(self) -> str:

@@ -32,6 +32,7 @@ _PLACES = (
     "/opt/homebrew/opt/postgresql@*/bin",
     "/usr/local/opt/postgresql@*/bin",
 )
+FULL, _NO_SPACE = "room", "No space left on device"
 _SERVICE = "opslib"
 _EVERY_S = 0.1
 _END_S = 5
@@ -141,7 +142,7 @@ def run(
         progress: called again and again while it runs.
 
     Raises:
-        Unreachable: it failed; the message carries what it said.
+        Unreachable: it failed, of kind `FULL` for want of room; the message carries what it said.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
     with tempfile.TemporaryFile() as said:
@@ -157,7 +158,8 @@ def run(
             _end(process)
         if process.returncode:
             said.seek(0)
-            raise Unreachable(f"{program} failed: {_told(said.read())}", kind=program)
+            text = _told(said.read())
+            raise Unreachable(f"{program} failed: {text}", kind=FULL if _NO_SPACE in text else program)
 
 
 def compression(tools: Tools) -> str:
