@@ -36,7 +36,7 @@ FULL, _NO_SPACE = "room", "No space left on device"
 _SERVICE = "opslib"
 _EVERY_S = 0.1
 _END_S = 5
-_MOST = 600
+_MOST, _MOST_WARNINGS = 600, 20
 # The best first; what pg_dump was built without, it refuses before it connects.
 _PACKED, _ALWAYS, _METHODS_SINCE = ("zstd:1", "lz4:1"), "gzip:1", 16
 Progress = Callable[[], None]
@@ -131,7 +131,7 @@ def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
 def run(
     tools: Tools, program: str, *words: str | Path, environment: Mapping[str, str] | None = None,
     progress: Progress = lambda: None,
-) -> None:  # fmt: skip
+) -> tuple[str, ...]:  # fmt: skip
     """Run one of the programs to its end, or to ours: else it would go on reading with nobody waiting for it.
 
     Args:
@@ -140,6 +140,9 @@ def run(
         words: its arguments; never a secret.
         environment: from `reaching`; our own without PG's variables when not given.
         progress: called again and again while it runs.
+
+    Returns:
+        What it has warned of: an end without an error is not yet a whole backup.
 
     Raises:
         Unreachable: it failed, of kind `FULL` for want of room; the message carries what it said.
@@ -156,10 +159,11 @@ def run(
                 progress()
         finally:
             _end(process)
+        said.seek(0)
         if process.returncode:
-            said.seek(0)
             text = _told(said.read())
             raise Unreachable(f"{program} failed: {text}", kind=FULL if _NO_SPACE in text else program)
+        return _warned(said.read())
 
 
 def compression(tools: Tools) -> str:
@@ -262,3 +266,9 @@ def _told(said: bytes) -> str:
     lines = said.decode(errors="replace").strip().splitlines()
     wrong = [line for line in lines if "error:" in line.lower()]
     return "; ".join(wrong[:2] or lines[-2:])[:_MOST] or "it said nothing"
+
+
+def _warned(said: bytes) -> tuple[str, ...]:
+    """Return what a program warned of, each once."""
+    found = re.findall(r"warning: (.+)", said.decode(errors="replace"))
+    return tuple(dict.fromkeys(text[:_MOST] for text in found))[:_MOST_WARNINGS]
