@@ -107,7 +107,7 @@ def over_network(door: DoorLike) -> bool:
 
 
 @contextmanager
-def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
+def reaching(door: DoorLike, name: str, *, writes: bool = False) -> Iterator[dict[str, str]]:
     """Yield the environment in which the programs reach a door; its files are private, and gone afterwards.
 
     They go also when we are killed: the password is in one of them.
@@ -116,9 +116,12 @@ def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
     Args:
         door: a way in.
         name: what the server's administrator sees.
+        writes: the session is told to write, as the database or the role begins each as read-only.
     """
     given = parameters(door)
     password = given.pop("password", None)
+    if writes:
+        given["options"] = f"{given.get('options', '')} -c default_transaction_read_only=off".strip()
     with vanishing.folder("opslib-address-") as folder:  # for us alone: 0700
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         lines = [f"{key}={value}" for key, value in {**given, "application_name": name}.items()]

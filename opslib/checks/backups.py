@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opslib.config import Limit
 
 _MOST_SUBJECTS = 5
-_CLOCKS_APART_H = 0.25  # clocks of two machines may differ by so much
+CLOCKS_APART_H = 0.25  # clocks of two machines may differ by so much
 _MB = 1e6
 
 TOOLS = Cause("backup-tools-missing", "no client programs on this machine fit the database's server", 20)
@@ -172,7 +172,7 @@ def age(listed: pd.DataFrame, limit: Limit, next: str = "") -> Finding:
         return Finding(
             "age", Status.CRITICAL, "", "no backup", "", expected, "nothing could be restored", next, NONE
         )
-    if float(kept["age_hours"].iloc[0]) < -_CLOCKS_APART_H:
+    if float(kept["age_hours"].iloc[0]) < -CLOCKS_APART_H:
         reason = f"the newest is of {kept['taken_at'].iloc[0]:%Y-%m-%d}, which is to come: a clock is wrong"
         return compare.unknown("age", reason, expected=expected, next=next)
     return compare.below(
