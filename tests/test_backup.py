@@ -27,9 +27,10 @@ from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.backup.store import of as store_of
 from opslib.checks import backups
 from opslib.config import Door, Limit, Secret
+from opslib.config.environment import Environment
 from opslib.errors import Malformed, ParameterError, Refused, SourceError, Unreachable, UsageError
 from opslib.pg import whole
-from opslib.run.backups import BackupSource, listed, newest_of
+from opslib.run.backups import BackupSource, _taken, listed, newest_of
 from opslib.sandbox import control, nightly, roles, small_disk, watchdog
 from opslib.sandbox.postgres import Cluster, Ground
 from opslib.sandbox.scratch import scratch
@@ -162,9 +163,10 @@ def test_a_manifest_of_before_there_were_checksums_is_read_and_that_is_said(kept
     with pytest.raises(Malformed) as refused:
         newest(kept)
     assert refused.value.kind == manifest.CHANGED
-    del body["holds"]["steps"]
+    del body["holds"]["steps"], body["database_bytes"]
     path.write_text(json.dumps({**body, "type": "https://opslib.dev/backup/v0.1"}))
-    assert newest(kept) == replace(made, sealed=False, holds=replace(made.holds, steps={}))
+    older = replace(made, sealed=False, database_bytes=0, holds=replace(made.holds, steps={}))
+    assert newest(kept) == older
     assert reading.verify(kept, made.id) is None
     found = backups.manifests(listed(kept, kept.origin))
     assert found.status is Status.OK and "before manifests had a checksum" in found.why
@@ -421,6 +423,42 @@ def test_the_role_that_takes_backups_is_asked_what_it_may_read(sandbox: object) 
     assert ours.status is Status.OK
     (nobody,) = backups.readable(BackupSource(replace(env, backup=None), "opslib/test", "run").tables())
     assert nobody.status is Status.UNKNOWN and "names no door" in nobody.why
+
+
+def test_what_pg_dump_leaves_out_without_an_error_is_told_before_and_after(
+    sandbox: object, store: Folder
+) -> None:
+    """A subscription is in the dump of a superuser only, and so is a user mapping with its password."""
+    env = config.load_system(SYSTEM).environment("sandbox")
+    name = "reads_rows"
+    dsn = psycopg.conninfo.make_conninfo(address("admin"), user=name, password=name)
+    other = replace(env, backup=Door("backup", Secret.literal("test", dsn), False))
+    with psycopg.connect(address("admin"), autocommit=True) as admin:
+        made = f"create role {name} login bypassrls password '{name}' in role pg_read_all_data"
+        admin.execute(made.encode())
+        admin.execute("create subscription follows connection '' publication p with (connect = false)")
+        admin.execute("create foreign data wrapper far; create server away foreign data wrapper far")
+        admin.execute("create user mapping for public server away options (password 'x')")
+        try:
+            kept = BackupSource(other, "opslib/test", "run")
+            found = backups.readable(kept.tables())
+            assert [one.subject for one in found] == ["follows", "public at away"]
+            assert {(one.status, one.cause) for one in found} == {(Status.WARNING, backups.INCOMPLETE)}
+            taken = taking.take(source(dsn), store)
+            assert any("subscriptions not dumped" in text for text in newest(store).warnings)
+            after = backups.taken(_taken(taken))
+            assert (after.status, after.cause) == (Status.WARNING, backups.INCOMPLETE)
+            own = backups.readable(BackupSource(at_admin(env), "opslib/test", "run").tables())
+            assert statuses(own) == {Status.OK}, "a superuser gets all of it"
+        finally:
+            admin.execute("alter subscription follows set (slot_name = none)")
+            admin.execute("drop subscription follows; drop foreign data wrapper far cascade")
+            admin.execute(f"drop role {name}".encode())
+
+
+def at_admin(env: Environment) -> Environment:
+    """Return an environment whose backups a superuser takes."""
+    return replace(env, backup=Door("backup", Secret.literal("test", address("admin")), False))
 
 
 def test_large_objects_that_may_not_be_read_are_told_before_the_dump_stops_at_them(sandbox: object) -> None:

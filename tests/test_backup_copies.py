@@ -101,6 +101,29 @@ def test_a_copy_has_every_byte_and_its_manifest_came_last(
     assert len(order) == 3
 
 
+def test_a_copy_whose_last_answer_was_lost_is_whole_and_one_of_somebody_else_is_not(
+    kept: Folder, copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request is sent again, and meets what it has put there itself: nobody else has sent it."""
+    name = kept.ids()[0]
+    call = copies.objects._call
+
+    def send(first: Callable[[bytes], bytes]) -> None:
+        def lost(method: str, **words: Any) -> Any:
+            if method == "put_object" and words["Key"].endswith(MANIFEST):
+                call(method, **{**words, "Body": first(words["Body"])})
+            return call(method, **words)
+
+        monkeypatch.setattr(copies.objects, "_call", lost)
+        copies.send(kept, name)
+
+    with pytest.raises(Malformed, match="somebody else"):
+        send(lambda text: text + b" ")
+    assert copies.objects.gone(copies._name(name, MANIFEST)) == ""
+    send(lambda text: text)
+    assert copies.ids() == [name] and copies.check(name) is None
+
+
 def test_a_large_file_is_sent_in_parts_and_read_back_whole(
     tmp_path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch
 ) -> None:

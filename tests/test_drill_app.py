@@ -37,6 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(int(sys.argv[2]))
         self.end_headers()
         told = {"status": "ok", "given": sorted(os.environ), "dsn": os.environ["DB"]}
+        told["home"] = os.listdir(os.environ["HOME"])
         self.wfile.write(json.dumps(told).encode())
     def log_message(self, *words):
         pass
@@ -66,10 +67,13 @@ def test_an_instance_knows_the_database_and_no_key_of_ours(
 ) -> None:
     """With a key of production it would send mails for what happened last week."""
     monkeypatch.setenv("RESEND_API_KEY", "re_live")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".netrc").touch()
     notes = tmp_path / "pids"
     with instance.running(start(notes), DSN) as url:
         said = httpx.get(f"{url}/health").json()
         assert said["dsn"] == DSN and "RESEND_API_KEY" not in said["given"]
+        assert said["home"] == [], "many keys lie in files such as ~/.aws/credentials"
         commands = Path(f"/proc/{notes.read_text().split()[0]}/cmdline").read_bytes()
         assert b"secret" not in commands, "every account of the machine can read command lines"
     wait(lambda: gone(notes))

@@ -82,7 +82,9 @@ class Copies:
                 raise Malformed(f"{place}: the store has not what was sent", kind=DAMAGED)
             sent += file.bytes
             say(f"{sent / _MB:.1f} of {known.bytes / _MB:.1f} MB sent")
-        if not self.objects.create(self._name(name, MANIFEST), kept.manifest(name)):
+        place, text = self._name(name, MANIFEST), kept.manifest(name)
+        # A request whose answer was lost is sent again, and meets the manifest that it has put there itself.
+        if not self.objects.create(place, text) and self.objects.read(place) != text:
             raise Malformed(f"copy {name}: somebody else has sent it meanwhile", kind=DAMAGED)
 
     def fetch(self, name: str, kept: Folder, say: Callable[[str], None] = lambda text: None) -> None:

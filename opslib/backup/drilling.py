@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from opslib.backup import comparing, instance, manifest, reading, restoring
+from opslib.backup import comparing, instance, manifest, reading, restoring, room, tools
 from opslib.backup.comparing import Difference
 from opslib.backup.copying import DAMAGED
 from opslib.backup.manifest import Manifest
 from opslib.backup.store import Folder
 from opslib.errors import OpsError, Refused, SourceError, Unreachable
 from opslib.pg import whole
-from opslib.pg.connect import DoorLike
+from opslib.pg.connect import DoorLike, parameters
 
 _NAME = "opslib/dr-drill"
 Server = Callable[[], AbstractContextManager[DoorLike]]
@@ -60,10 +61,12 @@ def drill(
 ) -> Drill:
     """Restore a backup into a server that is started for it, and compare every row.
 
+    Where the disk has no room for that, nothing is known of the backup: it is not to blame.
+
     Args:
         kept: where the backup is.
         backup: which one.
-        server: yields the door to an empty database, and removes it after.
+        server: yields the door to an empty database, through a socket beside its data, and removes it after.
         say: told how far it is.
         try_app: starts an app against the restored database, and asks it; not where something differs.
         fetch: brings the backup to where it is kept, as the first step; None where it is there already.
@@ -89,15 +92,19 @@ def drill(
                 kind = "extension" if place.missing_extensions else "target"
                 made.broke = (clock.now, kind, why)
                 return made
-            clock.step("restoring")
-            restoring.restore(kept, backup, door)
-            clock.step("comparing")
-            _compare(made, door)
+            folder = Path(parameters(door)["host"])  # of its socket, and of its data
+            room.restorable(folder, backup)
+            with room.kept_free(folder):
+                clock.step("restoring")
+                restoring.restore(kept, backup, door)
+                clock.step("comparing")
+                _compare(made, door)
             if not any(map(comparing.grave, made.differences)):
                 clock.step("starting the app")
                 made.app = _tried(try_app, door)
     except OpsError as error:
-        made.broke = (clock.now, getattr(error, "kind", "refused"), error.message)
+        kind = getattr(error, "kind", "refused")
+        made.broke = (clock.now, "refused" if kind == tools.FULL else kind, error.message)
     finally:
         clock.pause()
     return made

@@ -18,7 +18,8 @@ from opslib.errors import Unreachable
 
 HOST, PORT, KIND = "127.0.0.1", "PORT", "app"
 _END_S, _EVERY_S = 5, 0.05
-_GIVEN = ("PATH", "HOME", "LANG", "TMPDIR")  # no credentials: what is drilled must reach nobody outside
+# No credentials: what is drilled must reach nobody outside. Our home has files with some, so it has another.
+_GIVEN = ("PATH", "LANG", "TMPDIR")
 _MOST = 300
 
 
@@ -52,8 +53,8 @@ def running(start: Start, dsn: str) -> Iterator[str]:
     """
     port = _free_port()
     given = {name: os.environ[name] for name in _GIVEN if name in os.environ}
-    own = {**given, **start.more, PORT: str(port), start.variable: dsn}
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
+        own = {**given, "HOME": folder, **start.more, PORT: str(port), start.variable: dsn}
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, str(_END_S), *start.command], cwd=folder, env=own,
             stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT, start_new_session=True,

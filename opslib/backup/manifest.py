@@ -114,6 +114,8 @@ class Manifest:
         seconds: how long it took.
         files: by path below its folder.
         sealed: its file carries a checksum over itself.
+        database_bytes: size of the database on its server's disk; 0 where nobody wrote it down.
+        warnings: what pg_dump warned of: what it left out is not in the backup.
     """
 
     id: str
@@ -127,6 +129,8 @@ class Manifest:
     seconds: float
     files: Mapping[str, File] = field(default_factory=dict)
     sealed: bool = True
+    database_bytes: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -171,6 +175,7 @@ def read(text: str | bytes, what: str) -> Manifest:
                 **found,
                 "holds": Holds(**{**holds, "tables": tables, "roles": tuple(holds["roles"])}),
                 "files": files,
+                "warnings": tuple(found.get("warnings", ())),
                 "sealed": sealed,
             }
         )

@@ -132,6 +132,8 @@ def verify(store: Store, name: str, progress: Progress = lambda: None) -> Wrong 
         server, client = versions(store.folder(name), used)
         read_back(store.folder(name), used, progress)
     except Unreachable as error:
+        if error.kind == tools.FULL:
+            raise
         return Wrong("unreadable", error.message)
     # The header stands in the dump itself: whoever wrote the manifest beside it may have known no better.
     return older(client, server) or older(known.client_version, known.holds.server_version)

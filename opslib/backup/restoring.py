@@ -232,10 +232,10 @@ def restore(kept: Folder, backup: Manifest, door: DoorLike, progress: tools.Prog
         SourceError: the first error; nothing of it is there then.
     """
     with whole.frozen(door, _NAME) as view:
-        major = view.major
+        major, read_only = view.major, bool(view.table("server_facts")["default_read_only"].iloc[0])
     used = tools.find(major, remote=tools.over_network(door))
     words = ["--exit-on-error", "--single-transaction", "--no-password", "--format=directory"]
-    with tools.reaching(door, WRITER) as environment:
+    with tools.reaching(door, WRITER, writes=read_only) as environment:
         place = f"--dbname=service={environment['PGSERVICE']}"
         tools.run(
             used, "pg_restore", *words, place, kept.folder(backup.id) / DUMP, environment=environment,

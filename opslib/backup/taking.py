@@ -78,7 +78,7 @@ def take(
             dump = part / DUMP
             how_far = _how_far(dump, say, looked)
             with _first_fault(looked):
-                tools.run(
+                warned = tools.run(
                     used, "pg_dump", *words, f"--file={dump}", environment=environment, progress=how_far
                 )
             holds = looked.result()
@@ -89,6 +89,7 @@ def take(
             id=new_id(view.taken_at), system=source.system, environment=source.environment, content=content,
             holds=holds, client_version=used.version, compression=packed, finished_at=ids.stamp(ids.now()),
             seconds=round(time.monotonic() - begun, 2), files=found,
+            database_bytes=int(view.table("database_size")["bytes"].iloc[0]), warnings=warned,
         )  # fmt: skip
         (part / MANIFEST).write_text(made.text(), encoding="utf-8")
         store.put(part, made.id)

@@ -32,10 +32,11 @@ _PLACES = (
     "/opt/homebrew/opt/postgresql@*/bin",
     "/usr/local/opt/postgresql@*/bin",
 )
+FULL, _NO_SPACE = "room", "No space left on device"
 _SERVICE = "opslib"
 _EVERY_S = 0.1
 _END_S = 5
-_MOST = 600
+_MOST, _MOST_WARNINGS = 600, 20
 # The best first; what pg_dump was built without, it refuses before it connects.
 _PACKED, _ALWAYS, _METHODS_SINCE = ("zstd:1", "lz4:1"), "gzip:1", 16
 Progress = Callable[[], None]
@@ -106,7 +107,7 @@ def over_network(door: DoorLike) -> bool:
 
 
 @contextmanager
-def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
+def reaching(door: DoorLike, name: str, *, writes: bool = False) -> Iterator[dict[str, str]]:
     """Yield the environment in which the programs reach a door; its files are private, and gone afterwards.
 
     They go also when we are killed: the password is in one of them.
@@ -115,9 +116,12 @@ def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
     Args:
         door: a way in.
         name: what the server's administrator sees.
+        writes: the session is told to write, as the database or the role begins each as read-only.
     """
     given = parameters(door)
     password = given.pop("password", None)
+    if writes:
+        given["options"] = f"{given.get('options', '')} -c default_transaction_read_only=off".strip()
     with vanishing.folder("opslib-address-") as folder:  # for us alone: 0700
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         lines = [f"{key}={value}" for key, value in {**given, "application_name": name}.items()]
@@ -130,7 +134,7 @@ def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
 def run(
     tools: Tools, program: str, *words: str | Path, environment: Mapping[str, str] | None = None,
     progress: Progress = lambda: None,
-) -> None:  # fmt: skip
+) -> tuple[str, ...]:  # fmt: skip
     """Run one of the programs to its end, or to ours: else it would go on reading with nobody waiting for it.
 
     Args:
@@ -140,8 +144,11 @@ def run(
         environment: from `reaching`; our own without PG's variables when not given.
         progress: called again and again while it runs.
 
+    Returns:
+        What it has warned of: an end without an error is not yet a whole backup.
+
     Raises:
-        Unreachable: it failed; the message carries what it said.
+        Unreachable: it failed, of kind `FULL` for want of room; the message carries what it said.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
     with tempfile.TemporaryFile() as said:
@@ -155,9 +162,11 @@ def run(
                 progress()
         finally:
             _end(process)
+        said.seek(0)
         if process.returncode:
-            said.seek(0)
-            raise Unreachable(f"{program} failed: {_told(said.read())}", kind=program)
+            text = _told(said.read())
+            raise Unreachable(f"{program} failed: {text}", kind=FULL if _NO_SPACE in text else program)
+        return _warned(said.read())
 
 
 def compression(tools: Tools) -> str:
@@ -260,3 +269,9 @@ def _told(said: bytes) -> str:
     lines = said.decode(errors="replace").strip().splitlines()
     wrong = [line for line in lines if "error:" in line.lower()]
     return "; ".join(wrong[:2] or lines[-2:])[:_MOST] or "it said nothing"
+
+
+def _warned(said: bytes) -> tuple[str, ...]:
+    """Return what a program warned of, each once."""
+    found = re.findall(r"warning: (.+)", said.decode(errors="replace"))
+    return tuple(dict.fromkeys(text[:_MOST] for text in found))[:_MOST_WARNINGS]

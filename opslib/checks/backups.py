@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opslib.config import Limit
 
 _MOST_SUBJECTS = 5
-_CLOCKS_APART_H = 0.25  # clocks of two machines may differ by so much
+CLOCKS_APART_H = 0.25  # clocks of two machines may differ by so much
 _MB = 1e6
 
 TOOLS = Cause("backup-tools-missing", "no client programs on this machine fit the database's server", 20)
@@ -25,6 +25,7 @@ UNREADABLE = Cause("backup-table-unreadable", "the role that takes backups may n
 NO_ROOM = Cause("disk-nearly-full", "there is no room for another backup", 18)
 NONE = Cause("backup-missing", "there is no whole backup at all", 10)
 FAILED = Cause("backup-failed", "the backup could not be taken", 22)
+INCOMPLETE = Cause("backup-incomplete", "pg_dump leaves something out, and ends well all the same", 24)
 STALE = Cause("backup-stale", "the newest backup is too old", 30)
 SHRUNK = Cause("backup-shrunk", "the newest backup holds far less than those before", 20)
 TRUNCATED = Cause("backup-truncated", "a file of the newest backup is cut off or gone", 15)
@@ -43,6 +44,11 @@ _MANIFESTS = {manifest.CHANGED: MANIFEST, manifest.FOREIGN: FOREIGN}
 _GRANT = {
     "": "grant pg_read_all_data to the role",
     "large objects": "pg_read_all_data does not hold for them: take backups as their owner, or grant select",
+}
+# What pg_dump leaves out where it may not read it, and still ends well.
+_SILENT = {
+    "subscription": "only a superuser's dump has it: write down how it is made",
+    "user mapping": "the dump has it without its options, such as a password: write them down",
 }
 
 
@@ -100,7 +106,9 @@ def readable(tables: pd.DataFrame) -> list[Finding]:
     expected = "every row of every table can be read"
     if reason := frames.reason(tables):
         return [compare.unknown("readable", reason, expected=expected)]
-    refused, hidden = tables[~tables["can_read"]], tables[tables["rls_hides"].fillna(False)]
+    unread, hidden = tables[~tables["can_read"]], tables[tables["rls_hides"].fillna(False)]
+    silent = unread["kind"].isin(list(_SILENT))
+    refused, left = unread[~silent], unread[silent].head(_MOST_SUBJECTS)
     found = [
         _table(name, "may not be read", expected, UNREADABLE, _GRANT.get(kind, _GRANT[""]))
         for name, kind in refused[["table_name", "kind"]].head(_MOST_SUBJECTS).itertuples(index=False)
@@ -109,10 +117,15 @@ def readable(tables: pd.DataFrame) -> list[Finding]:
                " --enable-row-security the dump would leave these rows out without a word")
         for name in hidden["table_name"].head(_MOST_SUBJECTS)
     ]  # fmt: skip
+    found += [
+        Finding("readable", Status.WARNING, name, "left out", "", expected, _SILENT[kind], cause=INCOMPLETE)
+        for name, kind in left[["table_name", "kind"]].itertuples(index=False)
+    ]
     if found:
         return found
     unlogged, emptied = (int(tables[column].fillna(False).sum()) for column in ("unlogged", "emptied"))
-    seen = f"{len(tables)} tables and sequences" + (f", {unlogged} unlogged" if unlogged else "")
+    rows = int(tables["kind"].str.contains("table|sequence").sum())
+    seen = f"{rows} tables and sequences" + (f", {unlogged} unlogged" if unlogged else "")
     why = "a standby has no rows of unlogged tables: none of theirs would be in it" if emptied else ""
     return [Finding("readable", Status.OK, "", seen, "", expected, why)]
 
@@ -159,7 +172,7 @@ def age(listed: pd.DataFrame, limit: Limit, next: str = "") -> Finding:
         return Finding(
             "age", Status.CRITICAL, "", "no backup", "", expected, "nothing could be restored", next, NONE
         )
-    if float(kept["age_hours"].iloc[0]) < -_CLOCKS_APART_H:
+    if float(kept["age_hours"].iloc[0]) < -CLOCKS_APART_H:
         reason = f"the newest is of {kept['taken_at'].iloc[0]:%Y-%m-%d}, which is to come: a clock is wrong"
         return compare.unknown("age", reason, expected=expected, next=next)
     return compare.below(
@@ -242,12 +255,15 @@ def taken(made: pd.DataFrame) -> Finding:
     Args:
         made: `ops.backups.take()`.
     """
-    expected = "taken, and read back to its end"
+    expected = "taken, and read back to its end, and pg_dump warned of nothing"
     if reason := frames.reason(made):
         why = f"{reason}; nothing was kept of it"
         return Finding("taken", Status.CRITICAL, "", "not taken", "", expected, why, cause=FAILED)
     row = made.iloc[0]
     seen = f"{row['rows']} rows of {row['tables']} tables in {row['seconds']:g} s"
+    if row["warnings"]:
+        why = f"pg_dump warned: {row['warnings']}"
+        return Finding("taken", Status.WARNING, str(row["id"]), seen, "", expected, why, cause=INCOMPLETE)
     return Finding("taken", Status.OK, str(row["id"]), seen, "", expected)
 
 

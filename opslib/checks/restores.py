@@ -238,6 +238,9 @@ def work_lost(picked: PickedLike, limit: Limit) -> Finding:
     if picked.backup is None:
         return compare.unknown("work lost", picked.reason, expected=expected)
     minutes = (ids.now() - picked.backup.taken_at).total_seconds() / 60
+    if minutes < -backups.CLOCKS_APART_H * 60:
+        reason = f"it is of {picked.backup.taken_at:%Y-%m-%d}, which is to come: a clock is wrong"
+        return compare.unknown("work lost", reason, expected=expected)
     return compare.below(
         max(minutes, 0.0), check="work lost", warning=limit.warning, critical=limit.critical,
         unit=limit.unit, expected=expected, cause=backups.STALE, next="backup",

@@ -26,7 +26,7 @@ LISTED = (
 READ = ("id", "whole", "kind", "text")
 TOOLS = ("server", "fits", "text")
 ROOM = ("free_bytes", "needed_bytes")
-TAKEN = ("id", "rows", "tables", "megabytes", "seconds", "client", "compression", "digest")
+TAKEN = ("id", "rows", "tables", "megabytes", "seconds", "client", "compression", "digest", "warnings")
 CODE = ("remote", "branches", "tags", "newest_tag")
 RETIRED = ("id", "taken_at", "removed", "why")
 _TABLES = "backup_tables"
@@ -221,7 +221,7 @@ def _taken(made: Manifest) -> pd.DataFrame:
     size = round(made.bytes / _MB, 3)
     row = (
         made.id, made.holds.rows, len(made.holds.tables), size, made.seconds, made.client_version,
-        made.compression, digest,
+        made.compression, digest, "; ".join(made.warnings),
     )  # fmt: skip
     return pd.DataFrame([row], columns=list(TAKEN))
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opslib import config
+from opslib import config, home
 from opslib.backup.instance import HOST, PORT, Start
 from opslib.config import overlay
 from opslib.sandbox import hosting
@@ -29,7 +29,11 @@ _PREFIX = "OPSLIB_"
 def start(system: str) -> Start:
     """Return how an instance of a system's app is started."""
     here = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
-    where = {"OPSLIB_PARAMETERS": str(config.find_parameters()), "PYTHONPATH": os.pathsep.join(sys.path)}
+    where = {
+        "OPSLIB_PARAMETERS": str(config.find_parameters()),
+        "OPSLIB_HOME": str(home.home()),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     command = (sys.executable, "-m", __name__, system)
     return Start(command, _DATABASE, _START_S, {**here, **where})
 

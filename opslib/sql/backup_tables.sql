@@ -1,4 +1,4 @@
--- title: Tables, sequences and large objects, and whether this role would get all of them into a backup
+-- title: Tables, sequences and what else is in a dump, and whether this role would get all of them into a backup
 -- kind: read
 -- returns: table_name text, kind text, can_read bool, rls_hides bool, unlogged bool, rows_estimate int,
 --     bytes_estimate int, emptied bool
@@ -11,7 +11,8 @@
 -- `rls_hides`: row-level security would keep rows from us. pg_dump refuses such a table, and with
 -- --enable-row-security it would leave the rows out without a word. Members of extensions are not dumped.
 -- `emptied`: a standby has no rows of unlogged tables. All large objects are one row here; may each be read?
--- pg_read_all_data holds for none of them.
+-- pg_read_all_data holds for none of them. Subscriptions, and options of user mappings, are left out of the dump of
+-- a role that may not see them, without an error; whether a mapping has options at all, nobody else can tell.
 select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table_name,
        case c.relkind when 'S' then 'sequence' when 'p' then 'partitioned table' else 'table' end as kind,
        has_schema_privilege(n.oid, 'usage') and case c.relkind
@@ -48,4 +49,14 @@ select 'large objects', 'large objects',
 from pg_largeobject_metadata o
 join pg_roles me on me.rolname = current_user
 having count(*) > 0
+union all
+select quote_ident(s.subname), 'subscription', me.rolsuper, false, false, 0, 0, false
+from pg_subscription s
+join pg_roles me on me.rolname = current_user
+where s.subdbid = (select oid from pg_database where datname = current_database())
+union all
+select quote_ident(m.usename) || ' at ' || quote_ident(m.srvname), 'user mapping',
+       me.rolsuper or m.umoptions is not null, false, false, 0, 0, false
+from pg_user_mappings m
+join pg_roles me on me.rolname = current_user
 order by table_name
