@@ -69,11 +69,13 @@ def asked(servers: Databases, query: bytes) -> Any:
     return row[0]
 
 
-def answers(servers: Databases) -> bool:
-    """Tell whether the server lets somebody in."""
+def recovered(servers: Databases, crashed: datetime) -> bool:
+    """Tell whether the server has begun anew since a moment; before it notices, it still lets people in."""
+    begun = b"""select coalesce(max(backend_start), pg_postmaster_start_time()) from pg_stat_activity
+        where backend_type = 'checkpointer'"""
     try:
-        return bool(asked(servers, b"select true"))
-    except SandboxError:
+        return bool(asked(servers, begun) > crashed)
+    except (SandboxError, psycopg.OperationalError):
         return False
 
 
@@ -84,7 +86,7 @@ def test_what_was_counted_before_a_crash_is_gone_and_is_not_counted_on(servers: 
     with pytest.raises(psycopg.OperationalError), servers.admin(SYSTEM) as admin:
         os.kill(admin.info.backend_pid, signal.SIGKILL)
         admin.execute(b"select pg_sleep(60)")
-    wait(lambda: answers(servers))
+    wait(lambda: recovered(servers, crashed))
     assert asked(servers, b"select pg_postmaster_start_time()") == started
     assert before < crashed <= counted_since(servers)
 
