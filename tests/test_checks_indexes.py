@@ -219,7 +219,7 @@ def test_of_vectors_that_are_equally_near_any_is_right_and_only_the_named_index_
         def judged(name: str) -> Finding:
             rows = database.table("indexes", schema=OWN, name=name)
             found = vectors.recall(database.table, rows, [OWN, name])
-            return vectors.judged(found, [OWN, name], Limit(warning=90, unit="%"))
+            return vectors.judged(found, [OWN, name], Limit(warning=50, unit="%"))
 
         try:
             run(
