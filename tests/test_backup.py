@@ -21,17 +21,21 @@ import psycopg
 import pytest
 
 from opslib import config, frames, ids
-from opslib.backup import manifest, reading, restoring, retention, taking, tools
+from opslib.backup import comparing, manifest, reading, restoring, retention, taking, tools
 from opslib.backup.manifest import Manifest
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.backup.store import of as store_of
 from opslib.checks import backups
 from opslib.config import Door, Limit, Secret
 from opslib.errors import Malformed, ParameterError, Refused, SourceError, Unreachable, UsageError
+from opslib.pg import whole
 from opslib.run.backups import BackupSource, listed, newest_of
 from opslib.sandbox import control, nightly, roles, small_disk, watchdog
+from opslib.sandbox.postgres import Cluster, Ground
+from opslib.sandbox.scratch import scratch
 from opslib.verdict import Finding, Status
 from tests.acting import perform, ready
+from tests.waiting import wait
 
 SYSTEM = "kulti"
 OLDER = Path("/usr/lib/postgresql/15/bin")
@@ -49,6 +53,25 @@ def die(text):
 door = Door("backup", Secret.literal("test", sys.argv[1]), False)
 source = taking.Source("kulti", "sandbox", door, "opslib/test")
 taking.take(source, Folder(Path(sys.argv[2]), "kulti"), say=die)
+"""
+
+LEFT_ALONE = """
+import os, signal, sys
+from pathlib import Path
+from opslib.backup import tools
+from opslib.config import Door, Secret
+
+folder = Path(sys.argv[1])
+notes = folder / "notes"
+
+def die():
+    if notes.exists() and notes.read_text().endswith("\\n"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+door = Door("backup", Secret.literal("test", "host=h user=u password=secret"), False)
+with tools.reaching(door, "opslib/test") as environment:
+    used = tools.Tools(folder, "test", "18.6", True)
+    tools.run(used, "pg_dump", str(notes), environment=environment, progress=die)
 """
 
 
@@ -354,6 +377,19 @@ def test_the_password_is_in_no_command_line_and_in_no_file_that_stays(
     assert not files[0].parent.exists()
 
 
+def test_killed_on_the_way_neither_the_password_nor_the_program_stays(tmp_path: Path) -> None:
+    """kill -9 lets nobody clear away; the dump would go on reading, and the file lie there for anybody."""
+    program = tmp_path / "pg_dump"
+    program.write_text(
+        '#!/bin/sh\ncat "$PGPASSFILE" > /dev/null && echo "$$ $PGPASSFILE" > "$1"\nsleep 600\n'
+    )
+    program.chmod(0o700)
+    words = [sys.executable, "-c", LEFT_ALONE, str(tmp_path)]
+    assert subprocess.run(words, check=False, timeout=60).returncode == -signal.SIGKILL
+    number, password = (tmp_path / "notes").read_text().split()
+    wait(lambda: not Path(f"/proc/{number}").exists() and not Path(password).parent.exists())
+
+
 def test_two_backups_into_one_store_are_not_taken_at_once(sandbox: object, store: Folder) -> None:
     """The second would clear away what the first has prepared."""
     with store.preparing(), pytest.raises(Refused, match="being written"):
@@ -385,6 +421,72 @@ def test_the_role_that_takes_backups_is_asked_what_it_may_read(sandbox: object) 
     assert ours.status is Status.OK
     (nobody,) = backups.readable(BackupSource(replace(env, backup=None), "opslib/test", "run").tables())
     assert nobody.status is Status.UNKNOWN and "names no door" in nobody.why
+
+
+def test_large_objects_that_may_not_be_read_are_told_before_the_dump_stops_at_them(sandbox: object) -> None:
+    """pg_read_all_data holds for no large object."""
+    env = config.load_system(SYSTEM).environment("sandbox")
+    name = "reads_all"
+    dsn = psycopg.conninfo.make_conninfo(address("admin"), user=name, password=name)
+    other = replace(env, backup=Door("backup", Secret.literal("test", dsn), False))
+
+    def look() -> Finding:
+        return backups.readable(BackupSource(other, "opslib/test", "run").tables())[0]
+
+    with psycopg.connect(address("admin"), autocommit=True) as admin:
+        made = f"create role {name} login bypassrls password '{name}' in role pg_read_all_data"
+        admin.execute(made.encode())
+        number = admin.execute("select lo_from_bytea(0, 'x')").fetchone()
+        try:
+            found = look()
+            assert (found.subject, found.cause) == ("large objects", backups.UNREADABLE)
+            assert "as their owner" in found.why
+            admin.execute(f"grant select on large object {number and number[0]} to {name}".encode())
+            assert look().status is Status.OK
+        finally:
+            admin.execute("select lo_unlink(%s)", number)
+            admin.execute(f"drop role {name}".encode())
+
+
+def test_no_time_limit_of_the_server_ends_a_view_that_is_held_for_hours(sandbox: object) -> None:
+    """Also not the one on transactions, which version 17 has brought."""
+    with psycopg.connect(address("admin"), autocommit=True) as admin:
+        if admin.info.server_version < 170000:
+            pytest.skip("this server has no limit on transactions")
+        admin.execute("alter role opslib_monitor set transaction_timeout = '1h'")
+        try:
+            with whole.frozen(source().door, "opslib/test") as view:
+                assert view._rows("show transaction_timeout") == [("0",)]
+        finally:
+            admin.execute("alter role opslib_monitor reset transaction_timeout")
+
+
+def test_on_a_standby_unlogged_tables_are_left_out_and_that_is_said(store: Folder) -> None:
+    """It has no rows of them, and reading one is an error there; pg_dump leaves them out as well."""
+    ground = Ground("secret")
+    try:
+        cluster = Cluster(ground, "one", 0)
+        cluster.create(ground.template())
+        cluster.start()
+        dsn = f"postgresql://postgres:secret@/postgres?host={cluster.socket_directory}&port={cluster.port}"
+        with psycopg.connect(dsn) as admin:
+            admin.execute("create unlogged table fleeting as select 1 as one")
+            admin.execute("create table lasting as select 1 as one")
+        cluster.shut_down()
+        (ground.base / "one" / "data" / "standby.signal").touch()
+        cluster.start()
+        made = taking.take(source(dsn), store)
+        assert made.holds.tables["public.fleeting"] == manifest.EMPTY and made.holds.rows == 1
+        env = config.load_system(SYSTEM).environment("sandbox")
+        other = replace(env, backup=Door("backup", Secret.literal("test", dsn), False))
+        (found,) = backups.readable(BackupSource(other, "opslib/test", "run").tables())
+        assert found.status is Status.OK and "1 unlogged" in found.observed and "standby" in found.why
+        with scratch(made.holds.major, made.holds.roles) as door:
+            restoring.restore(store, made, door)
+            with whole.frozen(door, "opslib/test") as view:
+                assert comparing.differences(made.holds, manifest.look(view)) == []
+    finally:
+        ground.close()
 
 
 @pytest.mark.skipif(not small_disk.possible(), reason="a full disk can be made by root only")

@@ -56,6 +56,26 @@ def test_a_tidy_server_is_found_tidy_and_a_wide_role_is_named(sandbox: object) -
     assert causes([found]) == {"role-too-wide"}
 
 
+def test_who_can_become_a_wide_role_is_as_wide(sandbox: object) -> None:
+    """An attribute is not inherited, but whoever is a member takes the role on, also through another."""
+    with administrator(SYSTEM) as admin:
+        owner = admin.execute("select current_user").fetchone()
+        assert owner is not None
+        admin.execute("create role wide_group bypassrls createrole")
+        admin.execute("create role wide_between in role wide_group")
+        admin.execute("create role wide_login login in role wide_between")
+        admin.execute(f"create role wide_boss login in role {owner[0]}".encode())
+        try:
+            with monitor(SYSTEM) as asked:
+                roles = asked.table("role_powers")
+        finally:
+            admin.execute("drop role wide_boss, wide_login, wide_between, wide_group")
+    found = {f.subject: f for f in access.powers(roles, ["wide_group", "wide_between"])}
+    assert found["wide_login"].observed == "bypassrls, createrole"
+    assert found["wide_boss"].status is Status.CRITICAL and "superuser" in found["wide_boss"].observed
+    assert {"wide_login", "wide_boss"} <= {f.subject for f in access.bypassing(roles, [])}
+
+
 def test_what_is_open_to_everybody_is_named_with_the_way_to_close_it(sandbox: object) -> None:
     """Tables, the making of objects, and what the next table will be open to."""
     with administrator(SYSTEM) as admin:

@@ -47,6 +47,11 @@ def history(*seen: tuple[float, float]) -> pd.DataFrame:
 
 MONITOR = answer("server_facts", {"role": "opslib_monitor", "can_monitor": True})
 NOBODY = answer("server_facts", {"role": "web", "can_monitor": False})
+COUNTED = answer(
+    "counted_since",
+    {"since": NOW - timedelta(days=9), "made_at": NOW - timedelta(days=9), "now": NOW}
+    | {"is_replica": False, "tracked": True},
+)
 SIZE = answer("database_sizes", {"database": SYSTEM, "bytes": 2000 * MB, "is_current": True})
 
 
@@ -60,7 +65,7 @@ def judged(asked: Database) -> list[Finding]:
         *database.wraparound(asked.table("wraparound_databases"), IDS),
         *database.invalid_indexes(asked.table("invalid_indexes")),
         database.checksums(asked.table("database_counters")),
-        *vacuum.dead_rows(asked.table("autovacuum_need", rows=200), PCT),
+        *vacuum.dead_rows(asked.table("autovacuum_need", rows=200), PCT, asked.table("counted_since")),
         *vacuum.bloat(asked.table("table_bloat_estimate", min_bytes=0)),
         *vacuum.freezing(asked.table("tended_tables", schema="", name=""), IDS),
         *vacuum.old_snapshots(asked.table("xmin_horizon"), facts),
@@ -162,7 +167,7 @@ def test_a_role_without_pg_monitor_is_told_that_it_cannot_see(as_role: Callable[
         lambda: database.wraparound(unanswered("wraparound_databases"), PCT),
         lambda: database.invalid_indexes(unanswered("invalid_indexes")),
         lambda: [database.checksums(unanswered("database_counters"))],
-        lambda: vacuum.dead_rows(unanswered("autovacuum_need"), PCT),
+        lambda: vacuum.dead_rows(unanswered("autovacuum_need"), PCT, COUNTED),
         lambda: vacuum.bloat(unanswered("table_bloat_estimate")),
         lambda: vacuum.old_snapshots(unanswered("xmin_horizon"), MONITOR),
         lambda: replication.slots(unanswered("wal_and_slots")),
@@ -319,7 +324,7 @@ def test_dead_rows_are_urgent_only_in_large_numbers() -> None:
             "dead_pct": 90.0,
             "autovacuum_enabled": True,
         }
-        return vacuum.dead_rows(answer("autovacuum_need", row), PCT)[0].status
+        return vacuum.dead_rows(answer("autovacuum_need", row), PCT, COUNTED)[0].status
 
     assert [status(count) for count in (900, 20_000, 2_000_000)] == [
         Status.OK, Status.WARNING, Status.CRITICAL,
@@ -366,6 +371,9 @@ def test_a_transaction_that_wrote_and_then_slept_is_among_the_holders(asked: Dat
         ({"active": False, "retained_bytes": 900 * MB}, Status.WARNING),
         ({"active": True, "retained_bytes": 20_000 * MB}, Status.CRITICAL),
         ({"active": False, "retained_bytes": 900 * MB, "safe_wal_bytes": 100 * MB}, Status.CRITICAL),
+        ({"active": True, "retained_bytes": 76 * MB, "safe_wal_bytes": 948 * MB}, Status.OK),
+        ({"active": True, "retained_bytes": 20_000 * MB, "safe_wal_bytes": 80_000 * MB}, Status.OK),
+        ({"active": True, "retained_bytes": 900 * MB, "wal_status": "unreserved"}, Status.CRITICAL),
         ({"active": False, "wal_status": "lost"}, Status.CRITICAL),
     ],
 )

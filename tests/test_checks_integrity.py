@@ -24,7 +24,7 @@ MANY, ALL = 1_000_000, 10_000
 KEY: dict[str, Any] = {
     "schema": "public", "table_name": "credits", "constraint_name": "fk", "columns": ["user_id"],
     "parent_schema": "public", "parent": "users", "parent_columns": ["id"], "rows_estimate": 10,
-    "readable": True, "filtered": False,
+    "readable": True, "filtered": False, "period": False, "heirs": [], "parent_heirs": [],
 }  # fmt: skip
 Ask = DatabaseSource | Database
 
@@ -120,6 +120,87 @@ def test_constraints_that_hold_for_new_rows_only_or_for_none_are_named(asked: Da
     }  # fmt: skip
 
 
+def orphans_of(asked: DatabaseSource, *statements: str) -> list[Finding]:
+    """Return what is said of references in a schema of its own."""
+    with administrator(SYSTEM) as admin:
+        admin.execute(
+            "create schema parcels; grant usage on schema parcels to public; set search_path = parcels"
+        )
+        try:
+            for statement in statements:
+                admin.execute(statement.encode())
+            keys = asked.table("foreign_keys", skip_schemas=["public", "auth"])
+            return integrity.orphans(integrity_look.orphans(asked, keys, MANY))
+        finally:
+            admin.execute("drop schema parcels cascade")
+
+
+def test_a_table_that_merely_inherits_keeps_no_reference_and_is_none(asked: DatabaseSource) -> None:
+    """No foreign key covers its rows, on either side; partitions are covered."""
+    (found,) = orphans_of(
+        asked,
+        "create table rooms (id integer primary key); create table halls () inherits (rooms)",
+        "create table uses (room integer references rooms); create table plans () inherits (uses)",
+        "insert into rooms values (1); insert into halls values (2)",
+        "insert into uses values (1); insert into plans values (99)",
+    )
+    assert found.status is Status.OK, found
+    (found,) = orphans_of(
+        asked,
+        "create table rooms (id integer primary key) partition by list (id)",
+        "create table rooms_1 partition of rooms for values in (1)",
+        "create table uses (room integer references rooms) partition by list (room)",
+        "create table uses_1 partition of uses for values in (1)",
+        "create table uses_2 partition of uses default",
+        "insert into rooms values (1); set session_replication_role = replica",
+        "insert into uses values (1), (2)",
+    )
+    assert (found.subject, found.observed) == ("parcels.uses.uses_room_fkey", "1 row")
+    (found,) = orphans_of(
+        asked,
+        "create table rooms (id integer primary key); create table halls () inherits (rooms)",
+        "create table uses (room integer references rooms); insert into halls values (2)",
+        "set session_replication_role = replica; insert into uses values (2)",
+    )
+    assert (found.subject, found.observed) == ("parcels.uses.uses_room_fkey", "1 row")
+
+
+def test_a_reference_to_a_period_is_left_out_and_said(asked: DatabaseSource) -> None:
+    """It asks for rows that together cover a time, and not for one that is the same."""
+    if not serves(18):
+        pytest.skip("no such keys before 18")
+    (found,) = orphans_of(
+        asked,
+        "create table rooms (id int4range, held daterange, primary key (id, held without overlaps))",
+        "create table uses (room int4range, held daterange,"
+        " foreign key (room, period held) references rooms (id, period held))",
+        "insert into rooms values ('[1,1]', '[2026-01-01,2027-01-01)')",
+        "insert into uses values ('[1,1]', '[2026-03-01,2026-03-05)')",
+    )
+    assert found.status is Status.SKIPPED and "period" in found.why
+
+
+def serves(major: int) -> bool:
+    """Tell whether the server is of that version or a later one."""
+    with administrator(SYSTEM) as admin:
+        return admin.info.server_version // 10_000 >= major
+
+
+@pytest.mark.parametrize("off", ["chores_1", "chores"])
+def test_a_constraint_that_is_off_on_a_partition_is_named_once(asked: DatabaseSource, off: str) -> None:
+    """What is off for the whole table is said of that; what is off for a part, of the part alone."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create table parents (id integer primary key)")
+        try:
+            admin.execute("create table chores (parent int references parents) partition by list (parent)")
+            admin.execute("create table chores_1 partition of chores for values in (1)")
+            admin.execute(f"alter table {off} disable trigger all".encode())
+            (found,) = bad(integrity.constraints(asked.table("constraints_unproven", skip_schemas=[])))
+        finally:
+            admin.execute("drop table chores, parents")
+    assert found.subject == f"public.{off}.chores_parent_fkey" and found.observed == "switched off"
+
+
 def test_tables_and_indexes_beyond_the_bounds_are_left_out_and_said(asked: DatabaseSource) -> None:
     """Nobody's large table is scanned by surprise."""
     found = [f for f in judged(asked, rows=0, megabytes=0) if f.check not in ("constraints", "sequences")]
@@ -153,6 +234,14 @@ def test_rows_behind_row_security_are_unknown_and_no_orphans(sandbox: object) ->
     assert all("bypassrls" in finding.why for finding in found)
 
 
+def test_rows_behind_row_security_are_unknown_and_no_single_ones(sandbox: object) -> None:
+    """Of two rows that are the same we may see one, or none."""
+    with stranger(SYSTEM, "pg_monitor", "pg_read_all_data") as asked:
+        looks = integrity_look.duplicates(asked, config.load_system(SYSTEM).tables, MANY)
+    (found,) = integrity.duplicates(looks)
+    assert found.status is Status.UNKNOWN and "bypassrls" in found.why
+
+
 @pytest.mark.parametrize(
     "changed, status",
     [
@@ -178,6 +267,22 @@ def test_an_integer_column_ends_before_its_sequence(asked: DatabaseSource) -> No
             (found,) = bad(integrity.sequences(asked.table("sequences", skip_schemas=[]), PCT))
         finally:
             admin.execute("drop table counted")
+    assert (found.subject, found.status) == ("counted.id", Status.CRITICAL)
+
+
+@pytest.mark.parametrize("kind", ["integer", "narrower"])
+def test_a_column_that_only_takes_its_numbers_from_a_sequence_ends_as_soon(
+    asked: DatabaseSource, kind: str
+) -> None:
+    """Nobody owns the sequence, and a domain holds no more than its type."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create domain narrow as integer; create domain narrower as narrow")
+        admin.execute("create sequence counter; select setval('counter', 2000000000)")
+        admin.execute(f"create table counted (id {kind} default nextval('counter'))".encode())
+        try:
+            (found,) = bad(integrity.sequences(asked.table("sequences", skip_schemas=[]), PCT))
+        finally:
+            admin.execute("drop table counted; drop sequence counter; drop domain narrower, narrow")
     assert (found.subject, found.status) == ("counted.id", Status.CRITICAL)
 
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from opslib import config
-from opslib.checks import access, rls, rls_probe
+from opslib.checks import access, rls, rls_policies, rls_probe
 from opslib.config.parts import Table
 from opslib.errors import Forbidden
 from opslib.pg import Database
@@ -27,7 +27,8 @@ OPEN: dict[str, Any] = {
 }  # fmt: skip
 POLICY: dict[str, Any] = {
     "schema": "public", "table_name": "users", "policy": "p", "permissive": True, "roles": ["authenticated"],
-    "command": "select", "using_text": "true", "rls_enabled": True, "seen": True,
+    "command": "select", "using_text": "true", "columns": ["user_id", "owner", "org"], "calls": [],
+    "rls_enabled": True, "seen": True,
 }  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def judged(asked: Database, pages: int = 500) -> list[Finding]:
     return [
         rls.api(roles, ROLES),
         *rls.tables(relations),
-        *rls.policies(asked.table("policies", skip_schemas=SKIP), declared),
+        *rls_policies.judged(asked.table("policies", skip_schemas=SKIP), declared),
         *rls.ways_around(relations, functions),
         *access.bypassing(asked.table("role_powers"), []),
         *rls.seen_by(rls_probe.look(asked, relations, roles, pages), declared, pages),
@@ -56,7 +57,7 @@ def judged(asked: Database, pages: int = 500) -> list[Finding]:
 
 def policies(declared: Mapping[str, Table] | None = None, **changed: Any) -> list[Finding]:
     """Judge one policy that differs from the usual one in some columns."""
-    return rls.policies(answer("policies", POLICY | changed), declared or {})
+    return rls_policies.judged(answer("policies", POLICY | changed), declared or {})
 
 
 def test_a_guarded_database_is_found_well(asked: Database) -> None:
@@ -103,11 +104,57 @@ def test_a_function_with_its_owner_s_rights_needs_a_search_path_of_its_own(asked
     with administrator(SYSTEM) as admin:
         admin.execute(make.format("loose()", "").encode())
         admin.execute(make.format("tight()", "set search_path = ''").encode())
+        admin.execute("revoke execute on function tight() from public")
+        admin.execute("grant execute on function tight() to authenticated")
         try:
             found = [f for f in judged(asked) if f.check == "ways around"]
         finally:
             admin.execute("drop function loose(), tight()")
     assert [(f.subject, f.status) for f in found] == [("public.loose()", Status.WARNING)]
+
+
+def test_a_function_that_hands_guarded_rows_to_visitors_is_named(asked: Database) -> None:
+    """With a search_path of its own, too; but not one that policies ask, nor one that is meant to."""
+    make = "create function {} security definer set search_path = '' language sql as '{}'"
+    with administrator(SYSTEM) as admin:
+        for signature, body in (
+            ("everybody() returns setof public.users", "select * from public.users"),
+            ("is_host(host uuid) returns boolean", "select host is null"),
+            ("how_many() returns bigint", "select count(*) from public.users"),
+        ):
+            admin.execute(make.format(signature, body).encode())
+        admin.execute("create policy asks on sessions for select using (is_host(host_id))")
+        admin.execute("create role modest_owner; alter function how_many() owner to modest_owner")
+        try:
+            functions = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)
+        finally:
+            admin.execute("drop policy asks on sessions")
+            admin.execute("drop function everybody(), is_host(uuid), how_many()")
+            admin.execute("drop role modest_owner")
+    relations = answer("api_relations")
+    (found,) = rls.ways_around(relations, functions)
+    assert (found.status, found.subject) == (Status.WARNING, "public.everybody()")
+    assert "revoke execute" in found.why
+    assert statuses(rls.ways_around(relations, functions, ["public.everybody()"])) == {Status.OK}
+
+
+def test_a_function_of_whom_the_tables_belong_to_goes_past_their_policies(asked: Database) -> None:
+    """An owner needs no attribute for that, unless row security is forced."""
+    make = (
+        "create function mine() returns int security definer set search_path = '' language sql as 'select 1'"
+    )
+    with administrator(SYSTEM) as admin:
+        admin.execute(make.encode())
+        admin.execute("create role plain_owner; alter function mine() owner to plain_owner")
+        admin.execute("create table diaries (id int); alter table diaries owner to plain_owner")
+        admin.execute("alter table diaries enable row level security")
+        try:
+            bound = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)["owner_bypasses"]
+            admin.execute("alter table diaries force row level security")
+            forced = asked.table("definer_functions", roles=ROLES, skip_schemas=SKIP)["owner_bypasses"]
+        finally:
+            admin.execute("drop table diaries; drop function mine(); drop role plain_owner")
+    assert (list(bound), list(forced)) == ([True], [False])
 
 
 def test_a_role_that_may_not_act_as_a_stranger_leaves_it_unknown(sandbox: object) -> None:
@@ -126,7 +173,7 @@ def test_policies_behind_a_lock_are_unknown_and_nobody_waits(asked: Database) ->
     """Writing a condition out would queue behind whoever has the table for himself."""
     with psycopg.connect(control.status()["databases"][SYSTEM]["admin"]) as holder:
         holder.execute("lock table users in access exclusive mode")
-        found = rls.policies(asked.table("policies", skip_schemas=SKIP), {})
+        found = rls_policies.judged(asked.table("policies", skip_schemas=SKIP), {})
         holder.rollback()
     hidden = [f for f in found if f.status is Status.UNKNOWN]
     assert len(hidden) == 1 and "public.users" in hidden[0].why
@@ -161,7 +208,7 @@ def test_no_more_than_the_first_pages_are_read(asked: Database) -> None:
     [
         lambda: [rls.api(unanswered("api_roles"), ROLES)],
         lambda: rls.tables(unanswered("api_relations")),
-        lambda: rls.policies(unanswered("policies"), {}),
+        lambda: rls_policies.judged(unanswered("policies"), {}),
         lambda: rls.ways_around(unanswered("api_relations"), answer("definer_functions")),
         lambda: rls.ways_around(answer("api_relations"), unanswered("definer_functions")),
         lambda: access.bypassing(unanswered("role_powers"), []),
@@ -212,8 +259,11 @@ def test_without_a_web_api_it_is_skipped_and_policies_are_judged_all_the_same() 
         ({"using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"command": "update"}, Status.CRITICAL),
         ({"command": "insert", "using_text": None, "check_text": "true"}, Status.CRITICAL),
-        ({"command": "update", "check_text": "(user_id = auth.uid())"}, Status.OK),
+        ({"command": "update", "check_text": "(user_id = auth.uid())"}, Status.CRITICAL),
+        ({"command": "update", "using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"command": "delete"}, Status.CRITICAL),
+        ({"command": "all", "check_text": "(user_id = auth.uid())"}, Status.CRITICAL),
+        ({"command": "all", "using_text": "(user_id = auth.uid())"}, Status.OK),
         ({"roles": ["service_role"]}, Status.OK),
         ({"using_text": "((auth.jwt() -> 'user_metadata') ->> 'admin') = 'yes'"}, Status.WARNING),
         ({"seen": False, "using_text": None}, Status.UNKNOWN),
@@ -222,6 +272,13 @@ def test_without_a_web_api_it_is_skipped_and_policies_are_judged_all_the_same() 
 def test_a_policy_is_judged_by_what_it_lets_through(changed: dict[str, Any], status: Status) -> None:
     """Reading all is to be asked about, writing all is a fault."""
     assert statuses(policies(**changed)) == {status}
+
+
+def test_a_table_that_all_may_read_is_not_one_whose_rows_all_may_delete() -> None:
+    """Deleting follows the condition for old rows alone, whatever is asked of new ones."""
+    declared = {"users": Table(what="people", shared_with=("authenticated",))}
+    (found,) = policies(declared, command="all", check_text="(user_id = auth.uid())")
+    assert (found.status, "may change and delete any row" in found.why) == (Status.CRITICAL, True)
 
 
 def test_a_table_that_is_meant_for_all_is_named_in_the_system_s_file() -> None:
@@ -247,18 +304,92 @@ def test_a_narrower_restrictive_policy_does_not_silence_a_permissive_one(
     row: dict[str, Any], other: dict[str, Any]
 ) -> None:
     """For fewer people, fewer commands, another table, or under no condition at all it holds nobody back."""
-    narrow = POLICY | {"policy": "narrow", "permissive": False, "using_text": "(owner = 5)"} | other
-    found = rls.policies(answer("policies", POLICY | row, narrow), {})
+    own = "(user_id = auth.uid())"
+    narrow = POLICY | {"policy": "narrow", "permissive": False, "using_text": own} | other
+    found = rls_policies.judged(answer("policies", POLICY | row, narrow), {})
     assert [(one.subject, one.cause) for one in found] == [("public.users.p", rls.PERMISSIVE)]
     whole = narrow | {"roles": ["public"], "command": "all", "table_name": "users", "check_text": None}
-    again = rls.policies(answer("policies", POLICY | row, whole | {"using_text": "(owner = 5)"}), {})
+    again = rls_policies.judged(answer("policies", POLICY | row, whole | {"using_text": own}), {})
     assert causes(again) == set()
 
 
 def test_a_restrictive_policy_beside_it_narrows_what_is_always_true() -> None:
     """Both must let through."""
     narrow = POLICY | {"policy": "q", "permissive": False, "using_text": "(org = auth.org_id())"}
-    assert statuses(rls.policies(answer("policies", POLICY, narrow), {})) == {Status.OK}
+    assert statuses(rls_policies.judged(answer("policies", POLICY, narrow), {})) == {Status.OK}
+
+
+MINE = "(select auth.uid()) = user_id"
+SIGNED_IN = "auth.role() = 'authenticated'"
+CLAIM = "nullif(current_setting('request.jwt.claims', true), '')::jsonb"
+
+
+@pytest.mark.parametrize(
+    "rules, status",
+    [
+        ([f"for update using ({SIGNED_IN})"], Status.WARNING),
+        (["for delete using (auth.uid() is not null)"], Status.WARNING),
+        ([f"for delete using ({CLAIM} ->> 'sub' is not null)"], Status.WARNING),
+        (["for insert with check (auth.role() in ('anon', 'authenticated'))"], Status.WARNING),
+        ([f"for update using ({SIGNED_IN}) with check ({MINE})"], Status.WARNING),
+        (["for update using ((select auth.uid()) is not null)"], Status.WARNING),
+        (["for all using (true) with check (auth.uid() = user_id)"], Status.CRITICAL),
+        (["for all using (true)", f"as restrictive for all using ({SIGNED_IN})"], Status.WARNING),
+        (["for all using (auth.uid() = user_id)"], Status.OK),
+        ([f"for update using ({MINE}) with check ({MINE})"], Status.OK),
+        (["for insert with check ((select auth.uid()) = user_id)"], Status.OK),
+        (["for all using (true)", f"as restrictive for all using ({MINE})"], Status.OK),
+        ([f"for all using ({CLAIM} -> 'app_metadata' ->> 'role' = 'admin')"], Status.OK),
+        ([f"for all using ((({CLAIM} ->> 'is_staff'))::boolean)"], Status.OK),
+        (["for all using (exists (select from users u where u.id = auth.uid()))"], Status.OK),
+        (["for all using (diaries_open())"], Status.OK),
+        (["for delete using (diaries_open(diaries))"], Status.OK),
+        (["for delete using (false)"], Status.OK),
+        (["for select using (auth.uid() is not null)"], Status.OK),
+    ],
+)
+def test_a_policy_is_judged_as_the_server_writes_it_out(
+    asked: Database, rules: list[str], status: Status
+) -> None:
+    """Being signed in is no condition on rows; whose they are is, in each way that people write it."""
+    body = "returns boolean language sql as 'select now() is null'"
+    with administrator(SYSTEM) as admin:
+        admin.execute("create table diaries (id int, user_id uuid, role text)")
+        admin.execute(f"create function diaries_open() {body}".encode())
+        admin.execute("create function auth.role() returns text language sql as 'select current_user::text'")
+        admin.execute(f"create function diaries_open(diaries) {body}".encode())
+        admin.execute("alter table diaries enable row level security")
+        try:
+            for number, rule in enumerate(rules):
+                admin.execute(f"create policy p{number} on diaries {rule}".encode())
+            found = rls_policies.judged(asked.table("policies", skip_schemas=SKIP), {})
+        finally:
+            admin.execute("drop table diaries cascade")
+            admin.execute("drop function diaries_open(), auth.role()")
+    assert statuses([f for f in found if "diaries" in f.subject] or found) == {status}
+
+
+@pytest.mark.parametrize(
+    "condition, calls, status",
+    [
+        ("(deleted_at IS NULL)", [], Status.WARNING),
+        ("((region)::text = 'eu'::text)", ["region"], Status.WARNING),
+        ("(user_id = ( SELECT auth.uid() AS uid))", ["uid"], Status.OK),
+        ("(org = (current_setting('app.org'::text))::integer)", [], Status.OK),
+        ("is_member(org)", ["is_member"], Status.OK),
+        ("(owner = CURRENT_USER)", [], Status.OK),
+    ],
+)
+def test_a_restrictive_policy_narrows_only_by_who_asks(
+    condition: str, calls: list[str], status: Status
+) -> None:
+    """One that holds for everybody alike leaves every row that it leaves to everybody."""
+    everyone = POLICY | {"command": "all", "roles": ["anon"]}
+    beside = everyone | {"policy": "q", "permissive": False, "using_text": condition, "calls": calls}
+    found = rls_policies.judged(answer("policies", everyone, beside), {})
+    assert statuses(found) == {status}
+    mixed = beside | {"using_text": "(deleted_at IS NULL)", "check_text": condition}
+    assert statuses(rls_policies.judged(answer("policies", everyone, mixed), {})) == {Status.WARNING}
 
 
 def test_what_a_visitor_sees_without_signing_in_is_critical() -> None:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from opslib import config, frames
-from opslib.checks import plans, statements
+from opslib.checks import planner, plans, statements
 from opslib.config import Limit
 from opslib.errors import SourceError
 from opslib.run.sources import DatabaseSource
@@ -26,7 +26,7 @@ QUERY: dict[str, Any] = {
 }  # fmt: skip
 TABLE: dict[str, Any] = {
     "schema": "public", "table_name": "logs", "rows_estimate": 50_000, "seq_scans": 40, "index_scans": 0,
-    "led_by": ["id"], "varchars": ["person"],
+    "led_by": ["id"], "varchars": ["person"], "distinct_values": None,
 }  # fmt: skip
 WHOLE: dict[str, Any] = {
     "Node Type": "Seq Scan", "Schema": "public", "Relation Name": "logs", "Plan Rows": 3,
@@ -93,7 +93,7 @@ def test_a_switch_that_was_left_off_is_named_with_whom_it_holds_for(asked: Datab
     with administrator(SYSTEM) as admin:
         admin.execute("alter role app_your_app set enable_hashjoin = off")
         try:
-            found = plans.switches(asked.table("planner_switches"))
+            found = planner.switches(asked.table("planner_switches"))
         finally:
             admin.execute("alter role app_your_app reset enable_hashjoin")
     assert {(f.subject, f.observed) for f in found} == {
@@ -172,6 +172,25 @@ def test_a_candidate_needs_a_large_table_few_rows_and_many_scans(
 @pytest.mark.parametrize(
     "condition, subject, said",
     [
+        ("((logs.state = $1) AND (logs.person = $2))", "(person)", "where "),
+        ("((logs.person = $2) AND (logs.at > $1))", "(person)", "where "),
+        ("((logs.state = $1) AND (logs.at > $2))", "(at)", "where "),
+        ("((logs.state = $1) AND (logs.kind = $2))", "(state)", "one index over (state, kind) may"),
+        ("((logs.kind = $1) AND (logs.unread = $2))", "(unread)", "where "),
+    ],
+)
+def test_of_several_columns_the_one_that_tells_few_rows_from_many_is_taken(
+    condition: str, subject: str, said: str
+) -> None:
+    """An index over three states is taken by a plan without values, and by none with them."""
+    table = TABLE | {"distinct_values": {"state": 3, "kind": 2, "person": 20_000, "at": 49_000}}
+    (found,) = judged(SCAN | {"Plans": [WHOLE | {"Filter": condition}]}, table)
+    assert found.cause == plans.MISSING and subject in found.subject and said in found.why
+
+
+@pytest.mark.parametrize(
+    "condition, subject, said",
+    [
         ("(lower(logs.person) = $1)", "lower(person)", "one over (lower(person)) does"),
         ("((logs.person)::date = $1)", "(person)::date", "one over ((person)::date) does"),
         ("((logs.data ->> ') OR ('::text) = $1)", "data ->> ') OR ('::text", "one over (data ->> ') OR ('"),
@@ -195,7 +214,14 @@ def test_a_scan_that_no_plain_index_serves_is_named_with_what_would(
 
 
 @pytest.mark.parametrize(
-    "condition", ["(logs.what ~~ '%x = 1%'::text)", "(logs.gone IS NULL)", "(NOT logs.gone)"]
+    "condition",
+    [
+        "(logs.what ~~ '%x = 1%'::text)",
+        "(logs.gone IS NULL)",
+        "(NOT logs.gone)",
+        "(logs.person = logs.former_person)",
+        "((logs.person)::text = (logs.former_person)::text)",
+    ],
 )
 def test_where_nothing_is_compared_it_is_said_that_no_index_is_offered(condition: str) -> None:
     """Not a fault that an index mends, and no clean bill."""
@@ -216,6 +242,28 @@ def test_an_expression_of_a_real_plan_is_said_as_the_index_would_have_it(asked: 
         admin.execute("create index on viewing_log (lower(what))")
     again = plans.scans(plans.look(asked, top, FACTS, 1))
     assert statuses(plans.missing_indexes(again, tables)) == {Status.OK}
+
+
+def test_a_text_that_was_cut_is_not_planned_and_that_is_no_fault_of_the_server() -> None:
+    """Half of a statement is another one, or none."""
+    long = QUERY | {"query": "select " + "1," * plans.LONGEST_QUERY}
+    looks = plans.look(Planner(SCAN), answer("slow_statements", long), FACTS, 5)
+    (found,) = plans.planned(looks)
+    assert found.status is Status.SKIPPED and "too long" in found.why
+
+
+def test_statements_in_brackets_or_behind_a_comment_are_counted(asked: DatabaseSource) -> None:
+    """Drivers and monitors put their marks in front, and unions begin with a bracket."""
+    schema = statements.schema(asked.table("statements_located"))
+    with administrator(SYSTEM) as admin:
+        for query in (
+            "/*app='a * b'*/ select 11 as marked",
+            "-- who\nselect 12 as noted, 1, 1",
+            "((select 13 as kept, 1) union all (select 3, 1))",
+        ):
+            admin.execute(query.encode())
+    found = asked.table("slow_statements", statements=schema, min_calls=1, rows=5000)["query"]
+    assert [found.str.contains(word).any() for word in ("marked", "noted", "kept")] == [True] * 3
 
 
 @pytest.mark.parametrize(
@@ -349,7 +397,7 @@ def test_an_unreadable_archive_is_no_fault_of_the_database() -> None:
             plans.scans(plans.look(Planner(), unanswered("slow_statements"), FACTS, 1)), answer("table_scans")
         ),
         lambda: judged_blind(),
-        lambda: plans.switches(unanswered("planner_switches")),
+        lambda: planner.switches(unanswered("planner_switches")),
     ],
 )
 def test_what_could_not_be_asked_is_unknown_with_the_reason(judge: Callable[[], list[Finding]]) -> None:

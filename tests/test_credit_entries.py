@@ -10,7 +10,8 @@ import pytest
 
 from opslib import config
 from opslib.checks import credits
-from opslib.verdict import Status
+from opslib.pg import Database
+from opslib.verdict import Finding, Status
 from tests.acting import ROOT
 from tests.answers import administrator, monitor
 
@@ -169,3 +170,50 @@ def test_a_refund_by_a_person_is_for_the_charge_that_it_names(ledger: psycopg.Co
     _, second, third = write(ledger, charge(50), charge(48), charge(46))
     write(ledger, (10, "credit", "completed", False, f"opslib:refund:{second}"))
     assert twice() == [third]
+
+
+def test_credits_of_somebody_whose_account_is_gone_are_found(sandbox: object) -> None:
+    """Their entries still say what they own."""
+    with administrator(SYSTEM) as admin, monitor(SYSTEM) as database:
+        rich = admin.execute(
+            "delete from credits where user_id = (select user_id from credits where balance > 0 limit 1)"
+            " returning user_id, balance, updated_at"
+        ).fetchone()
+        assert rich
+        try:
+            found = {one.check: one for one in judged(database)}
+        finally:
+            admin.execute("insert into credits values (%s, %s, %s)", rich)
+        after = {one.status for one in judged(database)}
+    assert (found["ledger"].status, found["ledger"].cause) == (Status.CRITICAL, credits.MISMATCH)
+    assert found["ledger"].why == f"{rich[0]}: no account, ledger {rich[1]}"
+    assert after == {Status.OK}
+
+
+def test_an_absurd_balance_is_named_however_many_others_are_a_little_wrong(sandbox: object) -> None:
+    """The list has an end, and the one that matters must not fall behind it."""
+    with administrator(SYSTEM) as admin, monitor(SYSTEM) as database:
+        kept = admin.execute(
+            "update credits set balance = balance + 500000"
+            " where user_id = (select max(user_id::text)::uuid from credits) returning user_id::text"
+        ).fetchone()
+        assert kept
+        entry = [kept[0], 500_000]
+        try:
+            insert = "insert into credit_transactions (user_id, amount, type, reason, idempotency_key)"
+            admin.execute(f"{insert} values (%s, %s, 'credit', 'a purchase', 'test:absurd')".encode(), entry)
+            admin.execute("update credits set balance = balance + 1 where user_id <> %s", entry[:1])
+            found = {one.check: one for one in judged(database, rows=3)}
+        finally:
+            admin.execute("delete from credit_transactions where idempotency_key = 'test:absurd'")
+            admin.execute("update credits set balance = balance - 500000 where user_id = %s", entry[:1])
+            admin.execute("update credits set balance = balance - 1 where user_id <> %s", entry[:1])
+    assert found["absurd balances"].observed.startswith("1 of")
+    assert found["absurd balances"].why.startswith(f"{kept[0]}: balance 50")
+    assert found["ledger"].why and kept[0] not in found["ledger"].why
+
+
+def judged(database: Database, rows: int = 100) -> list[Finding]:
+    """Return what is said of all balances."""
+    seen = BOOKS.ask(database, "credit_balances", high=BOOKS.high, rows=rows)
+    return credits.totals(BOOKS.ask(database, "credit_totals", high=BOOKS.high), seen)

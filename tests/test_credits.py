@@ -202,7 +202,7 @@ def test_each_fault_has_its_own_cause_and_names_accounts() -> None:
     seen = rows(
         "credit_balances",
         {"owner": "ada", "balance": -5, "ledger": -5, "drift": 0},
-        {"owner": "ben", "balance": 99999, "ledger": 99999, "drift": 0},
+        {"owner": "ben", "balance": 99999, "ledger": 99999, "drift": 0, "absurd": True},
     )
     found = {one.check: one for one in credits.totals(counted, seen)}
     assert found["negative balances"].cause is credits.NEGATIVE

@@ -367,6 +367,7 @@ def test_programs_are_started_without_a_shell_and_by_few() -> None:
         "backup/tools.py",
         "backup/instance.py",
         "backup/keeper.py",
+        "backup/vanishing.py",
         "doctor/machine.py",
         "config/secret.py",
         "runner/",

@@ -16,7 +16,7 @@ from opslib import acts, config, frames, ids
 from opslib.acts import Opening, Work
 from opslib.changes import files as planner
 from opslib.checks import files as checks
-from opslib.checks import old_files
+from opslib.checks import old_files, same_files
 from opslib.cli.app import cli
 from opslib.config import Limit, VendorAccess
 from opslib.config.environment import Environment
@@ -40,6 +40,7 @@ from tests.test_files_places import at_s3, removed
 SYSTEM, BUCKET = "voiceaitraining", "recordings"
 NOW = ids.now()
 LIMIT = Limit(warning=26, critical=50, unit="h")
+SHARE = Limit(warning=20, critical=50, unit="%")
 SPEC = FileBucket.model_validate({"what": "x", "at": "supabase", "bucket": "b", "source": "a test"})
 SIDE = Side("supabase:b", public=Said(value=False))
 
@@ -372,7 +373,8 @@ def everything(seen: list[Inventory]) -> list[Finding]:
     """Return what all checks of files say."""
     empty = pd.DataFrame(columns=["place", "bucket", "public", "declared"])
     return [
-        *checks.listed(seen), *checks.missing(seen), *checks.changed(seen), *checks.copied(seen, LIMIT),
+        *checks.listed(seen), *same_files.missing(seen, SHARE), *same_files.changed(seen, SHARE),
+        *checks.copied(seen, LIMIT),
         *checks.public(seen, empty), *checks.sizes(seen, no_history, Limit(critical=1, unit="GB"), LIMIT),
     ]  # fmt: skip
 
@@ -397,7 +399,7 @@ def test_a_bucket_without_a_copy_is_critical() -> None:
     """No backup of the database holds its files."""
     bare = Inventory("b", SPEC, SIDE, Side("copy of b", reason="names no copy", absent=True))
     assert said(checks.listed([bare])) == [(Status.OK, None), (Status.CRITICAL, checks.NO_COPY)]
-    assert said(checks.missing([bare])) == [(Status.UNKNOWN, None)]
+    assert said(same_files.missing([bare], SHARE)) == [(Status.UNKNOWN, None)]
 
 
 def test_a_bucket_that_nobody_can_find_is_not_taken_for_private() -> None:
@@ -413,22 +415,54 @@ def test_a_bucket_that_nobody_can_find_is_not_taken_for_private() -> None:
 def test_files_that_only_the_copy_has_are_lost_unless_users_remove_them() -> None:
     """And the finding says how to bring the first one back."""
     there = [one("a"), one("b")]
-    (found,) = checks.missing([looked([one("b")], there)])
-    assert (found.status, found.cause, found.observed) == (Status.CRITICAL, checks.MISSING, "1 of 2")
+    (found,) = same_files.missing([looked([one("b")], there)], SHARE)
+    assert (found.status, found.cause, found.observed) == (Status.CRITICAL, same_files.MISSING, "1 of 2")
     assert found.next_parameters == {"action": "restore", "bucket": "b", "key": "a"}
-    (found,) = checks.missing([looked([one("b")], there, mutable=True)])
+    (found,) = same_files.missing([looked([one("b")], there, mutable=True)], SHARE)
     assert found.status is Status.OK and "users remove" in found.why
+
+
+def many(count: int, **more: Any) -> list[Object]:
+    """Return so many objects."""
+    return [one(f"{number:02}", **more) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    "left, status", [(16, Status.OK), (15, Status.WARNING), (10, Status.CRITICAL), (0, Status.CRITICAL)]
+)
+def test_users_remove_and_change_some_files_and_not_most_of_them(left: int, status: Status) -> None:
+    """A bucket that was emptied, or whose files were all written over, is no user's doing."""
+    (found,) = same_files.missing([looked(many(left), many(20), mutable=True)], SHARE)
+    assert (found.status, found.cause is same_files.MISSING) == (status, status is not Status.OK)
+    other = tuple(each.key for each in many(20))[left:]
+    (found,) = same_files.changed([looked(many(20), many(20), mutable=True, changed=other)], SHARE)
+    assert (found.status, found.cause is same_files.CHANGED) == (status, status is not Status.OK)
+    (found,) = same_files.missing([looked([], many(2), mutable=True)], SHARE)
+    assert found.status is Status.CRITICAL, "empty is empty, however few there were"
+
+
+def test_what_is_old_enough_to_be_archived_is_not_missing() -> None:
+    """All old exports are in the copy alone; young ones that are gone are told, and may be copied late."""
+    old, young = many(20, hours=91 * 24), [one(f"new-{number}") for number in range(10)]
+    seen = looked(young, [*old, *young], mutable=True)
+    spec = SPEC.model_copy(update={"mutable": True, "archive_after_days": 90})
+    (found,) = same_files.missing([replace(seen, spec=spec)], SHARE)
+    assert (found.status, found.observed) == (Status.OK, "none")
+    (found,) = same_files.missing([replace(looked(young[:1], [*young]), spec=spec)], SHARE)
+    assert found.status is Status.WARNING
+    (found,) = same_files.missing([replace(looked([], [*old]), spec=spec)], SHARE)
+    assert found.status is Status.OK, "nothing but old ones"
 
 
 def test_a_change_is_told_apart_from_what_could_not_be_compared() -> None:
     """Tags that differ prove nothing by themselves; sizes alone prove little, which is said."""
     files = [one("a")]
-    (found,) = checks.changed([looked(files, files, changed=("a",))])
-    assert (found.status, found.cause) == (Status.CRITICAL, checks.CHANGED)
-    assert said(checks.changed([looked(files, files, unsure=("a",))])) == [(Status.UNKNOWN, None)]
-    (found,) = checks.changed([looked(files, files, by_size=1)])
+    (found,) = same_files.changed([looked(files, files, changed=("a",))], SHARE)
+    assert (found.status, found.cause) == (Status.CRITICAL, same_files.CHANGED)
+    assert said(same_files.changed([looked(files, files, unsure=("a",))], SHARE)) == [(Status.UNKNOWN, None)]
+    (found,) = same_files.changed([looked(files, files, by_size=1)], SHARE)
     assert (found.status, found.observed) == (Status.OK, "none; 1 compared by size only")
-    (found,) = checks.changed([looked(files, files, mutable=True, changed=("a",))])
+    (found,) = same_files.changed([looked(files, files, mutable=True, changed=("a",))], SHARE)
     assert found.status is Status.OK
 
 
@@ -508,12 +542,32 @@ def test_what_users_have_changed_is_not_written_over_in_the_copy(sandbox: object
 def test_what_was_left_out_of_a_plan_is_said(sandbox: object) -> None:
     """Too large to be copied here, or more than one plan may read."""
     wish = choosing.asked(environment(), "export", "", "", "", most=1, most_bytes=10)
-    files = [one("a", size=60_000_000, hours=9), one("b", hours=8)]
-    wanted = choosing.wanted(environment(), [looked(files, [])], wish)
-    draft = planner.draft(environment(), wanted)
-    assert draft is not None and not draft.targets
-    assert ["rclone" in why or "next plan" in why for why in draft.left_out.values()] == [True, True]
+    (key,) = list(seen().live.objects)[:1]
+    files = [one("a", size=60_000_000, hours=9), one(key, hours=8), one("b", hours=7)]
+    listed = replace(looked(files, []), name=BUCKET)
+    draft = planner.draft(environment(), choosing.wanted(environment(), [listed], wish))
+    assert draft is not None and [each.identity["key"] for each in draft.targets] == [key]
+    large, rest = draft.left_out[f"{BUCKET}/a"], draft.left_out[f"{BUCKET}/b"]
+    assert "rclone" in large and "next plan" in rest
     assert planner.draft(environment(), []) is None
+
+
+def test_old_files_that_cannot_be_copied_keep_no_other_from_it(
+    sandbox: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stay the oldest for ever: neither their size nor their number may fill a plan, nor all of time."""
+    wish = choosing.asked(environment(), "export", BUCKET, "", "", most=3, most_bytes=200_000_000)
+    large = [one(f"large-{number}", size=300_000_000, hours=9) for number in range(4)]
+    gone = [one(f"gone-{number}", hours=8) for number in range(4)]
+    good = list(seen().live.objects)[:5]
+    files = [*large, *gone, *(one(key, hours=7) for key in good)]
+    listed = replace(looked(files, []), name=BUCKET)
+    found = choosing.wanted(environment(), [listed], wish)
+    assert [each.key for each in found if not each.reason] == sorted(good)[:3]
+    monkeypatch.setattr(choosing, "_MOST_FAULTS", 2)
+    found = choosing.wanted(environment(), [listed], wish)
+    assert not [each for each in found if not each.reason] and "see why first" in found[-1].reason
+    assert len(found) == len(large) + 2 + 1, "a store that refuses everything is not asked to the end"
 
 
 # Where the sides are.

@@ -107,6 +107,24 @@ def test_each_way_of_parting_company_has_its_own_name() -> None:
     assert compared(there, noted("1", unfinished=True))["1"] == "not finished"
 
 
+def test_two_files_of_one_number_are_named_and_nothing_is_applied_on_top_of_them() -> None:
+    """A ledger of numbers holds one of them; one of names holds both."""
+    there = pd.concat([files(v3="select 3"), files(v3="select 4"), files(v4="select 4")], ignore_index=True)
+    there["file"] = ["3_avatars.sql", "3_billing.sql", "4_next.sql"]
+    for ledger in (noted(), noted("3")):
+        rows = migrations.states(there, ledger, "supabase")
+        assert rows["state"].tolist() == ["number twice", "number twice", "pending"]
+        found = told(rows)["numbers"]
+        assert (found.status, found.cause) == (Status.WARNING, migrations.TWICE)
+        assert "3_avatars.sql" in found.observed and "3_billing.sql" in found.observed
+        draft = migration.draft(rows, there, LEDGER, wanted=True)
+        assert draft and not draft.targets and "number twice" in draft.left_out["4_next.sql"]
+        assert migration.pending(rows, there, LEDGER, wanted=True) == ()
+    plain = migrations.states(there, noted("3_avatars.sql", text=""), "plain")
+    assert plain["state"].tolist() == ["applied", "pending", "pending"]
+    assert told(plain, BACKEND, "plain")["numbers"].status is Status.OK
+
+
 def test_where_the_ledger_keeps_no_statements_an_edit_is_not_claimed() -> None:
     """And a plain ledger says that it cannot tell, rather than that all is well."""
     assert compared(files(v1="select 2"), noted("1", text=""))["1"] == "applied"
@@ -144,6 +162,27 @@ def test_a_version_that_was_noted_without_statements_is_found_so_on_a_server(san
             admin.execute(change, [last[1], last[0]])
     finding = told(migrations.states(migration_files.read(APP, ""), ledger, "supabase"))["unedited"]
     assert finding.status is Status.UNKNOWN and last[0] in finding.why
+
+
+def test_a_try_that_was_rolled_back_is_not_applied_and_of_others_the_last_one_counts(sandbox: object) -> None:
+    """`prisma migrate resolve --rolled-back` keeps the row; the mended file is noted in another."""
+    place = ["public", "_prisma_migrations"]
+    tries = """insert into _prisma_migrations
+        (id, migration_name, checksum, applied_steps_count, started_at, finished_at, rolled_back_at) values
+        (gen_random_uuid(), '2999_b', 'old', 0, now() - interval '2 h', null, now()),
+        (gen_random_uuid(), '2999_a', 'new', 1, now(), now(), null),
+        (gen_random_uuid(), '2999_a', 'older', 1, now() - interval '1 h', now(), null),
+        (gen_random_uuid(), '2999_a', 'old', 0, now() - interval '2 h', null, now())"""
+    with administrator("klutr") as admin, closing(database("klutr")) as opened:
+        admin.execute(tries)
+        try:
+            ledger = opened.table("migrations_applied", table=place)
+        finally:
+            admin.execute("delete from _prisma_migrations where migration_name like '2999%'")
+    rows = ledger[ledger["version"].str.startswith("2999")]
+    assert rows[["version", "checksum", "unfinished"]].values.tolist() == [["2999_a", "new", False]]
+    states = compared(files(v2999="select 1").assign(file="2999_b"), ledger, "prisma")
+    assert states["2999"] == "pending"
 
 
 def test_white_space_and_how_statements_were_split_is_no_edit() -> None:

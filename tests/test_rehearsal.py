@@ -31,8 +31,8 @@ from tests.test_migrations import LEDGER, clone, files, noted
 SYSTEM = "your-app"
 PLACE = ["supabase_migrations", "schema_migrations"]
 TRIED: dict[str, Any] = {
-    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "rewritten": (), "error": "",
-    "doubt": "", "lacking": "",
+    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "scanned": (), "rewritten": (),
+    "error": "", "doubt": "", "lacking": "",
 }  # fmt: skip
 MANY = answer(
     "tended_tables",
@@ -112,19 +112,22 @@ def test_files_are_tried_in_order_and_say_whom_they_keep_out(sandbox: object, em
     assert traces(SYSTEM) == before and list(empty.iterdir()) == []
 
 
-def test_a_file_finds_what_new_sessions_find_and_is_noted_once(sandbox: object) -> None:
-    """By the database's own search path; and one that notes itself would conflict with its note."""
+def test_a_file_finds_what_logins_of_its_role_find_and_is_noted_once(sandbox: object) -> None:
+    """By their search path and time zone; and one that notes itself would conflict with its note."""
+    zone = "do $$ begin assert current_setting('timezone') = 'America/New_York'; end $$"
     itself = "insert into supabase_migrations.schema_migrations (version) values ('2100')"
     with administrator(SYSTEM) as admin:
         admin.execute('create schema "An extra" create table thing (i int)')
         admin.execute('alter table "An extra".thing owner to app_your_app')
         admin.execute('grant all on schema "An extra" to app_your_app')
-        admin.execute("""alter database "your-app" set search_path = public, 'An extra'""")
+        admin.execute("alter role app_your_app set search_path = public, 'An extra'")
+        admin.execute("""alter database "your-app" set timezone = 'America/New_York'""")
         try:
-            acts = [act("2099", "alter table thing add j int"), act("2100", itself)]
+            acts = [act("2099", f"alter table thing add j int; {zone}"), act("2100", itself)]
             found = trial.trial(source(), acts, PLACE)
         finally:
-            admin.execute('alter database "your-app" reset search_path')
+            admin.execute("alter role app_your_app reset search_path")
+            admin.execute('alter database "your-app" reset timezone')
             admin.execute('drop schema "An extra" cascade')
     assert [one.error for one in found.files] == ["", trial.NOTED], found.lacking
 
@@ -237,11 +240,25 @@ def test_a_failure_on_half_a_copy_proves_nothing() -> None:
     assert [one.status for one in migration_trial.judged(nothing, MANY)] == [Status.SKIPPED]
 
 
-def test_what_fails_for_want_of_rows_or_rights_is_left_to_people(sandbox: object) -> None:
-    """The copy has no rows, and of the rights only those to tables: such a failure refuses nothing."""
-    text = "insert into sessions select gen_random_uuid(), gen_random_uuid(), '::1', '', now(), now()"
+@pytest.mark.parametrize(
+    ("text", "said", "doubt"),
+    [
+        ("insert into sessions select gen_random_uuid(), gen_random_uuid(), '::1', '', now(), now()",
+         "violates foreign key", "the rows that it refers to are not copied"),
+        ("insert into sessions (id, user_id) values (gen_random_uuid(), (select id from users limit 1))",
+         "violates not-null", "the rows that it would take a value from are not copied"),
+        ("do $$ begin if not exists (select from users) then raise exception 'seed first'; end if; end $$",
+         "seed first", "the rows that it may have looked for are not copied"),
+    ],
+)  # fmt: skip
+def test_what_fails_for_want_of_rows_says_so(sandbox: object, text: str, said: str, doubt: str) -> None:
+    """The copy has none, and of the rights only those to tables."""
     (one,) = trial.trial(source(), [act("2099", text)], PLACE).files
-    assert "violates foreign key" in one.error and one.doubt == "the rows that it refers to are not copied"
+    assert said in one.error and one.doubt == doubt
+
+
+def test_what_may_fail_on_the_copy_only_is_left_to_people() -> None:
+    """Such a failure refuses nothing."""
     draft = drafted(v1="select 1", v2="select 2", v3="select 3")
     plan = migration.rehearsed(draft, tries({"error": "boom", "doubt": "no rows"}), None)
     assert plan and plan.targets == draft.targets
@@ -260,6 +277,33 @@ def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:
     assert judged({"rewritten": ("public.unseen",)})["rewrites"].status is Status.UNKNOWN
     assert judged()["rewrites"].status is Status.OK
     assert judged(anew, tended=unanswered("tended_tables"))["rewrites"].status is Status.UNKNOWN
+
+
+def test_a_large_table_that_is_read_whole_while_it_is_locked_is_named() -> None:
+    """A lock alone is brief; one that lasts as long as each row is looked at is not."""
+    assert judged({"scanned": ("public.events",)})["scans"].status is Status.WARNING
+    assert judged({"scanned": ("public.small",)})["scans"].status is Status.OK
+    assert judged({"shut": ("public.events",)})["scans"].status is Status.OK
+    assert judged({"scanned": ("public.unseen",)})["scans"].status is Status.UNKNOWN
+
+
+def test_the_rehearsal_tells_what_reads_a_table_whole_from_what_only_locks_it(sandbox: object) -> None:
+    """The copy has no rows, but the server counts that it went to look for them."""
+    tells = {
+        "create index on events (name)": ("public.events",),
+        "alter table events add later int default 1": (),
+        "alter table events add check (name <> '')": ("public.events",),
+        "alter table events alter column id set not null, add unique (id, name)": ("public.events",),
+        "alter table sessions add foreign key (user_id) references users": ("public.sessions",),
+        "alter table sessions add other uuid references users": (),
+        "create table tags (a uuid); alter table tags add foreign key (a) references users": (),
+        "alter table events alter column name type varchar(99)": (),
+        "alter table events add check (name <> '') not valid": (),
+        "lock table events in access exclusive mode; insert into tags values (null)": (),
+    }
+    acts = [act(str(2099 + n), text) for n, text in enumerate(tells)]
+    found = trial.trial(source(), acts, PLACE)
+    assert [(one.error, one.scanned) for one in found.files] == [("", tables) for tables in tells.values()]
 
 
 def test_a_plan_leaves_out_what_failed_and_says_that_no_backup_is_young() -> None:

@@ -31,7 +31,7 @@ from opslib.gate.plan import Target
 from opslib.pg import whole
 from opslib.pg.connect import parameters
 from opslib.run.backups import BackupSource
-from opslib.run.recovery import Picked, RecoverySource, Seen
+from opslib.run.recovery import Picked, RecoverySource, Seen, _frame
 from opslib.sandbox import control, nightly
 from opslib.verdict import Status
 from tests.acting import Case, applied, perform, planned, ready, states
@@ -382,7 +382,14 @@ def test_each_kind_of_difference_is_found(archive: Path) -> None:
         assert {one.part for one in comparing.differences(was, now)} == {part}
     assert {"rows", "object"} <= {one.part for one in comparing.differences(was, empty)}
     older = replace(was, server_version="17.1", extensions=dict.fromkeys(was.extensions, "0"))
-    assert not comparing.differences(older, was), "between versions only names are compared"
+    (said,) = comparing.differences(older, was)
+    assert said.part == comparing.UNSEEN, "between versions only names are compared, and that is said"
+    other = replace(was, extensions={**was.extensions, "plpgsql": "0"})
+    judged = [restores.equal(_frame(comparing.differences(was, now)), "d") for now in (older, other, fewer)]
+    assert [[one.status for one in found] for found in judged] == [
+        [Status.OK], [Status.OK, Status.WARNING], [Status.CRITICAL],
+    ]  # fmt: skip
+    assert "definitions: PostgreSQL" in judged[0][0].why and "names" in judged[0][0].observed
 
 
 @pytest.mark.parametrize(

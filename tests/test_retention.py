@@ -15,7 +15,7 @@ import pytest
 from opslib import config, frames
 from opslib.archive.changes import Changes
 from opslib.changes import archiving
-from opslib.checks import old_rows, retention
+from opslib.checks import old_rows, old_rows_look, retention
 from opslib.checks.old_rows import Rule, Seen
 from opslib.config import Limit
 from opslib.errors import ParameterError
@@ -24,6 +24,7 @@ from opslib.pg import Database, sql
 from opslib.sandbox import control
 from opslib.verdict import Status
 from tests.acting import ROOT, Case, applied, planned, ready, states
+from tests.answers import administrator, monitor, unanswered
 
 SYSTEM = "your-app"
 OVERDUE = Case("retention", "retention-overdue", SYSTEM, {"batch": 100})
@@ -103,6 +104,40 @@ def test_a_hold_that_comes_after_the_approval_ends_the_deletion(
             admin.execute(b"vacuum retention_policies")  # others look for dead rows
     assert states(after) == ["failed"] and "legal hold" in after["changed"][0]["text"], after["changed"]
     assert events("name = 'kept-for-too-long'") == left > 0
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp", "date"])
+def test_rows_without_a_time_are_named_and_never_planned(sandbox: object, kind: str) -> None:
+    """No age can be told of them, so that they would stay for ever and nobody would know."""
+    rule = Rule("parcels", "sent_at", "2026-08-23T00:00:00+00:00", 90)
+    with administrator(SYSTEM) as admin, monitor(SYSTEM) as database:
+        admin.execute(f"create table parcels (id integer primary key, sent_at {kind})".encode())
+        try:
+            admin.execute(
+                "insert into parcels values (1, null), (2, '-infinity'), (3, 'infinity'), (4, now())"
+            )
+            looks = old_rows_look.look(database, [rule])
+            (found,) = old_rows_look.timeless(database, looks)
+            admin.execute("delete from parcels where id < 4")
+            (none,) = old_rows_look.timeless(database, looks)
+        finally:
+            admin.execute("drop table parcels")
+    assert (looks[0].rows, found.subject, found.status, found.observed) == (0, "parcels", Status.WARNING, "3")
+    assert none.status is Status.OK
+
+
+def test_whether_rows_have_a_time_is_unknown_where_nobody_answers() -> None:
+    """What could not be counted is not none."""
+
+    class Nobody:
+        """A database that lets nobody look."""
+
+        def table(self, name: str, /, **params: Any) -> pd.DataFrame:
+            """Return why there is no answer."""
+            return unanswered(name)
+
+    (found,) = old_rows_look.timeless(Nobody(), [overdue()])
+    assert found.status is Status.UNKNOWN
 
 
 def test_a_table_without_a_policy_is_refused_and_nobody_makes_one_up() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,32 @@ def test_the_server_says_of_an_index_what_was_promised_whatever_the_names(sandbo
             admin.execute(f"drop table {quoted}".encode())
 
 
+_WHY_NOT = (("other", "name is taken"), ("partitions", "one by one"), ("wide", "does not fit"))
+
+
+def test_of_a_partition_the_whole_table_gets_the_index_and_wide_values_get_none(sandbox: object) -> None:
+    """Partitions to come would lack it; and the app's next insert of a long text would fail."""
+    with administrator(SYSTEM) as admin, monitor(SYSTEM) as asked:
+        admin.execute(
+            b"create table events_by (k int, note text) partition by range (k);"
+            b"create table events_by_1 partition of events_by for values from (1) to (100);"
+            b"insert into events_by select 1, repeat(md5(n::text), 20) from generate_series(1, 50) n;"
+            b"analyze events_by; create table notes_alone as select note from events_by; analyze notes_alone;"
+            b"grant select on notes_alone to opslib_monitor"
+        )
+        try:
+            given = {"schema": "public", "table": "events_by_1", "column": "k"}
+            (row,) = asked.table("wanted_index", **given).to_dict("records")
+            assert row["stands"] == "partitions" and " on public.events_by (k)" in row["for_migration"]
+            wide = {"schema": "public", "table": "notes_alone", "column": "note"}
+            assert asked.table("wanted_index", **wide).iloc[0]["stands"] == "wide"
+        finally:
+            admin.execute(b"drop table events_by, notes_alone")
+
+
 def test_what_cannot_be_built_here_is_named_with_its_reason() -> None:
     """A taken name, a table of partitions, a build under way, an old transaction, one plan's most."""
-    for stands, said in (("other", "name is taken"), ("partitions", "one by one")):
+    for stands, said in _WHY_NOT:
         targets, left = proposed(WANTED | {"stands": stands})
         assert not targets and said in next(iter(left.values()))
     assert "being built now" in str(proposed(WANTED | {"in_progress": True}))
@@ -199,9 +223,13 @@ def test_old_statistics_lead_to_the_procedure_that_mends_them(archive: Path) -> 
 
 def test_a_strange_name_is_handed_on_as_it_must_be_typed() -> None:
     """What cannot be given to the next procedure is no help."""
+    times = dict.fromkeys(("since", "made_at", "now"), datetime(2026, 11, 21, tzinfo=UTC))
+    counted = answer("counted_since", times | {"is_replica": False, "tracked": True})
     row = {"schema": "public", "table_name": 'My "Own"', "live_rows": 90_000, "never_analyzed": True}
     (found,) = statistics.stale(
-        answer("tended_tables", row | {"changed_rows": 90_000, "changed_pct": 100.0}), Limit(warning=20)
+        answer("tended_tables", row | {"changed_rows": 90_000, "changed_pct": 100.0}),
+        Limit(warning=20),
+        counted,
     )
     assert found.next_parameters == {"tables": ['public."My ""Own"""']}
 

@@ -44,6 +44,8 @@ CASES = (
     Case("reindex", "bloat", SYSTEM), Case("vacuum-analyze", "bloat", SYSTEM),
     Case("refresh-views", "matview-stale", "voiceaitraining"),
 )  # fmt: skip
+# Given and taken back, it has written the view's row in the catalog and left nothing else.
+GRANTED = b"grant select on reporting_leaderboard to pg_monitor; revoke select on reporting_leaderboard from pg_monitor"
 # Every index and table of the app, whether it is whole, and when it was tended.
 STATE = """select c.relname, i.indisvalid, pg_get_indexdef(i.indexrelid), i.indexrelid::int from pg_index i
 join pg_class c on c.oid = i.indexrelid where c.relnamespace = 'public'::regnamespace union all
@@ -149,6 +151,13 @@ def on(stage: Stage, rest: str) -> None:
     """Run a statement in which TABLE stands for the table."""
     name = '"' + STRANGE.replace('"', '""') + '"'
     stage.app.execute(rest.replace("TABLE", name).encode())
+
+
+def _oid(stage: Stage) -> Any:
+    """Return the table's number in the catalog."""
+    row = stage.app.execute("select oid from pg_class where relname = %s", [STRANGE]).fetchone()
+    assert row
+    return row[0]
 
 
 def test_a_dropped_index_comes_back_exactly_as_it_was(stage: Stage) -> None:
@@ -269,6 +278,22 @@ def test_a_build_that_fails_is_failed_and_the_next_plan_drops_what_it_left(stage
     assert stage.do(usage.targets[0]).fits({"there": False})
 
 
+def test_what_was_cut_off_is_built_again_as_it_may_have_been_whole_and_may_enforce(stage: Stage) -> None:
+    """A drop that was cut off leaves what a build leaves that was: a unique index refuses rows all the same."""
+    on(stage, "create unique index cut_idx on TABLE (c)")
+    with administrator(SYSTEM) as admin:
+        admin.execute(b"update pg_index set indisvalid = false where indexrelid = 'cut_idx'::regclass")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        on(stage, "insert into TABLE values (0, 0, '1', 0)")
+    usage = upkeep_choice.usage(["invalid-index"], stage.seen(), aged(answer("indexes")))
+    rebuild = upkeep_choice.rebuild(stage.seen())
+    assert usage is not None and rebuild is not None
+    for draft in (usage, rebuild):
+        assert [target.name for target in draft.targets] == ["rebuild public.cut_idx"]
+    assert stage.do(usage.targets[0]).fits(usage.targets[0].after)
+    assert stage.row("cut_idx")["leftover"] == ""
+
+
 def test_a_rebuild_is_seen_by_the_index_being_a_new_one(stage: Stage) -> None:
     """Same name, same definition, valid before and after: only the build tells."""
     on(stage, "create index again_idx on TABLE (c)")
@@ -287,6 +312,21 @@ def test_a_vacuum_that_was_skipped_is_not_called_done(stage: Stage) -> None:
     assert stage.do(target).fits(target.after)
     analyzing = upkeep_targets.analyze(stage.row(STRANGE, "tended_tables"))
     assert stage.do(analyzing).fits(analyzing.after)
+
+
+def test_counters_that_began_anew_are_not_taken_for_a_vacuum(stage: Stage) -> None:
+    """After a reset, or a crash, a table was never vacuumed: it is done then, and not called done."""
+    on(stage, "vacuum analyze TABLE")
+    row = stage.row(STRANGE, "tended_tables")
+    targets = [upkeep_targets.vacuum(row), upkeep_targets.analyze(row)]
+    with administrator(SYSTEM) as admin:
+        admin.execute("select pg_stat_reset_single_table_counters(%s::oid)", [_oid(stage)])
+    for target in targets:
+        seen = stage.kind.observe(target)
+        assert seen.fits(target.before) and not seen.fits(target.after) and "count anew" in seen.text
+    assert stage.do(targets[0]).fits(targets[0].after) and stage.kind.observe(targets[1]).fits(
+        targets[1].after
+    )
 
 
 def test_without_the_right_nothing_is_done_and_the_reason_is_told(stage: Stage) -> None:
@@ -388,7 +428,7 @@ def test_what_could_not_be_asked_is_unknown_everywhere() -> None:
         *indexes.duplicates(unanswered("duplicate_indexes")),
         *indexes.foreign_keys(unanswered("foreign_keys_without_index")),
         *indexes.bloat(unanswered("index_bloat_estimate")),
-        *statistics.stale(unanswered("tended_tables"), PCT),
+        *statistics.stale(unanswered("tended_tables"), PCT, unanswered("counted_since")),
         *vacuum.freezing(unanswered("tended_tables"), PCT),
     ]
     assert {finding.status for finding in found} == {Status.UNKNOWN}
@@ -459,7 +499,7 @@ def view(name: str = "daily", **given: Any) -> dict[str, Any]:
     """Return one row of `materialized_views`: one that can be refreshed beside its readers."""
     return {
         "schema": "public", "view_name": name, "populated": True, "concurrently": True, "bytes": 8192,
-        "mark": "7", "held": False, "owner": "app", "mine": True, "maintained": True, **given,
+        "mark": "7", "file": "8", "held": False, "owner": "app", "mine": True, "maintained": True, **given,
     }  # fmt: skip
 
 
@@ -499,7 +539,7 @@ def test_a_view_that_would_shut_its_readers_out_is_refreshed_only_when_asked() -
 
 
 def test_nothing_is_noted_of_a_view_that_was_not_refreshed(sandbox: object) -> None:
-    """A note would make a stale view look young."""
+    """A note would make a stale view look young; a grant writes the same row of the catalog."""
     env = config.load_system("voiceaitraining").environment("sandbox")
     assert env.operator is not None
     with closing(Database((env.operator,), application_name="opslib/test/1")) as database:
@@ -512,9 +552,34 @@ def test_nothing_is_noted_of_a_view_that_was_not_refreshed(sandbox: object) -> N
         )
         assert draft is not None
         refresh, note = draft.targets
+        with administrator("voiceaitraining") as admin:
+            admin.execute(GRANTED)
+        granted = kind.observe(refresh)
+        assert granted.fits(refresh.before) and not granted.fits(refresh.after) and granted.unmarked
         assert "not refreshed" in kind.observe(note).text and not kind.observe(note).fits(note.before)
         database.act(Opening(refresh.act, "key"))
         assert kind.observe(refresh).fits(refresh.after) and kind.observe(note).fits(note.before)
+
+
+def test_a_view_that_shuts_its_readers_out_is_known_by_its_new_file(sandbox: object) -> None:
+    """What was done before this run is seen as well, so that nobody is shut out twice; a grant is not it."""
+    env = config.load_system("voiceaitraining").environment("sandbox")
+    assert env.operator is not None
+    with closing(Database((env.operator,), application_name="opslib/test/1")) as database:
+        found = database.table("materialized_views", schema="public", name="reporting_leaderboard")
+        plain = found.assign(concurrently=False)
+        draft = upkeep_views.refresh(
+            ["matview-stale"], plain, views.refreshes(database.table, {}), ["public.reporting_leaderboard"],
+            log={}, shut_out_readers=True,
+        )  # fmt: skip
+        assert draft is not None
+        (refresh,) = draft.targets
+        with administrator("voiceaitraining") as admin:
+            admin.execute(GRANTED)
+        means = Means(env, lambda: database, lambda name: None, {})
+        assert upkeep.Upkeep(means).observe(refresh).fits(refresh.before)
+        database.act(Opening(refresh.act, "key"))
+        assert upkeep.Upkeep(means).observe(refresh).fits(refresh.after)
 
 
 def refusals(draft: Draft | None) -> str:
@@ -566,6 +631,20 @@ def test_of_three_that_are_the_same_two_go_and_the_third_does_the_work_of_both()
     assert draft is not None
     covers = [(target.name, target.before["covered_by"]["index"]) for target in draft.targets]
     assert covers == [("drop public.b", ["public", "a"]), ("drop public.c", ["public", "a"])]
+
+
+def test_whoever_names_indexes_has_no_others_touched() -> None:
+    """What failed builds left elsewhere waits for a plan without names."""
+    left = index("left", is_valid=False, is_ready=False, leftover="failed build", is_unique=True)
+    copy = index("notes_idx_ccnew", is_valid=False, leftover="failed copy of a rebuild")
+    seen = look(index(), left, copy)
+    for names, wanted in (
+        ([], ["drop public.left", "drop public.notes_idx_ccnew"]),
+        (["notes_idx"], ["rebuild public.notes_idx"]),
+        (["left", "notes_idx_ccnew"], ["rebuild public.left", "drop public.notes_idx_ccnew"]),
+    ):
+        draft = upkeep_choice.rebuild(seen, names=[["public", name] for name in names])
+        assert draft is not None and [target.name for target in draft.targets] == wanted
 
 
 def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opslib.backup.manifest import Holds, Table
+from opslib.backup.manifest import BY_NAME, Holds, Table
 
+VERSION, UNSEEN = "extension version", "not compared"
 _ABSENT = "not there"
+# Manifests of before it was noted how they are written have these kinds, with which names can be compared.
+_FIRST = tuple(
+    f"{kind} " for kind in ("schema", "table", "index", "row security", "policy", "function", "view", "type")
+)
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,8 @@ class Difference:
     """One thing that is not as it was.
 
     Args:
-        part: rows, object, sequence, extension.
+        part: rows, object, sequence, extension; or `VERSION` of an extension, which may differ; or `UNSEEN`
+            for what is no difference, but could not be compared.
         name: of the thing.
         was: in the manifest.
         now: in the database.
@@ -28,25 +34,32 @@ class Difference:
     now: str
 
 
+def grave(one: Difference) -> bool:
+    """Tell whether what differs makes it another database."""
+    return one.part not in (VERSION, UNSEEN)
+
+
 def differences(was: Holds, now: Holds, *, content: str = "all") -> list[Difference]:
     """Return everything in which a database is not what it was.
 
     Between major versions definitions are written differently, and extensions have other versions: there
-    only names are compared. A sequence may have gone on since it was noted, as people draw from it while a
-    backup is taken; it must never stand further back.
+    only names are compared, as with a manifest of before definitions were written as now. A sequence may
+    have gone on since it was noted, as people draw from it while a backup is taken; it must never stand
+    further back.
 
     Args:
         was: what the manifest says.
         now: what the database holds.
         content: what the backup holds; of a schema alone no rows are expected.
     """
-    alike = was.major == now.major
-    whole = content == "all"
+    whole, same = content == "all", was.major == now.major
     return [
-        *(_differing("rows", _rows(was.tables), _rows(now.tables)) if whole else ()),
-        *_differing("object", _named(was.objects, alike), _named(now.objects, alike)),
+        *(_differing("rows", _rows(was.tables, now.tables), _rows(now.tables, was.tables)) if whole else ()),
+        *_differing("object", _objects(was, now), _objects(now, was)),
         *(_behind(was, now) if whole else ()),
-        *_differing("extension", _named(was.extensions, alike), _named(now.extensions, alike)),
+        *_differing("extension", _names(was.extensions), _names(now.extensions)),
+        *(_other_versions(was, now) if same else ()),
+        *_unseen(was, now),
     ]
 
 
@@ -59,7 +72,8 @@ def _differing(part: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
 
 def _behind(was: Holds, now: Holds) -> Iterator[Difference]:
     """Yield the sequences that are only on one side, or would give again what was given before."""
-    for name in sorted({*was.sequences, *now.sequences}):
+    names = {*was.sequences, *now.sequences} if _alike(was, now) else {*now.sequences}
+    for name in sorted(names):
         if name not in was.sequences or name not in now.sequences:
             there, here = was.sequences.get(name, _ABSENT), now.sequences.get(name, _ABSENT)
             yield Difference("sequence", name, str(there), str(here))
@@ -75,9 +89,45 @@ def _reached(was: int | None, now: int | None, step: int) -> bool:
     return now is not None and (now >= was if step > 0 else now <= was)
 
 
-def _rows(tables: Mapping[str, Table]) -> dict[str, str]:
-    return {name: f"{table.rows} rows, checksum {table.checksum}" for name, table in tables.items()}
+def _rows(tables: Mapping[str, Table], others: Mapping[str, Table]) -> dict[str, str]:
+    return {
+        name: f"{table.rows} rows, checksum {table.checksum}"
+        if _summed_alike(table, others.get(name, table))
+        else f"{table.rows} rows"
+        for name, table in tables.items()
+    }
 
 
-def _named(things: Mapping[str, str], alike: bool) -> Mapping[str, str]:
-    return things if alike else dict.fromkeys(things, "there")
+def _summed_alike(one: Table, other: Table) -> bool:
+    return one.checksum.startswith(BY_NAME) is other.checksum.startswith(BY_NAME)
+
+
+def _alike(was: Holds, now: Holds) -> bool:
+    """Tell whether both were written down in the same way."""
+    return was.written == now.written
+
+
+def _objects(one: Holds, other: Holds) -> Mapping[str, str]:
+    if not _alike(one, other):
+        return _names(name for name in one.objects if name.startswith(_FIRST))
+    return one.objects if one.major == other.major else _names(one.objects)
+
+
+def _names(things: Iterable[str]) -> dict[str, str]:
+    return dict.fromkeys(things, "there")
+
+
+def _other_versions(was: Holds, now: Holds) -> Iterator[Difference]:
+    both = sorted({*was.extensions} & {*now.extensions})
+    yield from _differing(VERSION, *({name: one.extensions[name] for name in both} for one in (was, now)))
+
+
+def _unseen(was: Holds, now: Holds) -> Iterator[Difference]:
+    """Yield of what only the names were compared, or not even those."""
+    if was.major != now.major:
+        yield Difference(UNSEEN, "definitions", f"PostgreSQL {was.major}", f"PostgreSQL {now.major}")
+    if not _alike(was, now):
+        yield Difference(UNSEEN, "definitions", "an older manifest, which has less", "all of them")
+    for name in sorted({*was.tables} & {*now.tables}):
+        if not _summed_alike(was.tables[name], now.tables[name]):
+            yield Difference(UNSEEN, f"checksum of {name}", "columns as they stood", "columns by name")

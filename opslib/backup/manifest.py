@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TYPE, _WITHOUT_DIGEST = "https://opslib.dev/backup/v0.2", "https://opslib.dev/backup/v0.1"
 UNREADABLE, CHANGED = "manifest", "manifest-changed"  # kinds of `Malformed`
 FOREIGN, UNSEALED = "foreign", "unsealed"  # of one that can be read
+WRITTEN, BY_NAME = 1, "by name "
 _EXACT = 2**53  # up to here every reader of JSON has the same number
 Content = Literal["all", "schema", "data"]
 Sequences = Mapping[str, tuple[int | None, int]]
@@ -42,6 +43,9 @@ class Table:
     checksum: str = ""
 
 
+EMPTY = Table(0, "0")  # as the statement `table_checksum` has it
+
+
 @dataclass(frozen=True)
 class Holds:
     """What a database holds.
@@ -57,6 +61,7 @@ class Holds:
         extensions: by name, with the version.
         roles: without which it cannot be restored as it is.
         steps: of the sequences that do not count up by one; 0 for one that begins again at its end.
+        written: in which way `objects` were written down; 0 of before that was noted.
     """
 
     database: str
@@ -68,6 +73,7 @@ class Holds:
     extensions: Mapping[str, str]
     roles: tuple[str, ...]
     steps: Mapping[str, int] = field(default_factory=dict)
+    written: int = 0
 
     @property
     def rows(self) -> int:
@@ -217,10 +223,8 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
     Raises:
         SourceError: something could not be read, or row-level security would hide rows.
     """
-    tables = {}
-    for row in view.table("manifest_tables").to_dict("records") if checksums else ():
-        summed = view.table("table_checksum", table=[row["schema"], row["name"]]).iloc[0]
-        tables[f"{row['schema']}.{row['name']}"] = Table(int(summed["rows"]), str(summed["checksum"]))
+    asked = view.table("manifest_tables").to_dict("records") if checksums else []
+    tables = {f"{row['schema']}.{row['name']}": _table(view, row) for row in asked}
     objects = view.table("manifest_objects")
     counted = view.sequences() if sequences is None else sequences
     return Holds(
@@ -233,4 +237,16 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
         steps={name: step for name, (_, step) in counted.items() if step != 1},
         extensions=dict(view.table("extensions")[["name", "version"]].itertuples(index=False, name=None)),
         roles=tuple(view.table("manifest_roles")["role"]),
+        written=WRITTEN,
     )
+
+
+def _table(view: Frozen, row: Mapping[Hashable, Any]) -> Table:
+    name = [row["schema"], row["name"]]
+    if row["emptied"]:
+        return EMPTY
+    if row["columns"]:
+        summed = view.table("table_checksum_by_name", table=name, columns=row["columns"]).iloc[0]
+    else:
+        summed = view.table("table_checksum", table=name).iloc[0]
+    return Table(int(summed["rows"]), str(summed["checksum"]))

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from opslib.backup import keeper, vanishing
 from opslib.errors import Malformed, Refused, Unreachable
 from opslib.pg.connect import DoorLike, parameters
 
@@ -107,6 +109,7 @@ def over_network(door: DoorLike) -> bool:
 def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
     """Yield the environment in which the programs reach a door; its files are private, and gone afterwards.
 
+    They go also when we are killed: the password is in one of them.
     Nothing of the address stands on a command line, where every account of the machine could read it.
 
     Args:
@@ -115,23 +118,20 @@ def reaching(door: DoorLike, name: str) -> Iterator[dict[str, str]]:
     """
     given = parameters(door)
     password = given.pop("password", None)
-    folder = Path(tempfile.mkdtemp(prefix="opslib-address-"))  # for us alone: 0700
-    try:
+    with vanishing.folder("opslib-address-") as folder:  # for us alone: 0700
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         lines = [f"{key}={value}" for key, value in {**given, "application_name": name}.items()]
         service = _private(folder / "service", "\n".join([f"[{_SERVICE}]", *lines, ""]))
         environment |= {"PGSERVICEFILE": str(service), "PGSERVICE": _SERVICE, "LC_ALL": "C"}
         environment["PGPASSFILE"] = str(_private(folder / "password", _line(password)))
         yield environment
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(
     tools: Tools, program: str, *words: str | Path, environment: Mapping[str, str] | None = None,
     progress: Progress = lambda: None,
 ) -> None:  # fmt: skip
-    """Run one of the programs to its end.
+    """Run one of the programs to its end, or to ours: else it would go on reading with nobody waiting for it.
 
     Args:
         tools: which ones.
@@ -146,8 +146,9 @@ def run(
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [tools.folder / program, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=said, env=dict(environment or clean),
+            [sys.executable, "-I", "-S", keeper.__file__, str(_END_S), tools.folder / program, *words],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, env=dict(environment or clean),
+            start_new_session=True,
         )  # fmt: skip
         try:
             while not _ended(process):
@@ -248,14 +249,10 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program that still runs: whoever waited for it was interrupted."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    """End a program that still runs, by its keeper: whoever waited for it was interrupted."""
+    if process.stdin:
+        process.stdin.close()
+    process.wait(2 * _END_S)
 
 
 def _told(said: bytes) -> str:

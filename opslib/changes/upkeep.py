@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from opslib.acts import Statement
-from opslib.changes import Kind
+from opslib.changes import Kind, Means
 from opslib.changes.upkeep_targets import (
     ANALYZE,
     COVER,
     CREATE,
     DONE,
+    MARKS,
+    NEVER,
     NEW,
     NOTE,
     REFRESH,
@@ -39,6 +41,11 @@ class Upkeep(Kind):
     CHAINED: ClassVar[bool] = False
     PATIENCE_S: ClassVar[float] = 5.0
 
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._first: dict[str, str] = {}  # place of a target -> the view's mark at this run's first look
+        self._refreshed: set[tuple[str, ...]] = set()  # views that were refreshed in this very run
+
     def observe(self, target: Target) -> Observed:
         """Look at the table or the index, and whether our role may tend it.
 
@@ -59,10 +66,13 @@ class Upkeep(Kind):
         if not row["maintained"]:
             return _forbidden(row)
         at = stamp(row[last])
-        same = at == target.before.get(what)
+        was = target.before.get(what)
+        # A reset of the counters, or a crash, forgets when: nothing was done by that.
+        same = at in (was, NEVER)
         text = f"{what} {at}; {row['dead_rows']} dead rows, {row['changed_rows']} changed since"
+        text += "; the server has begun to count anew since" if same and at != was else ""
         busy = "; locked by somebody now, so that it was skipped" if same and row["locked"] else ""
-        return Observed({what: at if same else DONE}, pending=bool(row["in_progress"]), text=text + busy)
+        return Observed({what: was if same else DONE}, pending=bool(row["in_progress"]), text=text + busy)
 
     def _index(self, target: Target, done: str) -> Observed:
         row = self._row("indexes", target.identity["relation"])
@@ -99,20 +109,24 @@ class Upkeep(Kind):
             return Observed({}, text="the view is gone")
         if not row["maintained"]:
             return _forbidden(row)
-        same = row["mark"] == target.before["refreshed"]
+        mark, was = row[MARKS[done]], target.before["refreshed"]
+        now = self._first.setdefault(target.place, mark) != mark
+        if now:
+            self._refreshed.add(tuple(target.identity["relation"]))
+        # A grant changes the mark of a view as well, so that only a change in this run counts.
+        same = not now and (done == REFRESH_BESIDE or mark == was)
         if same and row["held"] and row["populated"] and done == REFRESH:
             return Observed({}, text="somebody reads it now, and all others would wait behind; apply again")
-        text = "as it was" if same else f"refreshed, {size(row)}"
         return Observed(
-            {"refreshed": row["mark"] if same else DONE, "populated": row["populated"]}, text=text
-        )
+            {"refreshed": was if same else DONE, "populated": row["populated"]},
+            text="as it was" if same else f"refreshed, {size(row)}", unmarked=same and mark != was,
+        )  # fmt: skip
 
     def _note(self, target: Target) -> Observed:
-        """Look at what is noted of a view; nothing may be noted of one that was not refreshed."""
+        """Look at what is noted of a view; nothing may be noted of one that this run has not refreshed."""
         place = target.identity
-        row = self._row("materialized_views", place["relation"])
-        if row is None or row["mark"] == place["mark"]:
-            return Observed({}, text="the view was not refreshed, so there is nothing to note")
+        if tuple(place["relation"]) not in self._refreshed:
+            return Observed({}, text="this run has not refreshed the view, so there is nothing to note")
         names = {key: place[key] for key in ("table", "view", "time")}
         found = self._means.database().table("view_refreshes", **names)
         times = found[found["view_name"].eq(place["name"])]["refreshed_at"]

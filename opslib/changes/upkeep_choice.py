@@ -10,6 +10,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.changes import upkeep_targets as make
+from opslib.changes import upkeep_waits
 from opslib.checks import indexes as judged
 from opslib.gate.plan import Draft, Risk, Target
 
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from opslib.changes.upkeep_targets import Row
 
 AUTO, NONE = "auto", "none"
-# A build waits for every transaction that is older than itself; behind such an old one it would wait on.
-LONGEST_WAIT_S = 600.0
 _UNCOVERED = "the index that does the same could not be looked at; plan again"
+_STAYS = "a rebuilt index stays as it is: nothing has to be taken back"
 _UNSAID = "its definition is more than plain columns, so that names cannot bring it back; in a migration: "
 
 
@@ -52,7 +52,7 @@ class Picks:
             self.left_out[target.name] = why_not
             return
         self.targets[place] = target
-        if final:
+        if final and final not in self.final:
             self.final.append(final)
 
     def draft(self, done: str, blast: str, undo: tuple[str, ...] = ()) -> Draft | None:
@@ -74,6 +74,7 @@ class Seen:
     Args:
         indexes, duplicate_indexes, foreign_keys_without_index, index_bloat_estimate: the statements.
         xmin_horizon: holders of old snapshots.
+        table_locks: holders of locks, if only by reading.
         replication: the replicas.
     """
 
@@ -82,30 +83,19 @@ class Seen:
     foreign_keys_without_index: pd.DataFrame
     index_bloat_estimate: pd.DataFrame
     xmin_horizon: pd.DataFrame
+    table_locks: pd.DataFrame
     replication: pd.DataFrame
 
-    @property
-    def wait(self) -> str:
-        """Why a build or a drop would not come to its end, or nothing."""
-        return waits(self.xmin_horizon)
+    def wait(self, row: Row | None = None) -> str:
+        """Return why a build, or a rebuild or drop of one of `indexes`, would not end, or nothing."""
+        wait = upkeep_waits.waits(self.xmin_horizon)
+        return wait or (upkeep_waits.held(self.table_locks, row) if row else "")
 
     def row(self, schema: str, index: str) -> Row | None:
         """Return one row of `indexes`."""
         named = self.indexes["schema"].eq(schema) & self.indexes["index_name"].eq(index)
         found = self.indexes[named]
         return _plain(found.to_dict("records")[0]) if len(found) else None
-
-
-def waits(horizon: pd.DataFrame) -> str:
-    """Return why a build or a drop would not come to its end, or nothing; `horizon`: `xmin_horizon`."""
-    if frames.reason(horizon):
-        return "whether an old transaction holds it up could not be seen"
-    old = horizon[horizon["since"].ge(LONGEST_WAIT_S)]
-    if old.empty:
-        return ""
-    first = old.sort_values("since").iloc[-1]
-    held = f"{first['holder']} {first['name']} ({first['owner']})"
-    return f"it would wait for {held}, {first['since'] / 60:.0f} min old; end that first"
 
 
 def seen(table: Callable[..., pd.DataFrame]) -> Seen:
@@ -117,7 +107,7 @@ def seen(table: Callable[..., pd.DataFrame]) -> Seen:
     return Seen(
         table("indexes", schema="", name=""), table("duplicate_indexes"), table("foreign_keys_without_index"),
         table("index_bloat_estimate", min_bytes=judged.ENOUGH_BLOAT_BYTES), table("xmin_horizon"),
-        table("replication"),
+        table("table_locks"), table("replication"),
     )  # fmt: skip
 
 
@@ -141,7 +131,7 @@ def usage(
     """
     if repair == NONE or frames.reason(look.indexes):
         return None
-    found, picks = set(causes), _Chosen(most, look.wait, only)
+    found, picks = set(causes), _Chosen(most, look, only)
     _leftovers(picks, look, found)
     if judged.DUPLICATE.id in found:
         for row in plain_rows(look.duplicate_indexes):
@@ -166,25 +156,26 @@ def rebuild(
 
     Args:
         look: what was seen.
-        names: schema and name of the indexes to build anew instead of those that look bloated.
+        names: schema and name of the indexes to build anew instead, and no others; a copy is dropped.
         free_mb: free space on the disk; 0 where nobody knows it.
         repair: `auto`, or `none`.
         most: how many targets one plan may have; they are done one after the other.
     """
     if repair == NONE or frames.reason(look.indexes):
         return None
-    picks = _Chosen(most, look.wait)
-    _leftovers(picks, look, {"invalid-index"}, again=True)
+    picks = _Chosen(most, look)
+    if not names:
+        _leftovers(picks, look, {"invalid-index"}, again=True)
     wanted = names or [
         (r["schema"], r["index_name"]) for r in plain_rows(judged.bloated(look.index_bloat_estimate))
     ]
     for schema, index in wanted:
         row = look.row(schema, index)
-        if row is not None:
+        if row is not None and "copy" in row["leftover"]:
+            picks.drop(row)
+        elif row is not None:
             picks.rebuild(row, free_mb)
     blast = "reads and writes go on; the machine reads each table twice and writes its index once more"
-    if picks.targets:
-        picks.final.append("a rebuilt index stays as it is: nothing has to be taken back")
     return picks.draft("Rebuild indexes, one at a time", blast)
 
 
@@ -200,13 +191,13 @@ class _Chosen(Picks):
 
     Args:
         most: how many one plan may have.
-        wait: why nothing would come to its end, or nothing.
+        look: what was seen.
         only: schema and name of those that are wanted; all where there are none.
     """
 
-    def __init__(self, most: int, wait: str, only: Sequence[Sequence[str]] = ()) -> None:
+    def __init__(self, most: int, look: Seen, only: Sequence[Sequence[str]] = ()) -> None:
         super().__init__(most)
-        self._wait, self._only = wait, [list(one) for one in only]
+        self._look, self._only = look, [list(one) for one in only]
         self._kept: dict[str, str] = {}
         self._covers: dict[str, Row] = {}
 
@@ -216,41 +207,46 @@ class _Chosen(Picks):
             return
         if cover:
             cover = self._covers.get(make.shown(cover), cover)  # what covers the cover covers this one, too
-        name, reason = make.shown(row), why_not or _fixed(row) or self._wait
+        name, reason = make.shown(row), why_not or _fixed(row) or self._look.wait(row)
         if name in self._kept:
             reason = f"it does the work of {self._kept[name]}, which this plan drops"
         valid = bool(row["is_valid"])
         if not reason and valid and not make.comes_back(row):
             reason = f"{_UNSAID}{row['definition']}"
-        final = (
-            "" if valid else f"{name} was never whole and is not brought back; it was: {row['definition']}"
-        )
+        final = "" if valid else f"{name} is not whole and is not brought back; it was: {row['definition']}"
         self.take(make.drop(row, cover), reason, final)
         if cover and not reason:
             self._kept[make.shown(cover)], self._covers[name] = name, cover
 
     def rebuild(self, row: Row, free_mb: int = 0) -> None:
         """Choose an index to be built anew; `free_mb` as in the planner."""
+        if not self._wanted(row):
+            return
         self.sizes[make.shown(row)] = make.size(row)
-        self.take(make.reindex(row), _unfit(row, free_mb) or self._wait)
+        self.take(make.reindex(row), _unfit(row, free_mb) or self._look.wait(row), _STAYS)
 
     def build(self, row: Row) -> None:
         """Choose an index to be built."""
         if self._wanted(row):
             taken = "the name is taken, or the table has partitions: build it in a migration"
-            self.take(make.create(row), taken if row["name_taken"] else self._wait)
+            self.take(make.create(row), taken if row["name_taken"] else self._look.wait())
 
     def _wanted(self, row: Row) -> bool:
         return not self._only or [row["schema"], row["index_name"]] in self._only
 
 
 def _leftovers(picks: _Chosen, look: Seen, found: set[str], *, again: bool = False) -> None:
-    """Choose what failed builds left: dropped, or built again where it may well succeed and that is asked."""
+    """Choose what is not whole: dropped, or built again where it may well succeed and that is asked.
+
+    What was cut off is built again in any case: it may have been whole before somebody began to drop it, and
+    a unique one still refuses rows.
+    """
     if "invalid-index" not in found:
         return
     left = look.indexes[~(look.indexes["is_valid"] & look.indexes["is_ready"])]
     for row in plain_rows(left):
-        if again and row["leftover"] == "failed build" and not row["is_unique"]:
+        failed = again and row["leftover"] == "failed build" and not row["is_unique"]
+        if failed or row["leftover"] == "build or drop cut off":
             picks.rebuild(row)
         else:
             picks.drop(row)

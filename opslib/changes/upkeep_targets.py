@@ -22,6 +22,8 @@ VACUUM, ANALYZE, REINDEX = "vacuum_table", "analyze_table", "reindex_index"
 DROP, CREATE = "drop_index", "create_index"
 COVER = "covered_by"
 REFRESH, REFRESH_BESIDE, NOTE = "refresh_view", "refresh_view_concurrently", "note_refresh"
+# The column of `materialized_views` that tells of each: beside its readers a view keeps its file.
+MARKS = {REFRESH: "file", REFRESH_BESIDE: "mark"}
 _MB = 1024**2
 _WAITS = "reads and writes go on; it waits for all transactions that are older"
 

@@ -64,15 +64,14 @@ def _refresh(row: Row) -> Target:
         effect = (
             "nobody can read it until it is done" if row["populated"] else "it can be queried from then on"
         )
-    before = {"refreshed": row["mark"], "populated": bool(row["populated"])}
+    before = {"refreshed": row[make.MARKS[act.name]], "populated": bool(row["populated"])}
     after = {"refreshed": make.DONE, "populated": True}
     return Target(f"refresh {judged.name(row)}", {"relation": relation}, before, after, act, effect=effect)
 
 
 def _note(row: Row, log: Mapping[str, Any], at: Any) -> Target:
     identity = {
-        "relation": [row["schema"], row["view_name"]], "name": row["view_name"], "mark": row["mark"], **log,
-        "note": True,
+        "relation": [row["schema"], row["view_name"]], "name": row["view_name"], **log, "note": True,
     }  # fmt: skip
     seen = make.stamp(at)
     act = Statement(make.NOTE, {**log, "name": row["view_name"], "seen": seen})

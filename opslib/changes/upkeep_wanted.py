@@ -9,7 +9,8 @@ import pandas as pd
 
 from opslib import frames
 from opslib.changes import upkeep_targets as make
-from opslib.changes.upkeep_choice import AUTO, NONE, Picks, plain_rows, waits
+from opslib.changes.upkeep_choice import AUTO, NONE, Picks, plain_rows
+from opslib.changes.upkeep_waits import waits
 from opslib.pg import sql
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _ASKED = "wanted_index"
 _WHY_NOT = {
     "other": "its name is taken by something else: give it another one, in a migration",
     "partitions": "the table has partitions, which are built one by one: in a migration",
+    "wide": "its values are wide: one that does not fit could not be written any more; take a hash index",
 }
 _FINAL = "an index that a failed build left is built again, and stays: index-usage drops it where it is idle"
 

@@ -40,6 +40,10 @@ _DAMAGE = {
     manifest.CHANGED: MANIFEST, reading.OLDER: OLDER,
 }  # fmt: skip
 _MANIFESTS = {manifest.CHANGED: MANIFEST, manifest.FOREIGN: FOREIGN}
+_GRANT = {
+    "": "grant pg_read_all_data to the role",
+    "large objects": "pg_read_all_data does not hold for them: take backups as their owner, or grant select",
+}
 
 
 def server(facts: pd.DataFrame) -> Finding:
@@ -98,8 +102,8 @@ def readable(tables: pd.DataFrame) -> list[Finding]:
         return [compare.unknown("readable", reason, expected=expected)]
     refused, hidden = tables[~tables["can_read"]], tables[tables["rls_hides"].fillna(False)]
     found = [
-        _table(name, "may not be read", expected, UNREADABLE, "grant pg_read_all_data to the role")
-        for name in refused["table_name"].head(_MOST_SUBJECTS)
+        _table(name, "may not be read", expected, UNREADABLE, _GRANT.get(kind, _GRANT[""]))
+        for name, kind in refused[["table_name", "kind"]].head(_MOST_SUBJECTS).itertuples(index=False)
     ] + [
         _table(name, "rows hidden by policies", expected, HIDDEN, "give the role BYPASSRLS; with"
                " --enable-row-security the dump would leave these rows out without a word")
@@ -107,9 +111,10 @@ def readable(tables: pd.DataFrame) -> list[Finding]:
     ]  # fmt: skip
     if found:
         return found
-    unlogged = int(tables["unlogged"].fillna(False).sum())
+    unlogged, emptied = (int(tables[column].fillna(False).sum()) for column in ("unlogged", "emptied"))
     seen = f"{len(tables)} tables and sequences" + (f", {unlogged} unlogged" if unlogged else "")
-    return [Finding("readable", Status.OK, "", seen, "", expected)]
+    why = "a standby has no rows of unlogged tables: none of theirs would be in it" if emptied else ""
+    return [Finding("readable", Status.OK, "", seen, "", expected, why)]
 
 
 def room(found: pd.DataFrame) -> Finding:

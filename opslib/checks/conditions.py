@@ -32,12 +32,14 @@ class Asked:
         column: the column, where one alone is meant.
         text: the expression that is compared; of an OR, or of what is no comparison, all of it.
         sides: of an OR what each side compares.
+        sign: of the comparison.
     """
 
     way: Way
     column: str = ""
     text: str = ""
     sides: tuple[Asked, ...] = ()
+    sign: str = ""
 
 
 def asked(condition: str) -> Asked:
@@ -47,20 +49,32 @@ def asked(condition: str) -> Asked:
         condition: `Filter` of a plan's node.
     """
     order = list(Way)
-    parts = [_part(part) for part in _split(condition, "AND")]
-    return min(parts, key=lambda part: order.index(part.way))
+    return min(parts(condition), key=lambda part: order.index(part.way))
+
+
+def parts(condition: str) -> list[Asked]:
+    """Return what each part of a condition asks, all of which must hold."""
+    return [_part(part) for part in _split(condition, "AND")]
 
 
 def _part(text: str) -> Asked:
     sides = list(_split(text, "OR"))
     if len(sides) > 1:
         return Asked(Way.EITHER, text=_bare(text), sides=tuple(asked(side) for side in sides))
-    left = next((text[:at] for at, sign in _signs(text) if sign in _COMPARED), "")
-    if found := _PLAIN.fullmatch(left):
-        return Asked(Way.PLAIN, _named(found[2]), left)
-    if found := _CAST.fullmatch(left):
-        return Asked(Way.CAST, _named(found[2]), left)
-    return Asked(Way.EXPRESSION, text=_bare(left)) if left else Asked(Way.OTHER, text=_bare(text))
+    at, sign = next((found for found in _signs(text) if found[1] in _COMPARED), (0, ""))
+    left, right = text[:at], text[at + len(sign) + 2 :]
+    found = _PLAIN.fullmatch(left) or _CAST.fullmatch(left)
+    if not left or (found and _names(right, found[1])):
+        return Asked(Way.OTHER, text=_bare(text))
+    if not found:
+        return Asked(Way.EXPRESSION, text=_bare(left), sign=sign)
+    way = Way.PLAIN if _PLAIN.fullmatch(left) else Way.CAST
+    return Asked(way, _named(found[2]), left, sign=sign)
+
+
+def _names(text: str, relation: str | None) -> bool:
+    """Tell whether a text names a column of a relation: an index finds a value, not what the row holds."""
+    return bool(relation and re.search(rf"(?<![\w.\"]){re.escape(relation)}\.", text))
 
 
 def _split(text: str, word: str) -> Iterator[str]:

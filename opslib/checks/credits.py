@@ -111,14 +111,17 @@ def totals(found: pd.DataFrame, seen: pd.DataFrame) -> list[Finding]:
     if reason:
         return [compare.unknown("balances", reason, expected=expected)]
     row = found.iloc[0]
+    poorest = seen[seen["balance"] < 0].sort_values("balance")
+    furthest = seen[seen["drift"] != 0].sort_values("drift", key=abs, ascending=False)
+    richest = seen[seen["absurd"].eq(True)].sort_values("balance", ascending=False)
     checks = (
-        ("negative balances", "negative", NEGATIVE, Status.CRITICAL, seen["balance"] < 0),
-        ("ledger", "drifting", MISMATCH, Status.CRITICAL, seen["drift"] != 0),
-        ("absurd balances", "absurd", ABSURD, Status.WARNING, seen["balance"] > 0),
+        ("negative balances", "negative", NEGATIVE, Status.CRITICAL, poorest),
+        ("ledger", "drifting", MISMATCH, Status.CRITICAL, furthest),
+        ("absurd balances", "absurd", ABSURD, Status.WARNING, richest),
     )
     return [
-        _counted(check, int(row[column]), int(row["accounts"]), cause, status, expected, seen[which])
-        for check, column, cause, status, which in checks
+        _counted(check, int(row[column]), int(row["accounts"]), cause, status, expected, worst)
+        for check, column, cause, status, worst in checks
     ]
 
 
@@ -165,5 +168,9 @@ def _counted(
     if not count:
         return Finding(check, Status.OK, "", f"0 of {accounts} accounts", "0", expected)
     rows = worst.head(_NAMED).to_dict("records")
-    why = "; ".join(f"{row['owner']}: balance {row['balance']}, ledger {row['ledger']}" for row in rows)
+    why = "; ".join(f"{row['owner']}: {_balance(row)}, ledger {row['ledger']}" for row in rows)
     return Finding(check, status, "", f"{count} of {accounts} accounts", "0", expected, why, cause=cause)
+
+
+def _balance(row: Mapping[Any, Any]) -> str:
+    return "no account" if row["gone"] else f"balance {row['balance']}"

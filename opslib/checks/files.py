@@ -1,4 +1,4 @@
-"""Are all files there, unchanged, copied lately, and read by nobody who should not."""
+"""Can all files be seen, are they copied lately, and read by nobody who should not."""
 
 from __future__ import annotations
 
@@ -22,15 +22,12 @@ SUMMARY = (
 )  # fmt: skip
 DIFFERENCES = ("bucket", "key", "what", "bytes", "bytes_in_copy", "written", "written_in_copy")
 
-MISSING = Cause("object-missing", "files are gone from a bucket, and the copy still has them", 10)
-CHANGED = Cause("object-changed", "files are not what they were when they were copied", 12)
 NO_COPY = Cause("no-copy", "a bucket has no copy: what is lost there is lost", 15)
 STALE = Cause("copy-stale", "files have not been copied for too long", 20)
 PUBLIC = Cause("bucket-public", "everybody can read a bucket that is not meant to be public", 8)
 UNDECLARED = Cause("bucket-undeclared", "there is a bucket that the system's file does not know", 40)
 VERSIONS = Cause("versioning-off", "a bucket keeps no versions, though its store can", 30)
 _MB, _HOUR_S, _WEEK_S = 1e6, 3600, 7 * 86_400
-_SHOWN = 5
 _HERE = "file-storage"
 _ENOUGH_MB = 1.0  # growth of less than this tells nothing
 
@@ -56,16 +53,6 @@ def differences(seen: Sequence[Inventory]) -> pd.DataFrame:
 def listed(seen: Sequence[Inventory]) -> list[Finding]:
     """Find whether each bucket and its copy could be listed to the end."""
     return [_listed(subject, side) for subject, side, _ in _sides(seen)]
-
-
-def missing(seen: Sequence[Inventory]) -> list[Finding]:
-    """Find whether files are gone that the copy still has."""
-    return [_missing(one) for one in seen]
-
-
-def changed(seen: Sequence[Inventory]) -> list[Finding]:
-    """Find whether files are not what they were when they were copied."""
-    return [_changed(one) for one in seen]
 
 
 def copied(seen: Sequence[Inventory], limit: Limit) -> list[Finding]:
@@ -160,36 +147,6 @@ def _listed(subject: str, side: Side) -> Finding:
         )
     seen = f"{len(side.objects)} files, {compare.number(side.bytes / _MB, 'MB')} at {side.where}"
     return Finding("listed", Status.OK, subject, seen, "", expected)
-
-
-def _missing(one: Inventory) -> Finding:
-    expected = "every file of the copy is in the bucket"
-    if one.reason:
-        return compare.unknown("missing", one.reason, subject=one.name, expected=expected)
-    seen = f"{len(one.missing)} of {len(one.copy.objects)}" if one.missing else "none"
-    if not one.missing or one.spec.mutable:
-        why = "users remove files here, so this is no loss by itself" if one.missing else ""
-        return Finding("missing", Status.OK, one.name, seen, "", expected, why)
-    back = {"action": "restore", "bucket": one.name, "key": one.missing[0]}
-    return Finding(
-        "missing", Status.CRITICAL, one.name, seen, "none", expected, _some(one.missing), _HERE, MISSING, back
-    )
-
-
-def _changed(one: Inventory) -> Finding:
-    expected = "every file is what was copied"
-    if one.reason:
-        return compare.unknown("changed", one.reason, subject=one.name, expected=expected)
-    if one.changed and not one.spec.mutable:
-        seen = f"{len(one.changed)} of {len(one.live.objects)}"
-        return Finding(
-            "changed", Status.CRITICAL, one.name, seen, "none", expected, _some(one.changed), cause=CHANGED
-        )
-    if one.unsure:
-        why = f"their tags differ, and they were not read: {_some(one.unsure)}; give a larger `read_mb`"
-        return compare.unknown("changed", why, subject=one.name, expected=expected)
-    seen = f"{len(one.changed)}, as users change files here" if one.changed else "none"
-    return Finding("changed", Status.OK, one.name, f"{seen}{_by_size(one)}", "", expected)
 
 
 def _copied(one: Inventory, limit: Limit, now: datetime) -> Finding:
@@ -288,12 +245,3 @@ def _room(seen: Sequence[Inventory], limit: Limit) -> Finding:
         round(total, 3), check="room", warning=limit.warning, critical=limit.critical, unit=limit.unit,
         expected=expected, why="uploads fail when the plan is full",
     )  # fmt: skip
-
-
-def _some(keys: Sequence[str]) -> str:
-    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return ", ".join(keys[:_SHOWN]) + more
-
-
-def _by_size(one: Inventory) -> str:
-    return f"; {one.by_size} compared by size only" if one.by_size else ""

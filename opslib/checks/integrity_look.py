@@ -21,6 +21,7 @@ COLUMNS = ("subject", "detail", "rows", "example", "reason", "left_out")
 _COLUMNS_OF_A_KEY = 3
 _COUNTED = 10_000
 _NO_TABLE = "there is no such table here"
+_FILTERED = "row security hides rows from our role: it needs bypassrls to tell"
 
 Row = tuple[str, str, int, str, str, bool]
 
@@ -88,7 +89,9 @@ def _orphans(database: Asks, row: Mapping[Any, Any], most_rows: int) -> Row:
     if not row["readable"]:
         return _blind(subject, "our role may not read it: grant select on both tables to opslib_monitor")
     if row["filtered"]:
-        return _blind(subject, "row security hides rows from our role: it needs bypassrls to tell")
+        return _blind(subject, _FILTERED)
+    if row["period"]:
+        return _left_out(subject, "its key ends in a period, which several rows may cover together")
     if len(row["columns"]) > _COLUMNS_OF_A_KEY:
         return _left_out(subject, f"its key has more than {_COLUMNS_OF_A_KEY} columns")
     if int(row["rows_estimate"]) > most_rows:
@@ -96,7 +99,8 @@ def _orphans(database: Asks, row: Mapping[Any, Any], most_rows: int) -> Row:
     names = dict(zip("abc", _thrice(row["columns"]), strict=True))
     names |= dict(zip("xyz", _thrice(row["parent_columns"]), strict=True))
     child, parent = [row["schema"], row["table_name"]], [row["parent_schema"], row["parent"]]
-    found = database.table("orphans", child=child, parent=parent, most=_COUNTED, **names)
+    heirs = {"child_heirs": row["heirs"], "parent_heirs": row["parent_heirs"]}
+    found = database.table("orphans", child=child, parent=parent, most=_COUNTED, **names, **heirs)
     return _row(subject, detail, found)
 
 
@@ -109,6 +113,8 @@ def _duplicates(database: Asks, name: str, key: Sequence[str], most_rows: int) -
         return _blind(name, reason)
     if len(there) != 1:
         return _blind(name, _NO_TABLE if there.empty else "several have this name: name it with its schema")
+    if there["filtered"].iloc[0]:
+        return _blind(name, _FILTERED)
     rows = int(there["rows_estimate"].iloc[0])
     if rows > most_rows:
         return _left_out(name, _too_large(rows, most_rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from opslib import frames
@@ -19,11 +19,32 @@ FAILS = Cause("migration-fails-midway", "a pending migration fails, tried on a c
 LARGE_ROWS, LARGE_MB = 100_000, 16
 _MB = 1024**2
 _RUNS = "each file runs to its end on a copy of the tables"
-_BRIEF = "no large table is written anew"
+_BOUND = f"{LARGE_ROWS} rows, {LARGE_MB} MB"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a file does to all rows of a table."""
+
+    check: str
+    column: str
+    expected: str
+    why: str
+
+
+_ANEW = _Work(
+    "rewrites", "rewritten", "no large table is written anew",
+    "all of it is copied while nobody reads or writes it: add a column beside it, and fill it in steps",
+)  # fmt: skip
+_READ = _Work(
+    "scans", "scanned", "no large table is read whole while nobody may write it",
+    "writers wait until all of it is read: build the index concurrently; add a constraint as not valid, and"
+    " validate it in another file",
+)  # fmt: skip
 
 
 def judged(tried: pd.DataFrame, tended: pd.DataFrame) -> list[Finding]:
-    """Find files that fail, and those that write a large table anew.
+    """Find files that fail, and those that write a large table anew, or read it while they lock it.
 
     Args:
         tried: `ops.rehearse`.
@@ -33,7 +54,8 @@ def judged(tried: pd.DataFrame, tended: pd.DataFrame) -> list[Finding]:
         return [blind]
     rows = tried.to_dict("records")
     failed = [_failed(row) for row in rows if row["error"]]
-    return [*(failed or [_ran(rows)]), *_rewrites(rows, tended)]
+    works = [one for work in (_ANEW, _READ) for one in _done(work, rows, tended)]
+    return [*(failed or [_ran(rows)]), *works]
 
 
 def _failed(row: Mapping[Any, Any]) -> Finding:
@@ -51,28 +73,25 @@ def _ran(rows: list[dict[Any, Any]]) -> Finding:
     return Finding("rehearsal", Status.OK, "", f"{files}, {compare.number(total, 'ms')}{lacks}", "", _RUNS)
 
 
-def _rewrites(rows: list[dict[Any, Any]], tended: pd.DataFrame) -> list[Finding]:
-    anew = [(row["file"], name) for row in rows for name in row["rewritten"]]
-    if not anew:
-        return [Finding("rewrites", Status.OK, "", "none", "", _BRIEF)]
+def _done(work: _Work, rows: list[dict[Any, Any]], tended: pd.DataFrame) -> list[Finding]:
+    named = [(row["file"], name) for row in rows for name in row[work.column]]
+    if not named:
+        return [Finding(work.check, Status.OK, "", "none", "", work.expected)]
     if reason := frames.reason(tended):
-        return [compare.unknown("rewrites", reason, expected=_BRIEF)]
+        return [compare.unknown(work.check, reason, expected=work.expected)]
     known = {written(row["schema"], row["table_name"]): row for row in tended.to_dict("records")}
-    found = [_rewritten(f"{file}: {name}", known.get(name)) for file, name in anew]
+    found = [_sized(work, f"{file}: {name}", known.get(name)) for file, name in named]
     bad = [finding for finding in found if finding.status is not Status.OK]
     return bad or [replace(found[0], subject="", observed=", ".join(f.subject for f in found))]
 
 
-def _rewritten(subject: str, table: Mapping[Any, Any] | None) -> Finding:
+def _sized(work: _Work, subject: str, table: Mapping[Any, Any] | None) -> Finding:
     """Judge one table; counters may have been lost, so its size counts as well as its rows."""
     if table is None:
-        return compare.unknown(
-            "rewrites", "how large it is could not be seen", subject=subject, expected=_BRIEF
-        )
+        why = "how large it is could not be seen"
+        return compare.unknown(work.check, why, subject=subject, expected=work.expected)
     size, rows = int(table["bytes"]), int(table["live_rows"])
     seen = f"{rows} rows, {compare.number(size / _MB, 'MB')}"
-    bound = f"{LARGE_ROWS} rows, {LARGE_MB} MB"
     if rows < LARGE_ROWS and size < LARGE_MB * _MB:
-        return Finding("rewrites", Status.OK, subject, seen, bound, _BRIEF)
-    why = "all of it is copied while nobody reads or writes it: add a column beside it, and fill it in steps"
-    return Finding("rewrites", Status.WARNING, subject, seen, bound, _BRIEF, why)
+        return Finding(work.check, Status.OK, subject, seen, _BOUND, work.expected)
+    return Finding(work.check, Status.WARNING, subject, seen, _BOUND, work.expected, work.why)

@@ -7,6 +7,7 @@ later, or has lost its file, is never applied again: production and the next new
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 
 FAILED = Cause("migration-fails-midway", "a migration was begun and not finished", 35)
 GAP = Cause("migration-gap", "a migration is missing between others", 50)
+TWICE = Cause("migration-number-twice", "two files of migrations have one number", 52)
 EDITED = Cause("migration-edited", "a file was changed after it was applied", 55)
 PENDING = Cause("migration-pending", "a migration has not been applied yet", 60)
 
 STATES = ("version", "name", "state", "applied_at", "file", "noted", "compared")
 APPLIED, WAITING, LATE = "applied", "pending", "out of order"
-GONE, CHANGED, HALF = "file is gone", "edited", "not finished"
+GONE, CHANGED, HALF, DOUBLE = "file is gone", "edited", "not finished", "number twice"
 PLAIN = "plain"
 _NAMES_ONLY = (PLAIN, "alembic")
 _SEQUENCE = re.compile(r"0*(\d{1,4})")  # a time has more digits, and no next one
@@ -81,23 +83,27 @@ def states(files: pd.DataFrame, applied: pd.DataFrame, tool: str) -> pd.DataFram
         if reason := frames.reason(frame):
             return frames.unavailable(STATES, reason)
     key = {"supabase": "version", "alembic": "version"}.get(tool, "file")
-    there = {_key(row[key]): row for row in _rows(files)}
     noted = {_key(row["version"]): row for row in _rows(applied)}
     newest = max(noted, default="")
-    named = sorted({*there, *noted})
-    rows = [_state(name, there.get(name), noted.get(name), newest, tool) for name in named]
-    return pd.DataFrame(rows, columns=list(STATES))
+    there = [(_key(row[key]), row) for row in _rows(files)]
+    count = Counter(name for name, _ in there)
+    gone = [(name, None) for name in noted if name not in count]
+    named = sorted([*there, *gone], key=lambda one: one[0])
+    listed = [_state(name, file, noted.get(name), newest, tool) for name, file in named]
+    rows = pd.DataFrame(listed, columns=list(STATES))
+    rows.loc[[count[name] > 1 for name, _ in named], "state"] = DOUBLE
+    return rows
 
 
 def judged(env: Environment, rows: pd.DataFrame, tool: str) -> list[Finding]:
-    """Find what is unfinished, missing between others, edited, or not applied.
+    """Find what is unfinished, missing between others, there twice, edited, or not applied.
 
     Args:
         env: its system's file names known gaps, and files that are critical.
         rows: as `states`.
         tool: of the ledger.
     """
-    return [unfinished(rows), complete(env, rows), unedited(rows, tool), applied(env, rows)]
+    return [unfinished(rows), complete(env, rows), single(rows), unedited(rows, tool), applied(env, rows)]
 
 
 def unfinished(rows: pd.DataFrame) -> Finding:
@@ -118,6 +124,13 @@ def complete(env: Environment, rows: pd.DataFrame) -> Finding:
         return finding
     seen = f"no {', '.join(lost)}"
     return Finding("complete", Status.WARNING, "", seen, "", expected, why, cause=GAP)
+
+
+def single(rows: pd.DataFrame) -> Finding:
+    """Find files that share what the ledger knows a migration by: it can hold one of them only."""
+    expected = "no two files have the same number in a ledger of numbers"
+    why = "the ledger holds one, so the other is never applied: give the newer one the next number"
+    return _none(rows, (DOUBLE,), "numbers", expected, Status.WARNING, why, TWICE)
 
 
 def unedited(rows: pd.DataFrame, tool: str) -> Finding:

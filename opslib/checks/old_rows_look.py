@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from opslib import frames
+from opslib.checks import compare
 from opslib.checks.old_rows import FOREVER, Rule, Seen
 from opslib.checks.old_rows_facts import Asked, Identity, children, differing, effects, named, one, structure
 from opslib.errors import ParameterError, SourceError
 from opslib.pg import relations
+from opslib.verdict import Finding, Status
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
 _SMALL = 100_000
+_LIMITS = ("time", "since", "cutoff")
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
@@ -40,6 +43,16 @@ def look(database: Asked, rules: Sequence[Rule]) -> list[Seen]:
         ParameterError: a table or column that a rule names is not there.
     """
     return [_look(database, rule) for rule in rules]
+
+
+def timeless(database: Asked, looks: Sequence[Seen]) -> list[Finding]:
+    """Find rows that never grow old, because they have no time: by no rule do they ever go.
+
+    Args:
+        database: where.
+        looks: from `look`; tables that could not be looked at are left to `old_rows.waiting`.
+    """
+    return [_timeless(database, one.rule) for one in looks if not one.reason]
 
 
 def values(database: Asked, identity: Identity) -> dict[str, Any]:
@@ -70,6 +83,21 @@ def values(database: Asked, identity: Identity) -> dict[str, Any]:
         found |= {"hanging": int(hung[0]["rows"]), "hanging_archived": int(hung[1]["rows"])}
         found["hanging_checksum"] = _sum(hung)
     return {**found, "structure": structure(database, identity)}
+
+
+def _timeless(database: Asked, rule: Rule) -> Finding:
+    expected = f"each row has a time in {rule.column}"
+    try:
+        table = relations.find(database, "table", rule.table, ("table",))  # type: ignore[arg-type]
+        found = one(database, "rows_without_time", table=table.parts, time=rule.column, since=FOREVER)
+    except SourceError as error:
+        return compare.unknown("rows without a time", error.message, subject=rule.table, expected=expected)
+    rows, status, why = int(found["rows"]), Status.OK, ""
+    if rows:
+        status = Status.WARNING
+        why = f"by no rule do they ever go, and no plan takes them: find out their {rule.column}"
+    seen = compare.number(rows) if rows else "none"
+    return Finding("rows without a time", status, rule.table, seen, "none", expected, why)
 
 
 def _look(database: Asked, rule: Rule) -> Seen:
@@ -131,6 +159,8 @@ def _with_archive(
         both = {name: identity[name] for name in ("table", "archive", "key", "time", "cutoff")}
         if twice := int(one(database, "rows_in_both", **both)["rows"]):
             against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
+    if child and not against:
+        against += _against_strays(database, identity)
     stays = _emptied(database, source.relation.parts)
     seen = replace(seen, ever={name: int(one.facts["columns_ever"]) for name, one in tables.items()})
     judged = _judged(database, seen, identity, against, columns, stays)
@@ -193,6 +223,14 @@ def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) 
             yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
     if sum(row["effect"] == "cascade" for row in found) > 1:
         yield "rows of several tables would be deleted with them; one at most can go along"
+
+
+def _against_strays(database: Asked, identity: Identity) -> Iterator[str]:
+    """Say which rows of the child went before those that they hang on: nobody could count them as moved."""
+    box = {name: identity[name] for name in ("key", "child_key", "parent_key", *_LIMITS)}
+    child = identity["child_archive"]
+    if strays := int(one(database, "rows_hanging", table=identity["table"], child=child, **box)["rows"]):
+        yield f"{strays} rows of {'.'.join(child)} hang on rows that have not gone: move them back first"
 
 
 def _against_way_back(database: Asked, archive: _Table, along: Iterable[str]) -> Iterator[str]:

@@ -23,19 +23,12 @@ MISSING = Cause("missing-index", "a large table is read whole for a few rows, fo
 BAD = Cause("bad-plan", "the planner may not use what would be quickest", 25)
 PLAN_COLUMNS = ("queryid", "query", "calls", "total_ms", "plan", "reason", "left_out")
 SCAN_COLUMNS = (
-    "queryid",
-    "schema",
-    "table_name",
-    "column_name",
-    "way",
-    "asked",
-    "condition",
-    "rows_wanted",
-    "calls",
+    "queryid", "schema", "table_name", "column_name", "way", "asked", "condition", "rows_wanted", "calls",
     "total_ms",
-)
+)  # fmt: skip
 CANDIDATE_COLUMNS = (*SCAN_COLUMNS, "rows", "seq_scans", "indexed")
 # Smaller tables are read whole for good reason; so is a table of which much is wanted.
+LONGEST_QUERY = 20_000  # as `slow_statements` gives it
 ENOUGH_ROWS, WANTED_SHARE, ENOUGH_SCANS = 10_000, 0.05, 10
 _REFUSED, _RECORDED = "permission denied", 'syntax error at or near "$'
 _MOST_SUBJECTS = 5
@@ -43,8 +36,8 @@ _EXPRESSION = (
     "an index over the column does not serve what is made of it: one over ({asked}) does, where that"
     " gives the same at all times"
 )
+_TOGETHER = "no column of it alone tells few rows from many; one index over ({columns}) may"
 _SERVED = "no large table is read whole for a few rows"
-_FREE = "the planner may use every way there is"
 
 
 class Plans(Protocol):
@@ -132,7 +125,7 @@ def missing_indexes(found: pd.DataFrame, tables: pd.DataFrame) -> list[Finding]:
     named = candidates(found, tables)
     if (blind := compare.blind("missing index", named, expected=_SERVED)) is not None:
         return [blind]
-    rows = [_candidate(row) for row in named.head(_MOST_SUBJECTS).to_dict("records")]
+    rows = [_candidate(row) for row in named.to_dict("records")[:_MOST_SUBJECTS]]
     rows += [_unserved(*pair) for pair in unserved(found, tables)[:_MOST_SUBJECTS]]
     seen = f"{len(found)} scans under a condition in these plans"
     return rows or [Finding("missing index", Status.OK, "", seen, "", _SERVED)]
@@ -157,10 +150,13 @@ def candidates(found: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
     kept: dict[tuple[str, ...], tuple[Any, ...]] = {}
     for scan in found.to_dict("records"):
         table = known.get((scan["schema"], scan["table_name"]))
-        place = (scan["schema"], scan["table_name"], scan["column_name"])
-        if table is not None and place not in kept and _matters(scan, table) and _plain(scan, table):
-            indexed = scan["column_name"] in table["led_by"]
-            kept[place] = (*scan.values(), int(table["rows_estimate"]), int(table["seq_scans"]), indexed)
+        if table is None or not _matters(scan, table) or not (column := _column(scan, table)):
+            continue
+        place, found_by = (scan["schema"], scan["table_name"], column), {**scan, "column_name": column}
+        indexed = column in table["led_by"]
+        kept.setdefault(
+            place, (*found_by.values(), int(table["rows_estimate"]), int(table["seq_scans"]), indexed)
+        )
     return pd.DataFrame(kept.values(), columns=list(CANDIDATE_COLUMNS))
 
 
@@ -178,29 +174,15 @@ def unserved(found: pd.DataFrame, tables: pd.DataFrame) -> list[tuple[dict[Any, 
     kept: dict[tuple[str, ...], tuple[dict[Any, Any], dict[Any, Any]]] = {}
     for scan in found.to_dict("records"):
         table = known.get((scan["schema"], scan["table_name"]))
-        if table is not None and _matters(scan, table) and not _plain(scan, table):
+        if table is not None and _matters(scan, table) and not _column(scan, table):
             kept.setdefault((scan["schema"], scan["table_name"], scan["asked"]), (scan, table))
     return list(kept.values())
 
 
-def switches(frame: pd.DataFrame) -> list[Finding]:
-    """Find ways of planning that somebody switched off and forgot.
-
-    Args:
-        frame: the statement `planner_switches`.
-    """
-    if reason := frames.reason(frame):
-        return [compare.unknown("planner", reason, expected=_FREE)]
-    why = "somebody tried something and left it so: every statement there pays for it; reset it"
-    found = [
-        Finding("planner", Status.WARNING, row["holds_for"], f"{row['name']} = {row['setting']}", "on", _FREE,
-                why, cause=BAD)
-        for row in frame.head(_MOST_SUBJECTS).to_dict("records")
-    ]  # fmt: skip
-    return found or [Finding("planner", Status.OK, "", "nothing is switched off", "", _FREE)]
-
-
 def _planned(database: Plans, row: Mapping[Any, Any]) -> tuple[Any, ...]:
+    if len(str(row["query"])) >= LONGEST_QUERY:
+        reason = "its text is too long to be recorded whole"
+        return row["queryid"], row["query"], row["calls"], row["total_ms"], None, reason, True
     answer = database.plan(str(row["query"]))
     reason = frames.reason(answer) or ""
     plan = None if reason else answer["plan"].iloc[0]
@@ -230,10 +212,31 @@ def _matters(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> bool:
     return rows >= ENOUGH_ROWS and few and int(table["seq_scans"]) >= ENOUGH_SCANS
 
 
-def _plain(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> bool:
-    """Tell whether an index over a column serves a scan: what a cast makes of it is another thing, mostly."""
+def _column(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> str:
+    """Return the column over which an index serves a scan; nothing where no single one does."""
+    if scan["way"] == Way.PLAIN:
+        return _telling(scan["condition"], table["distinct_values"] or {})
+    # What a cast makes of a column is another thing, mostly.
     same = scan["way"] == Way.CAST and scan["asked"].endswith("::text")
-    return scan["way"] == Way.PLAIN or (same and scan["column_name"] in table["varchars"])
+    return str(scan["column_name"]) if same and scan["column_name"] in table["varchars"] else ""
+
+
+def _telling(condition: str, values: Mapping[str, float]) -> str:
+    """Return which of the columns that a condition compares tells few rows from many, best by equality."""
+    parts = conditions.parts(condition)
+    plain = [part for part in parts if part.way == Way.PLAIN]
+    best = {
+        equal: max(sides, key=lambda part: values.get(part.column, 1 / WANTED_SHARE))
+        for equal in (True, False)
+        if (sides := [part for part in plain if (part.sign == "=") is equal])
+    }
+    # Of the only condition the planner has said already that it leaves few rows.
+    enough = (part for part in best.values() if len(parts) == 1 or _many(part.column, values))
+    return next((part.column for part in enough), "")
+
+
+def _many(column: str, values: Mapping[str, float]) -> bool:
+    return values.get(column, 1 / WANTED_SHARE) * WANTED_SHARE >= 1
 
 
 def _candidate(row: Mapping[Any, Any]) -> Finding:
@@ -258,10 +261,19 @@ def _unserved(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> Finding:
     if scan["way"] == Way.OTHER:
         reason = f"{seen}, {took}; none is offered: nothing is compared there as a plain index has it"
         return compare.skipped("missing index", reason, subject=subject)
-    why = _either(scan, table) if scan["way"] == Way.EITHER else _EXPRESSION.format(**scan)
+    why = _why_none(scan, table)
     wanted = f"{seen}, for {scan['rows_wanted']:.0f}"
     words = f"{took}; {why}; the plan offers none: write it into a migration"
     return Finding("missing index", Status.WARNING, subject, wanted, "", _SERVED, words, cause=MISSING)
+
+
+def _why_none(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> str:
+    if scan["way"] == Way.EITHER:
+        return _either(scan, table)
+    columns = [part.column for part in conditions.parts(scan["condition"]) if part.way == Way.PLAIN]
+    if len(columns) > 1:
+        return _TOGETHER.format(columns=", ".join(columns))
+    return _EXPRESSION.format(**scan)
 
 
 def _either(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> str:

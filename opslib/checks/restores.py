@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 import pandas as pd
 
 from opslib import frames, ids
-from opslib.backup import manifest
+from opslib.backup import comparing, manifest
 from opslib.checks import backups, compare, copies
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from opslib.backup.manifest import Manifest
     from opslib.backup.restoring import Place
     from opslib.config import Limit
@@ -24,6 +26,7 @@ OLDER = Cause("restore-older-server", "the target's server is older than the bac
 EXTENSION = Cause("restore-missing-extension", "the server lacks an extension that the backup needs", 20)
 ROLE = Cause("restore-missing-role", "the server lacks a role that the backup needs", 25)
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
+VERSION = Cause("restore-extension-version", "an extension came back in another version", 46)
 GUESSED = Cause("restore-without-statistics", "what came back has no statistics, so queries are slow", 45)
 _MOST_SUBJECTS = 5
 
@@ -175,14 +178,39 @@ def equal(differences: pd.DataFrame, database: str) -> list[Finding]:
     expected = "every row, object and extension as in the manifest, no sequence further back"
     if reason := frames.reason(differences):
         return [compare.unknown("target", reason, subject=database, expected=expected)]
-    if differences.empty:
-        return [Finding("target", Status.OK, database, "equal to the manifest", "", expected)]
+    named = {str(part): rows for part, rows in differences.groupby("part")}
+    versions, unseen = named.pop(comparing.VERSION, None), named.pop(comparing.UNSEEN, None)
+    bad = pd.concat(named.values()) if named else differences.iloc[:0]
+    found = [_differs(row, expected) for row in bad.head(_MOST_SUBJECTS).to_dict("records")]
+    return [*(found or [_alike(unseen, database, expected)]), *_other_versions(versions)]
+
+
+def _differs(row: dict[Hashable, object], expected: str) -> Finding:
+    return Finding(
+        "target", Status.CRITICAL, f"{row['part']} {row['name']}", f"{row['now']}", f"{row['was']}",
+        expected, "it is not the database that was backed up", cause=DIFFERS,
+    )  # fmt: skip
+
+
+def _alike(unseen: pd.DataFrame | None, database: str, expected: str) -> Finding:
+    """Say that nothing differs, and of what only the names were compared."""
+    if unseen is None:
+        return Finding("target", Status.OK, database, "equal to the manifest", "", expected)
+    named = [f"{row['name']}: {row['was']} here, {row['now']} there" for row in unseen.to_dict("records")]
+    why = f"not compared: {'; '.join(named)}"
+    seen = "rows and names as in the manifest"
+    return Finding("target", Status.OK, database, seen, "", "rows as in the manifest, each thing there", why)
+
+
+def _other_versions(found: pd.DataFrame | None) -> list[Finding]:
+    rows = [] if found is None else found.to_dict("records")
+    expected, why = "the version that it had", "what it gives back may have changed: read its release notes"
     return [
         Finding(
-            "target", Status.CRITICAL, f"{row['part']} {row['name']}", f"{row['now']}", f"{row['was']}",
-            expected, "it is not the database that was backed up", cause=DIFFERS,
+            "extension", Status.WARNING, f"{row['name']}", f"{row['now']}", f"{row['was']}", expected, why,
+            cause=VERSION,
         )
-        for row in differences.head(_MOST_SUBJECTS).to_dict("records")
+        for row in rows
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opslib import frames
-from opslib.checks import compare
+from opslib.checks import compare, counters
 from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
@@ -37,16 +37,22 @@ def old(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
     return tables[never | much]
 
 
-def stale(tables: pd.DataFrame, limit: Limit) -> list[Finding]:
+def stale(tables: pd.DataFrame, limit: Limit, counted: pd.DataFrame) -> list[Finding]:
     """Find tables whose statistics are missing or out of date; each leads on to `vacuum-analyze` for it.
 
     Args:
         tables: the statement `tended_tables`.
         limit: per cent of the rows that changed since.
+        counted: the statement `counted_since`; tables whose counters were lost are counted in a finding
+            of their own, which is skipped.
     """
-    if reason := frames.reason(tables):
+    if reason := counters.unasked(tables, counted):
         return [compare.unknown("statistics", reason, expected=_EXPECTED)]
-    found = [_stale(row, limit) for row in old(tables, limit).head(_MOST_SUBJECTS).to_dict("records")]
+    # A large table that was never analyzed says so by itself, whenever counting began.
+    known = counters.measured(tables, counted) | tables["never_analyzed"]
+    rows = old(tables[known], limit).head(_MOST_SUBJECTS).to_dict("records")
+    found = [_stale(row, limit) for row in rows]
+    found += counters.forgotten("statistics", tables, counted)
     return found or [Finding("statistics", Status.OK, "", _looked(len(tables)), "", _EXPECTED)]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames
-from opslib.checks import compare
+from opslib.checks import compare, counters
 from opslib.checks.database import FREEZE_AGE_PCT, WRAPAROUND, blind
 from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
@@ -30,21 +30,24 @@ _TENDING = "vacuum-analyze"
 BLOAT = Cause("bloat", "tables hold much more dead space than rows", 60)
 
 
-def dead_rows(need: pd.DataFrame, limit: Limit) -> list[Finding]:
+def dead_rows(need: pd.DataFrame, limit: Limit, counted: pd.DataFrame) -> list[Finding]:
     """Find tables whose dead rows vacuum does not clear away.
 
     Args:
         need: the statement `autovacuum_need`.
         limit: per cent of a table's rows that are dead; critical only from a million dead rows up. What it
             stores out of line (TOAST) is judged apart.
+        counted: the statement `counted_since`; tables whose counters were lost are counted in a finding
+            of their own, which is skipped.
     """
-    if reason := frames.reason(need):
+    if reason := counters.unasked(need, counted):
         return [compare.unknown("dead rows", reason)]
     outside = need.assign(dead_rows=need["toast_dead"], dead_pct=need["toast_dead_pct"], of=_TOAST)
-    both = pd.concat([need.assign(of=""), outside])
-    many = both[both["dead_rows"].ge(ENOUGH_DEAD_ROWS).fillna(False)]
-    found = [_dead(row, limit) for row in many.to_dict("records")]
-    return _worst(found) or [_all_well("dead rows", len(need), "vacuum keeps up with changes")]
+    both = pd.concat([need.assign(of=""), outside], ignore_index=True)
+    many = both[both["dead_rows"].ge(ENOUGH_DEAD_ROWS).fillna(False) & counters.measured(both, counted)]
+    found = _worst([_dead(row, limit) for row in many.to_dict("records")])
+    found += counters.forgotten("dead rows", need, counted)
+    return found or [_all_well("dead rows", len(need), "vacuum keeps up with changes")]
 
 
 def mostly_dead(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:

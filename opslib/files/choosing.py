@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from opslib.config import Environment
 
 EXPORT, RESTORE, ARCHIVE = "export", "restore", "archive"
+_MOST_FAULTS = 100  # a store that refuses so many files is asked for no more
 _NOT_READ = "left for the next plan: this one has read enough"
+_FAULTS = f"left for the next plan: {_MOST_FAULTS} files could not be read, so see why first"
 _THERE = "it is there already, and nothing is ever written over: give another name as `to`"
 _OLDER = "the copy has an older one, and nothing is ever written over: the copying job must bring it"
 _UNCOPIED = "the copy does not have it yet: `action=export` first"
@@ -36,7 +38,7 @@ class Asked:
         bucket: which one; all of them where none is named, but for a restore.
         key: the file to bring back.
         to: what it is to be called.
-        most: no more files than this.
+        most: no more files than this; those that cannot be copied do not count.
         most_bytes: no more bytes altogether, but for the first file.
     """
 
@@ -91,32 +93,47 @@ def wanted(
 def _export(
     env: Environment, seen: Sequence[Inventory], wish: Asked, record: places.Record
 ) -> Iterator[Wanted]:
-    left, number = wish.most_bytes, 0
-    for one, key in ((each, key) for each in seen for key in each.uncopied):
-        found = Wanted(one.name, COPY, one.copy.where, key, key)
-        size = one.live.objects[key].size
-        if number >= wish.most or (number and size > left):
-            yield replace(found, reason=_NOT_READ)
-            return
-        left, number = left - size, number + 1
-        yield _read(env, found, size, record)
+    found = (
+        (Wanted(one.name, COPY, one.copy.where, key, key), one.live.objects[key].size)
+        for one in seen for key in one.uncopied
+    )  # fmt: skip
+    return _within(wish, found, lambda one, size: _read(env, one, size, record))
 
 
 def _archive(
     env: Environment, seen: Sequence[Inventory], wish: Asked, record: places.Record
 ) -> Iterator[Wanted]:
-    left, number, now = wish.most_bytes, 0, ids.now()
-    for one, key in ((each, key) for each in seen for key in each.old(now)):
-        found = Wanted(one.name, LIVE, one.live.where, key, key, archived=True)
-        size = one.live.objects[key].size
-        if key not in one.copy.objects or key in (*one.changed, *one.unsure):
-            yield replace(found, reason=_UNLIKE if key in one.copy.objects else _UNCOPIED)
+    now = ids.now()
+    found = ((_old(one, key), one.live.objects[key].size) for one in seen for key in one.old(now))
+    return _within(wish, found, lambda one, size: _same(env, one, size, record))
+
+
+def _within(
+    wish: Asked, found: Iterable[tuple[Wanted, int]], read: Callable[[Wanted, int], Wanted]
+) -> Iterator[Wanted]:
+    """Yield files as they were read, until there are enough that can be copied.
+
+    One that cannot be copied, for whatever reason, counts for nothing: it stays the oldest, and would keep
+    all others from being copied for ever. So each plan has at least one file that can.
+    """
+    left, number, faults = wish.most_bytes, 0, 0
+    for one, size in found:
+        if one.reason or size > MOST_BYTES:
+            yield one if one.reason else replace(one, reason=_LARGE)
             continue
-        if number >= wish.most or (number and size > left):
-            yield replace(found, reason=_NOT_READ)
+        if number >= wish.most or (number and size > left) or faults >= _MOST_FAULTS:
+            yield replace(one, reason=_NOT_READ if faults < _MOST_FAULTS else _FAULTS)
             return
-        left, number = left - size, number + 1
-        yield _same(env, found, size, record)
+        had = read(one, size)
+        left, number, faults = left - had.size, number + (not had.reason), faults + bool(had.reason)
+        yield had
+
+
+def _old(one: Inventory, key: str) -> Wanted:
+    found = Wanted(one.name, LIVE, one.live.where, key, key, archived=True)
+    if key not in one.copy.objects:
+        return replace(found, reason=_UNCOPIED)
+    return replace(found, reason=_UNLIKE) if key in (*one.changed, *one.unsure) else found
 
 
 def _same(env: Environment, found: Wanted, size: int, record: places.Record) -> Wanted:
@@ -125,7 +142,7 @@ def _same(env: Environment, found: Wanted, size: int, record: places.Record) -> 
     if reason := copied.reason or here.reason:
         return replace(found, reason=reason)
     if copied.sha256 != here.sha256:
-        return replace(found, reason=_UNLIKE)
+        return replace(found, size=here.size, reason=_UNLIKE)
     return replace(copied, type=here.type)
 
 

@@ -105,6 +105,14 @@ class Inventory:
         left = self.live.objects.keys() - self.copy.objects.keys()
         return tuple(sorted(left, key=lambda key: (self.live.objects[key].modified, key)))
 
+    def lost(self, now: datetime) -> tuple[str, ...]:
+        """Return the keys that only the copy has, but for those old enough to be there alone by now."""
+        days = self.spec.archive_after_days
+        if days is None:
+            return self.missing
+        since = now - timedelta(days=days)
+        return tuple(key for key in self.missing if self.copy.objects[key].modified >= since)
+
     def old(self, now: datetime) -> tuple[str, ...]:
         """Return the keys in the bucket that belong into the copy alone by now, the oldest first."""
         days = self.spec.archive_after_days

@@ -149,7 +149,7 @@ class Applying:
     def _already(self, way: Target, at: str) -> Result:
         seen = self._kind.observe(way)
         text = f"already done at {at}" + (
-            "" if seen.fits(way.after) else f"; it is different now: {_said(seen)}"
+            "" if seen.fits(way.after) or seen.unmarked else f"; it is different now: {_said(seen)}"
         )
         return Result(way.name, State.ALREADY_DONE, at, text, way.act.text)
 

@@ -128,6 +128,7 @@ class Observed:
         text: what was seen, for a person.
         failed: the change was begun there, and did not work; waiting longer would not help.
         partly: of a change in steps some are done, and nothing else is different: it can go on from here.
+        unmarked: whether it was done earlier cannot be seen any more; doing it again does no harm.
     """
 
     values: Values
@@ -135,6 +136,7 @@ class Observed:
     text: str = ""
     failed: bool = False
     partly: bool = False
+    unmarked: bool = False
 
     def fits(self, expected: Values) -> bool:
         """Tell whether everything expected holds now."""

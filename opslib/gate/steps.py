@@ -6,6 +6,7 @@ through with one takes the next. What a step says of where it came to is where t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ Answer = dict[str, Any] | None  # None: it did not get through, and may the next
 
 # A disk that syncs slowly must not hold up each step; what is done is told by looking, not by these notes.
 NOTED_S = 1.0
+# How long the others go on while the first is at a step of its own: it is the one that looks around.
+UNWATCHED_S = 0.2
 # Others were at the same rows, or held a lock too long: nothing was done, and the next step may get through.
 PASSING = ("moved", "lock-timeout", "statement-timeout")
 
@@ -77,18 +80,23 @@ class _Crew:
     def work(self) -> dict[str, int]:
         """Let all work until the first has taken a step, or any other where none is left to it.
 
-        Meanwhile the others take as many as they can: nobody waits for the slowest.
+        Meanwhile the others go on, as nobody should wait for the slowest; but not for long, because nobody
+        looks meanwhile whether they may, and not after a step that did not get through.
         """
-        found = dict[str, int]()
+        found, until, hindered = dict[str, int](), time.monotonic() + UNWATCHED_S, False
         self._set_to_work()
         while self._busy:
             for step in wait(self._busy, return_when=FIRST_COMPLETED).done:
-                for name, value in self._ended(step).items():
-                    found[name] = found.get(name, 0) + value
+                hand, stretch = self._busy.pop(step)
+                answer = self._answer(step, hand)
+                self._go_on(stretch, answer)
+                hindered |= answer is None
+                self._add(found, answer or {})
             rests = all(hand is not self._first for hand, _ in self._busy.values())
             if rests and (found or not self._busy):
                 break
-            self._set_to_work()
+            if not hindered and time.monotonic() < until:
+                self._set_to_work()
         return found
 
     def _set_to_work(self) -> None:
@@ -98,14 +106,16 @@ class _Crew:
             self.stretches.remove(stretch)
             self._busy[self._pool.submit(_once, hand, stretch)] = hand, stretch
 
-    def _ended(self, step: Future[Answer]) -> dict[str, int]:
-        """Return what a step has done; what is left of its stretch comes before the others."""
-        hand, stretch = self._busy.pop(step)
-        answer = self._answer(step, hand)
+    def _go_on(self, stretch: Stretch, answer: Answer) -> None:
+        """Put what is left of a stretch before the others."""
         if answer != {}:
             came_to = {name: answer[name] for name in self._narrows if answer and name in answer}
             self.stretches.insert(0, {**stretch, **came_to})
-        return {name: int(value) for name, value in (answer or {}).items() if name not in self._narrows}
+
+    def _add(self, found: dict[str, int], answer: Mapping[str, Any]) -> None:
+        for name, value in answer.items():
+            if name not in self._narrows:
+                found[name] = found.get(name, 0) + int(value)
 
     def _answer(self, step: Future[Answer], hand: Hand) -> Answer:
         try:

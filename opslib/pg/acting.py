@@ -80,7 +80,7 @@ def carried_out(
 ) -> pd.DataFrame:  # fmt: skip
     """Have a session carry out a statement that changes something, as its kind demands."""
     if statement.kind == sql.COMMAND:
-        return session.command(text, read, backend)
+        return session.command(text, read, backend, unbroken=statement.unbroken)
     before, read = around(act, read)
     return session.act(text, params, read, backend, before, repeatable=statement.kind == sql.BATCH)
 

@@ -51,6 +51,8 @@ _FOR_COMMAND = {
     "statement_timeout": f"{COMMAND_TIMEOUT_S}s",
     "lock_timeout": "0",
 }
+# Cut off, it would leave an invalid index behind: the server ends it neither by itself nor for want of us.
+_UNBROKEN = {**_FOR_COMMAND, "statement_timeout": "0", "client_connection_check_interval": "0"}
 _WRITING = b"set transaction read write"
 _REPEATABLE = b"set transaction isolation level repeatable read, read write"
 _FOR_TRANSACTION = {**_SETTINGS, "transaction_read_only": "on"}
@@ -174,7 +176,10 @@ class Session:
             if before:
                 self._afresh()
 
-    def command(self, text: str, read: Callable[[Names, Rows], Answer], backend: int | None = None) -> Answer:
+    def command(
+        self, text: str, read: Callable[[Names, Rows], Answer], backend: int | None = None, *,
+        unbroken: bool = False,
+    ) -> Answer:  # fmt: skip
         """Run one command that no transaction may be around, once.
 
         It may take long: its own lock is not waited for as briefly as else, because CONCURRENTLY would
@@ -184,6 +189,7 @@ class Session:
             text: the command, from a packaged file, names put in.
             read: makes the answer of names and rows.
             backend: the server's process that holds the locks, where there are any.
+            unbroken: the server is never told to cut it off; after an hour nobody waits for it any more.
 
         Raises:
             Refused: another process would do it: a transaction pooler that nobody declared.
@@ -192,12 +198,13 @@ class Session:
         try:
             with self._bounded(COMMAND_TIMEOUT_S + _SLACK_S):
                 self._must_be(backend)
-                self._set(_FOR_COMMAND, local=False)
+                settings = _UNBROKEN if unbroken else _FOR_COMMAND
+                self._set(settings, local=False)
                 try:
                     return read(*self._ask(text, {}))
                 finally:
                     with suppress(Exception):
-                        self._set({name: _FOR_SESSION[name] for name in _FOR_COMMAND}, local=False)
+                        self._set({name: _FOR_SESSION.get(name, "0") for name in settings}, local=False)
         except SourceError as error:
             raise self._unknown_if_lost(error) from None
 

@@ -88,6 +88,11 @@ class Statement:
         """Its parameters that are names of relations, columns or indexes."""
         return tuple(name for name, kind in self.params.items() if kind in (NAME, NAMES))
 
+    @property
+    def unbroken(self) -> bool:
+        """It may not be cut off, which would leave an invalid index behind."""
+        return self.kind == COMMAND and " index concurrently " in self.text
+
     def text_for(self, major: int) -> str:
         """Return the statement as one major version understands it, names not yet put in."""
         kept = [_kept(line, major) for line in self.text.splitlines()]
@@ -117,6 +122,8 @@ class Statement:
     def _put(self, name: str, value: Any) -> str:
         if self.params[name] == NAME:
             return quoted(name, value)
+        if isinstance(value, str):
+            raise ParameterError(f"{self.name}: {name}: a list of names is needed, not {value!r}")
         return ", ".join(quoted(name, part) for part in value or [""])
 
 

@@ -31,6 +31,15 @@ _PINNED = {
     "statement_timeout": "0", "lock_timeout": f"{LOCK_TIMEOUT_S}s",
     "idle_in_transaction_session_timeout": "0", "idle_session_timeout": "0",
 }  # fmt: skip
+_UNBOUNDED = b"""
+select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'
+"""  # of version 17 and later
+
+_OWN = """where not exists (
+  select from pg_catalog.pg_depend d join pg_catalog.pg_class c on c.oid = d.objid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.deptype = 'e'
+    and n.nspname = schemaname and c.relname = sequencename)"""
 
 
 class Frozen:
@@ -89,7 +98,8 @@ class Frozen:
 
         No view holds a sequence: it is read as it is now, whatever others have drawn since the view began.
         Not a packaged statement: the server locks each sequence as if to write, which no diagnosis does.
-        A sequence that may not be read looks unused; the statement `backup_tables` finds it.
+        A sequence that may not be read looks unused; the statement `backup_tables` finds it. One that came
+        with an extension is made anew with it, and no dump says how far it was.
 
         Returns:
             (last value, None for one that was never used; step, 0 for one that begins again at its end).
@@ -99,7 +109,7 @@ class Frozen:
         """
         name = "pg_catalog.quote_ident(schemaname) || '.' || pg_catalog.quote_ident(sequencename)"
         step = "case when cycle then 0 else increment_by end"
-        rows = self._rows(f"select {name}, last_value, {step} from pg_catalog.pg_sequences order by 1")
+        rows = self._rows(f"select {name}, last_value, {step} from pg_catalog.pg_sequences {_OWN} order by 1")
         return {found: (last, each) for found, last, each in rows}
 
     def cancel(self) -> None:
@@ -160,6 +170,7 @@ def _opened(door: DoorLike, application_name: str) -> psycopg.Connection:
             )
         for name, value in _PINNED.items():
             connection.execute("select pg_catalog.set_config(%s, %s, false)", (name, value))
+        connection.execute(_UNBOUNDED)
     except psycopg.Error as error:
         connection.close()
         raise failed_statement(error, f"door {door.name}") from None

@@ -7,7 +7,7 @@ server, the copy and the dump go when the trial ends, however it ends: a watchdo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,12 +31,21 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'm') and not starts_with(n.nspname, 'pg_')
 and n.nspname <> 'information_schema'"""
 _HELD = "select relation from pg_locks where pid = pg_backend_pid() and granted and mode = any(%s)"
+# A foreign key that is checked as it is made may read the other table whole, but on the copy only: there are
+# rows to be looked up in it by their key.
+_SCANS = """select s.relid, s.seq_scan - (select count(*) from pg_catalog.pg_constraint k
+  where k.confrelid = s.relid and k.conrelid <> s.relid and k.contype = 'f'
+  and k.xmin = pg_catalog.pg_current_xact_id()::xid)
+from pg_catalog.pg_stat_xact_all_tables s"""
 _SHUT = ["AccessExclusiveLock"]
 _UNWRITABLE = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"]
 NOTED = "it notes itself in the ledger, or is noted there already"
 # A failure of these kinds may be the copy's fault: it has no rows, and rights to tables alone.
 _DOUBT = {
     "23503": "the rows that it refers to are not copied",
+    "23502": "the rows that it would take a value from are not copied",
+    "P0001": "the rows that it may have looked for are not copied",
+    "P0004": "the rows that it may have looked for are not copied",
     "P0002": "the rows that it looks for are not copied",
     "42501": "of the rights of roles only those to tables are copied",
 }
@@ -53,6 +62,7 @@ class Tried:
         ms: how long it took without rows.
         shut: tables that nobody reads or writes until it ends.
         unwritable: tables that nobody writes until it ends.
+        scanned: those of both that are read whole meanwhile, and not written anew.
         rewritten: tables whose rows are all written anew.
         error: why it failed, or nothing.
         doubt: why it may fail on the copy only, or nothing.
@@ -62,6 +72,7 @@ class Tried:
     ms: float
     shut: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
+    scanned: tuple[str, ...] = ()
     rewritten: tuple[str, ...] = ()
     error: str = ""
     doubt: str = ""
@@ -101,15 +112,16 @@ def trial(
     with whole.frozen(source, _NAME) as view:
         major = view.major
         roles = {role for role in view.table("roles")["role"] if not role.startswith("pg_")}
-        facts = view.table("rehearsal_facts").iloc[0]
+        owner = str(view.table("rehearsal_facts").iloc[0]["owner"])
+        settings = {act.role: _settings(view, act.role) for act in acts}
     used = tools.find(major, remote=tools.over_network(source))
     say("starting a server for the rehearsal")
-    everybody = roles | {facts["owner"], *(act.role for act in acts)}
+    everybody = roles | {owner, *settings}
     try:
-        with scratch(major, sorted(everybody), owner=facts["owner"]) as copy:
+        with scratch(major, sorted(everybody), owner=owner) as copy:
             say("copying the tables without their rows")
             lacking = _copied(used, source, copy, ledger)
-            found = _tried(copy, acts, facts["search_path"], say)
+            found = _tried(copy, acts, settings, say)
     except psycopg.Error as error:
         raise SandboxError(f"the copy could not be made: {error}") from None
     return Trial(
@@ -140,33 +152,43 @@ def _copied(used: tools.Tools, source: DoorLike, copy: DoorLike, ledger: Sequenc
     return lacking
 
 
-def _tried(copy: DoorLike, acts: Sequence[Statement], search_path: str, say: Say) -> list[Tried]:
+def _settings(view: whole.Frozen, role: str) -> dict[str, str]:
+    """Return what a login of a role begins with where the tables are: the copy has no such settings."""
+    found = view.table("login_settings", role=role)
+    return dict(zip(found["name"], found["value"], strict=True))
+
+
+def _tried(
+    copy: DoorLike, acts: Sequence[Statement], settings: Mapping[str, Mapping[str, str]], say: Say
+) -> list[Tried]:
     import psycopg
 
     found: list[Tried] = []
-    said = search_path.replace("\\", "\\\\").replace(" ", "\\ ")
-    options = f"-c search_path={said}"
-    with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True, options=options)) as connection:
+    with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True)) as connection:
         for act in acts:
             say(f"trying {act.script_name}")
-            found.append(_one(connection, act))
+            found.append(_one(connection, act, settings[act.role]))
             if found[-1].error:
                 break
             script.forget(connection)
     return found
 
 
-def _one(connection: Connection, act: Statement) -> Tried:
+def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) -> Tried:
     import psycopg
 
     before, begun = _tables(connection), time.monotonic()
     shut: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
+    scanned: set[str] = set()
     error = doubt = ""
     try:
         with connection.transaction():
-            script.run(connection, act.script, act.role)
+            known = _scans(connection)
+            script.run(connection, act.script, act.role, settings)
             shut, unwritable = _held(connection, _SHUT, before), _held(connection, _UNWRITABLE, before)
+            scans = _scans(connection)
+            scanned = {before[oid][0] for oid in before if scans.get(oid, 0) > known.get(oid, 0)}
             error = _noted(connection, act)
     except psycopg.Error as failed:
         error, doubt = str(failed).partition("\n")[0], _DOUBT.get(failed.sqlstate or "", "")
@@ -176,7 +198,8 @@ def _one(connection: Connection, act: Statement) -> Tried:
     after = _tables(connection)
     anew = sorted(name for oid, (name, node) in before.items() if after.get(oid, ("", node))[1] != node)
     open_ = tuple(name for name in unwritable if name not in shut)
-    return Tried(act.script_name, ms, shut, open_, tuple(anew), error, doubt)
+    read = tuple(name for name in sorted({*shut, *open_}) if name in scanned.difference(anew))
+    return Tried(act.script_name, ms, shut, open_, read, tuple(anew), error, doubt)
 
 
 def _noted(connection: Connection, act: Statement) -> str:
@@ -190,6 +213,11 @@ def _noted(connection: Connection, act: Statement) -> str:
 def _tables(connection: Connection) -> Tables:
     rows = connection.execute(_TABLES.encode()).fetchall()
     return {oid: (written(schema, name), node) for oid, schema, name, node in rows}
+
+
+def _scans(connection: Connection) -> dict[int, int]:
+    """Return how often each table was read whole; of earlier files, too, which are not reported at once."""
+    return dict(connection.execute(_SCANS.encode()).fetchall())
 
 
 def _held(connection: Connection, modes: list[str], before: Tables) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
--- title: Tables and sequences, and whether this role would get all of them into a backup
+-- title: Tables, sequences and large objects, and whether this role would get all of them into a backup
 -- kind: read
 -- returns: table_name text, kind text, can_read bool, rls_hides bool, unlogged bool, rows_estimate int,
---     bytes_estimate int
+--     bytes_estimate int, emptied bool
 -- params: nothing
 -- needs: nothing
 -- cost: a few catalogs
@@ -10,6 +10,8 @@
 -- pooler: yes
 -- `rls_hides`: row-level security would keep rows from us. pg_dump refuses such a table, and with
 -- --enable-row-security it would leave the rows out without a word. Members of extensions are not dumped.
+-- `emptied`: a standby has no rows of unlogged tables. All large objects are one row here; may each be read?
+-- pg_read_all_data holds for none of them.
 select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table_name,
        case c.relkind when 'S' then 'sequence' when 'p' then 'partitioned table' else 'table' end as kind,
        has_schema_privilege(n.oid, 'usage') and case c.relkind
@@ -19,7 +21,8 @@ select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table_name,
          and not (me.rolbypassrls or me.rolsuper) as rls_hides,
        c.relpersistence = 'u' as unlogged,
        greatest(c.reltuples, 0)::bigint as rows_estimate,
-       c.relpages::bigint * current_setting('block_size')::bigint as bytes_estimate
+       c.relpages::bigint * current_setting('block_size')::bigint as bytes_estimate,
+       c.relpersistence = 'u' and pg_is_in_recovery() as emptied
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_roles me on me.rolname = current_user
@@ -30,4 +33,19 @@ where c.relkind in ('r', 'p', 'S')
     select from pg_depend d
     where d.classid = 'pg_class'::regclass and d.objid = c.oid
       and d.refclassid = 'pg_extension'::regclass and d.deptype not in ('n', 'x'))
-order by n.nspname, c.relname
+union all
+select 'large objects', 'large objects',
+       bool_and(
+         me.rolsuper or current_setting('lo_compat_privileges')::boolean or pg_has_role(o.lomowner, 'usage')
+         or exists (
+           select from aclexplode(o.lomacl) a
+           where a.privilege_type = 'SELECT'
+             and case a.grantee when 0 then true else pg_has_role(a.grantee, 'usage') end)),
+       false, false, count(*),
+       (select relpages::bigint * current_setting('block_size')::bigint
+        from pg_class where oid = 'pg_largeobject'::regclass),
+       false
+from pg_largeobject_metadata o
+join pg_roles me on me.rolname = current_user
+having count(*) > 0
+order by table_name

@@ -7,12 +7,14 @@
 -- lock: access share
 -- since: 14
 -- pooler: yes
+-- Entries of a user who has no account must add up to nothing.
 with sums as (
   select t.{user} as owner, sum(case when t.{type} = 'credit' then t.{amount} else -t.{amount} end) as ledger
-  from {ledger} t where coalesce(t.{status}, 'completed') = 'completed' group by t.{user}
+  from {ledger} t
+  where coalesce(t.{status}, 'completed') = 'completed' and t.{user} is not null group by t.{user}
 )
-select count(*) as accounts,
+select count(c.{user}) as accounts,
        count(*) filter (where c.{balance} < 0) as negative,
        count(*) filter (where c.{balance} > %(high)s) as absurd,
-       count(*) filter (where c.{balance} <> coalesce(s.ledger, 0)) as drifting
-from {table} c left join sums s on s.owner = c.{user}
+       count(*) filter (where coalesce(c.{balance}, 0) <> coalesce(s.ledger, 0)) as drifting
+from {table} c full join sums s on s.owner = c.{user}

@@ -76,6 +76,7 @@ select f.nspname as schema,
        case when f.indisvalid and f.indisready then ''
             when f.index_name ~ '_ccold[0-9]*$' then 'old copy of a rebuilt index'
             when f.index_name ~ '_ccnew[0-9]*$' then 'failed copy of a rebuild'
+            when f.indisready or not f.indislive then 'build or drop cut off'
             else 'failed build' end as leftover,
        f.locked,
        pg_get_userbyid(f.relowner)::text as owner,

@@ -7,7 +7,9 @@
 -- lock: access share, for as long as a definition is read
 -- since: 14
 -- pooler: yes
--- Members of extensions are left out: they come with their extension.
+-- Members of extensions are left out: they come with their extension. So is what a partitioned table hands
+-- down to its partitions, which is numbered anew, and an index that is not valid, which no dump holds. Columns
+-- are by name: one that a parent got later moves to the front of its children.
 with own as (
   select oid from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
 ), relation as (
@@ -23,16 +25,17 @@ from pg_namespace n where n.oid in (select oid from own)
 union all
 select 'table', c.oid::regclass::text,
        (select string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-               || case when a.attnotnull then ' not null' else '' end, ', ' order by a.attnum)
+               || case when a.attnotnull then ' not null' else '' end, ', ' order by a.attname)
         from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
 from relation c where c.relkind in ('r', 'p')
 union all
 select 'index', c.oid::regclass::text, pg_get_indexdef(c.oid)
-from relation c where c.relkind in ('i', 'I')
+from relation c join pg_index i on i.indexrelid = c.oid
+where c.relkind = 'I' or (c.relkind = 'i' and i.indisvalid)
 union all
 select 'constraint', o.conrelid::regclass::text || '.' || o.conname,
        pg_get_constraintdef(o.oid) || case when o.convalidated then '' else ' not valid' end
-from pg_constraint o join relation c on c.oid = o.conrelid where o.contype <> 'n'
+from pg_constraint o join relation c on c.oid = o.conrelid where o.contype <> 'n' and o.conparentid = 0
 union all
 select 'row security', c.oid::regclass::text,
        case when c.relforcerowsecurity then 'forced' else 'on' end
@@ -50,7 +53,7 @@ where p.pronamespace in (select oid from own) and not exists (
       and d.refclassid = 'pg_extension'::regclass and d.deptype not in ('n', 'x'))
 union all
 select 'trigger', t.tgrelid::regclass::text || '.' || t.tgname, t.tgenabled::text
-from pg_trigger t join relation c on c.oid = t.tgrelid where not t.tgisinternal
+from pg_trigger t join relation c on c.oid = t.tgrelid where not t.tgisinternal and t.tgparentid = 0
 union all
 select 'view', c.oid::regclass::text, md5(pg_get_viewdef(c.oid))
 from relation c where c.relkind in ('v', 'm')

@@ -1,6 +1,6 @@
 -- title: The tables whose rows a backup holds, by schema and name
 -- kind: read
--- returns: schema text, name text
+-- returns: schema text, name text, columns list, emptied bool
 -- params: nothing
 -- needs: nothing
 -- cost: one catalog
@@ -8,7 +8,13 @@
 -- since: 14
 -- pooler: yes
 -- Partitions are tables of their own; their parent holds no rows. Foreign tables are kept elsewhere.
-select n.nspname as schema, c.relname as name
+-- `columns`: of a table that inherits, in an order that a restore keeps; others keep their own, here null.
+-- `emptied`: a standby has no rows of an unlogged table, and pg_dump takes none of it there.
+select n.nspname as schema, c.relname as name,
+       (select array_agg(a.attname::text order by a.attname) from pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and not c.relispartition
+          and exists (select from pg_inherits i where i.inhrelid = c.oid)) as columns,
+       c.relpersistence = 'u' and pg_is_in_recovery() as emptied
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relpersistence <> 't'

@@ -8,8 +8,10 @@
 -- since: 14
 -- pooler: yes
 -- Every tool has columns of its own; as JSON a column that is not there is null, not an error. content is
--- a digest of the statements without white space and semicolons, "" where the ledger keeps none.
-select coalesce(m.row ->> 'version', m.row ->> 'migration_name', m.row ->> 'version_num', m.row ->> 'name')
+-- a digest of the statements without white space and semicolons, "" where the ledger keeps none. Prisma
+-- keeps a row of each try: one that was rolled back is not there, and of others the last one counts.
+select distinct on (version)
+       coalesce(m.row ->> 'version', m.row ->> 'migration_name', m.row ->> 'version_num', m.row ->> 'name')
          as version,
        coalesce(m.row ->> 'name', m.row ->> 'migration_name', '') as name,
        coalesce(m.row ->> 'finished_at', m.row ->> 'applied_at')::timestamptz as applied_at,
@@ -20,7 +22,7 @@ select coalesce(m.row ->> 'version', m.row ->> 'migration_name', m.row ->> 'vers
               case when jsonb_typeof(m.row -> 'statements') = 'array' then m.row -> 'statements'
               else '[]' end) with ordinality as one (statement, place)),
          '') as content,
-       m.row ? 'finished_at' and m.row ->> 'finished_at' is null and m.row ->> 'rolled_back_at' is null
-         as unfinished
+       m.row ? 'finished_at' and m.row ->> 'finished_at' is null as unfinished
 from (select to_jsonb(ledger) as row from {table} as ledger) m
-order by 1 desc
+where m.row ->> 'rolled_back_at' is null
+order by version desc, (m.row ->> 'started_at')::timestamptz desc nulls last

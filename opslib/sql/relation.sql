@@ -1,6 +1,7 @@
 -- title: The relations that a name may mean
 -- kind: read
--- returns: schema text, name text, kind text, owner text, mine bool, rows_estimate int, bytes int
+-- returns: schema text, name text, kind text, owner text, mine bool, rows_estimate int, bytes int,
+--   filtered bool
 -- params: schema text, name text
 -- needs: nothing
 -- cost: one look at the catalog
@@ -9,7 +10,7 @@
 -- pooler: yes
 -- Without a schema, any relation of that name outside the system's own schemas. `mine`: our role has the
 -- owner's rights. Rows and bytes are those of the last vacuum or analyze, so that a locked table is
--- listed too.
+-- listed too. `filtered`: row security hides rows from our role.
 select n.nspname as schema, c.relname as name,
        case c.relkind when 'r' then 'table' when 'p' then 'partitioned table'
          when 'm' then 'materialized view'
@@ -17,7 +18,8 @@ select n.nspname as schema, c.relname as name,
          when 'f' then 'foreign table' end as kind,
        r.rolname as owner, pg_has_role(c.relowner, 'usage') as mine,
        greatest(c.reltuples, 0)::bigint as rows_estimate,
-       c.relpages::bigint * current_setting('block_size')::bigint as bytes
+       c.relpages::bigint * current_setting('block_size')::bigint as bytes,
+       row_security_active(c.oid) as filtered
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_roles r on r.oid = c.relowner

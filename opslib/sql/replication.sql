@@ -17,13 +17,16 @@ select 'replica' as place,
 from pg_stat_replication
 where replay_lsn is not null
 union all
--- A replica that has replayed all it got is not behind, however long ago the last change was.
+-- A replica that has replayed all it got is not behind, however long ago the last change was: but only as
+-- long as it still gets what its primary writes.
 select 'this server',
        'replay',
-       'recovery',
+       coalesce(w.status, 'stopped'),
        null,
-       case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then interval '0'
+       case when w.status = 'streaming' and pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn()
+            then interval '0'
             else clock_timestamp() - pg_last_xact_replay_timestamp() end,
        pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint
+from (select) here left join pg_stat_wal_receiver w on true
 where pg_is_in_recovery()
 order by lag desc nulls last, name

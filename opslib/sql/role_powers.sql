@@ -9,16 +9,17 @@
 -- lock: none
 -- since: 14
 -- pooler: yes
--- `powers`: attributes and the predefined roles behind all its memberships, direct or not, that reach
--- beyond reading. `builtin`: the superuser that the server was made with. Passwords can't be read.
+-- `powers`: attributes, its own and those of each role that it can become, and the predefined roles that
+-- reach beyond reading; memberships count, direct or not. `builtin`: the superuser that the server was made
+-- with. Passwords can't be read.
 select r.rolname::text as role, r.rolcanlogin as login, r.rolsuper as superuser, r.oid = 10 as builtin,
        r.oid = (select datdba from pg_database where datname = current_database()) as owns_database,
-       array_remove(array[
-         case when r.rolsuper then 'superuser' end,
-         case when r.rolcreaterole then 'createrole' end,
-         case when r.rolcreatedb then 'createdb' end,
-         case when r.rolreplication then 'replication' end,
-         case when r.rolbypassrls then 'bypassrls' end], null)
+       array(select power from pg_roles g cross join lateral (values
+           (g.rolsuper, 'superuser'), (g.rolcreaterole, 'createrole'), (g.rolcreatedb, 'createdb'),
+           (g.rolreplication, 'replication'), (g.rolbypassrls, 'bypassrls')) has (it, power)
+         where has.it
+           and case when r.rolsuper then g.oid = r.oid else pg_has_role(r.oid, g.oid, 'member') end
+         group by power order by power)
        || case when r.rolsuper then '{}' else array(
          select g.rolname::text from pg_roles g
          where g.rolname in ('pg_write_all_data', 'pg_execute_server_program', 'pg_read_server_files',

@@ -7,10 +7,11 @@
 -- lock: access share
 -- since: 14
 -- pooler: yes
--- The checksum is a sum, so that those of two tables can be added; a key may have several columns. Times
--- are text with microseconds: they are signed, and compared exactly.
+-- The checksum is a sum, so that those of two tables can be added. It is over the text of the whole key: a
+-- record's own hash is a sum of those of its columns, and rows which exchange one would keep it. Times are
+-- text with microseconds: they are signed, and compared exactly.
 select count(*) as rows,
-       coalesce(sum(hash_record_extended(row({key}), 0)), 0)::text as checksum,
+       coalesce(sum(hashtextextended(row({key})::text, 0)), 0)::text as checksum,
        to_char(min(t.{time})::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as oldest,
        to_char(max(t.{time})::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as newest
 from {table} t

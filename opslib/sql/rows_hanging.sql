@@ -10,6 +10,6 @@
 -- pooler: yes
 select count(*) as rows,
        coalesce(sum(c.hash), 0)::text as checksum
-from (select {parent_key} as parent, hash_record_extended(row({child_key}), 0) as hash from {child}) c
+from (select {parent_key} as parent, hashtextextended(row({child_key})::text, 0) as hash from {child}) c
 join {table} t on t.{key} = c.parent
 where t.{time} >= %(since)s::timestamptz and t.{time} < %(cutoff)s::timestamptz

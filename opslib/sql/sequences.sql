@@ -8,20 +8,31 @@
 -- lock: row exclusive on each sequence for a moment, as nextval takes it; none on tables
 -- since: 14
 -- pooler: yes
--- A sequence that was never used has no last value. The column may hold less than the sequence gives.
+-- A sequence that was never used has no last value. The column may hold less than the sequence gives: the
+-- one that owns it, or takes its numbers by default. A domain is written out as its type is. Of several
+-- columns the narrowest counts.
 with owned as (
   select s.seqrelid, c.relname, n.nspname, s.seqincrement, s.seqcycle, s.seqmin,
-         case a.atttypid when 'int2'::regtype then least(s.seqmax, 32767)
-           when 'int4'::regtype then least(s.seqmax, 2147483647) else s.seqmax end as largest,
-         case when a.attname is not null then concat_ws('.', t.relname, a.attname) end as column_name,
+         least(s.seqmax, f.most) as largest, f.column_name,
          has_sequence_privilege(s.seqrelid, 'select, usage') as readable
   from pg_sequence s
   join pg_class c on c.oid = s.seqrelid
   join pg_namespace n on n.oid = c.relnamespace
-  left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = s.seqrelid
-    and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0
-  left join pg_class t on t.oid = d.refobjid
-  left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+  left join lateral (
+    select concat_ws('.', t.relname, a.attname) as column_name,
+           case y.typoutput when 'int2out'::regproc then 32767 when 'int4out'::regproc then 2147483647
+           end as most
+    from pg_depend d
+    left join pg_attrdef f on d.classid = 'pg_attrdef'::regclass and f.oid = d.objid
+    join pg_class t on t.oid = coalesce(f.adrelid, d.refobjid)
+    join pg_attribute a on a.attrelid = t.oid and a.attnum = coalesce(f.adnum, d.refobjsubid)
+    join pg_type y on y.oid = a.atttypid
+    where d.refclassid = 'pg_class'::regclass
+      and (d.classid = 'pg_class'::regclass and d.objid = s.seqrelid and d.refobjsubid > 0
+           or f.oid is not null and d.refobjid = s.seqrelid)
+    order by most, t.relispartition, 1
+    limit 1
+  ) f on true
   where n.nspname <> all(%(skip_schemas)s::text[])
 ),
 used as (

@@ -25,11 +25,12 @@ select h.queryid::text as queryid, r.rolname::text as role, h.calls,
        h.temp_blks_written as temp_blocks,
        round(coalesce(h.columns ->> 'shared_blk_read_time', h.columns ->> 'blk_read_time')::numeric, 1)
          as io_ms,
-       left(h.query, 4000) as query
+       left(h.query, 20000) as query
 from here h
 left join pg_roles r on r.oid = h.userid
 where h.calls >= %(min_calls)s
   and not coalesce(starts_with(r.rolname, 'opslib_'), false)
-  and (h.query ~* '^\s*(select|with|insert|update|delete|merge)\M' or h.query = '<insufficient privilege>')
+  and (h.query ~* '^(\s|[(]|/[*]([^*]|[*]+[^*/])*[*]+/|--[^\n]*\n)*(select|with|insert|update|delete|merge)\M'
+       or h.query = '<insufficient privilege>')
 order by h.total_exec_time desc
 limit %(rows)s

@@ -20,9 +20,12 @@ related as (
   union select f.conrelid from pg_constraint f where f.contype = 'f' and f.confrelid in (select oid from ours)
 ),
 noted as (
-  select concat_ws(' ', 'table', oid) as row from ours
-  union all select concat_ws(' ', 'column', a.attrelid, a.attnum, a.xmin) from pg_attribute a
-    where a.attnum > 0 and a.attrelid in (select oid from ours)
+  select concat_ws(' ', 'table', c.oid, c.xmin, n.xmin) as row from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.oid in (select oid from related)
+  union all select concat_ws(' ', 'column', a.attrelid, a.attnum, a.xmin, t.xmin) from pg_attribute a
+    left join pg_type t on t.oid = a.atttypid
+    where a.attnum > 0 and a.attrelid in (select oid from related)
   union all select concat_ws(' ', 'constraint', f.oid, f.xmin) from pg_constraint f
     where f.conrelid in (select oid from ours) or f.confrelid in (select oid from ours)
   union all select concat_ws(' ', 'trigger', g.oid, g.xmin) from pg_trigger g

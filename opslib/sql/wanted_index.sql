@@ -10,10 +10,17 @@
 -- pooler: yes
 -- No row where there is no such column. `definition`: what the server will say of it. `stands`: what bears
 -- its name already: leftover (a build of this very index that failed), other, partitions (the table has
--- some, and is built otherwise), or nothing. `for_migration` does nothing where the index is there.
+-- some or is one, and is built otherwise), wide (a value may not fit into an index), or nothing.
+-- `for_migration` does nothing where the index is there; of a partition it names the whole table.
 with wanted as (
-  select c.oid, c.relnamespace, c.relkind, c.relpages, n.nspname, c.relname, a.attname, a.attnum,
-         substr(c.relname || '_' || a.attname, 1, 55) || '_idx' as index_name
+  select c.oid, c.relnamespace, c.relkind, c.relispartition, c.relpages, n.nspname, c.relname, a.attname,
+         a.attnum, substr(c.relname || '_' || a.attname, 1, 55) || '_idx' as index_name,
+         coalesce((select s.avg_width from pg_stats s
+                   where s.schemaname = n.nspname and s.tablename = c.relname and s.attname = a.attname
+                   order by s.inherited desc limit 1), 0) as width,
+         (select substr(w.relname || '_' || a.attname, 1, 55) || '_idx' from pg_class w
+          where w.oid = pg_partition_root(c.oid)) as whole_index,
+         pg_partition_root(c.oid)::text as whole
   from pg_attribute a
     join pg_class c on c.oid = a.attrelid
     join pg_namespace n on n.oid = c.relnamespace
@@ -23,6 +30,7 @@ with wanted as (
 named as (
   select w.*, quote_ident(w.index_name) as index_quoted, quote_ident(w.attname) as column_quoted,
          quote_ident(w.nspname) || '.' || quote_ident(w.relname) as table_quoted,
+         quote_ident(coalesce(w.whole_index, w.index_name)) as whole_index_quoted,
          (select k.oid from pg_class k
           where k.relnamespace = w.relnamespace and k.relname = w.index_name) as there
   from wanted w
@@ -33,11 +41,12 @@ select n.nspname as schema,
        array[n.attname::text] as columns,
        'CREATE INDEX ' || n.index_quoted || ' ON ' || n.table_quoted || ' USING btree (' || n.column_quoted
          || ')' as definition,
-       'create index if not exists ' || n.index_quoted || ' on ' || n.table_quoted
-         || ' (' || n.column_quoted || ');' as for_migration,
+       'create index if not exists ' || n.whole_index_quoted || ' on '
+         || coalesce(n.whole, n.table_quoted) || ' (' || n.column_quoted || ');' as for_migration,
        n.relpages * current_setting('block_size')::bigint as bytes,
        exists (select from pg_stat_progress_create_index p where p.relid = n.oid) as in_progress,
-       case when n.relkind = 'p' then 'partitions'
+       case when n.relkind = 'p' or n.relispartition then 'partitions'
+            when n.width > 300 then 'wide'
             when octet_length(n.index_name) > 63 then 'other'
             when n.there is null then ''
             when exists (select from pg_index i join pg_class k on k.oid = i.indexrelid

@@ -15,6 +15,7 @@ _BURNT_IDS = 170_000
 _EXPORT = "nightly-export"
 _STAGING, _STAGED_ROWS = "import_staging", 400_000
 _INDEX = "lookup_once_key"
+_LOST_SLOT = "search_sync"
 _SLOT, _WAL_BLOCKS, _WAL_BLOCK_BYTES = "analytics_sync", 10, 8 * 1024**2
 
 
@@ -91,22 +92,51 @@ def _drop_index(world: World, system: str) -> None:
         admin.execute(f"drop index if exists {_INDEX}".encode())
 
 
-def _leave_a_slot(world: World, system: str) -> None:
+def _leave_a_slot(world: World, system: str, slot: str = _SLOT) -> None:
     """Make a slot for a consumer that never comes, and let the server write on."""
     with world.databases.admin(system) as admin:
-        admin.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (_SLOT,))
+        admin.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (slot,))
         for _ in range(_WAL_BLOCKS):
             admin.execute(
                 "select pg_logical_emit_message(false, 'sync', repeat('x', %s))", (_WAL_BLOCK_BYTES,)
             )
 
 
-def _drop_slot(world: World, system: str) -> None:
+def _cut_a_slot_off(world: World, system: str) -> None:
+    """Leave a slot behind, and have the server keep no more WAL for it than it may."""
+    _leave_a_slot(world, system, _LOST_SLOT)
+    with world.databases.admin(system) as admin:
+        admin.execute("alter system set max_slot_wal_keep_size = '1MB'")
+        admin.execute("select pg_reload_conf()")
+    until(lambda: _lost(world, system) == 1, f"a slot to be cut off in {system}")
+    _unbind_slots(world, system)
+
+
+def _lost(world: World, system: str) -> int:
+    """Have a checkpoint throw away WAL, and return how many slots lost theirs."""
+    with world.databases.admin(system) as admin:
+        admin.execute("checkpoint")
+    lost = f"slot_name = '{_LOST_SLOT}' and wal_status = 'lost'"
+    return count(world.databases, system, f"select count(*) from pg_replication_slots where {lost}")
+
+
+def _unbind_slots(world: World, system: str) -> None:
+    with world.databases.admin(system) as admin:
+        admin.execute("alter system reset max_slot_wal_keep_size")
+        admin.execute("select pg_reload_conf()")
+
+
+def _drop_slot(world: World, system: str, slot: str = _SLOT) -> None:
     with world.databases.admin(system) as admin:
         admin.execute(
             "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s",
-            (_SLOT,),
+            (slot,),
         )
+
+
+def _drop_lost_slot(world: World, system: str) -> None:
+    _unbind_slots(world, system)
+    _drop_slot(world, system, _LOST_SLOT)
 
 
 def _warning(cause: str, *others: str) -> dict[str, tuple[Status, str]]:
@@ -141,5 +171,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         _leave_a_slot,
         _warning("slot-retaining-wal"),
         heal=_drop_slot,
+    ),
+    Scenario(
+        "slot-lost",
+        "a replication slot's consumer stayed away until the server cut it off",
+        _cut_a_slot_off,
+        {"database-health": (Status.CRITICAL, "slot-lost")},
+        heal=_drop_lost_slot,
     ),
 )
