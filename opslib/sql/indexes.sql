@@ -13,7 +13,8 @@
 -- pooler: yes
 -- All of them where no name is given. `sayable`: what the server says of it is no more than method, table
 -- and plain columns, so that the same index can be made again from names. `build` changes when it is
--- rebuilt. Of TOAST only what a rebuild has left is listed. `counted_since`: the server's own scans only; each replica counts its own.
+-- rebuilt. Of TOAST only what a rebuild has left is listed. `counted_since`: the server's own
+-- scans only; each replica counts its own.
 with held as materialized (
   select relation from pg_locks where relation is not null and mode = 'AccessExclusiveLock'
     and database = (select oid from pg_database where datname = current_database())
