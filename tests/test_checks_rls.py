@@ -24,7 +24,8 @@ SKIP = list(rls.PLATFORM_SCHEMAS)
 POLICIES_SKIP = list(rls_policies.SKIPPED_SCHEMAS)
 OPEN: dict[str, Any] = {
     "schema": "public", "relation": "users", "kind": "table", "owner": "app", "rls_enabled": False,
-    "policies": 0, "invoker": False, "readers": ["anon"], "writers": [], "guarded": [],
+    "policies": 0, "invoker": False, "readers": ["anon"], "column_readers": [], "writers": [],
+    "guarded": [],
 }  # fmt: skip
 POLICY: dict[str, Any] = {
     "schema": "public", "table_name": "users", "policy": "p", "permissive": True, "roles": ["authenticated"],
@@ -206,6 +207,32 @@ def test_policies_behind_a_lock_are_unknown_and_nobody_waits(asked: Database) ->
         holder.rollback()
     hidden = [f for f in found if f.status is Status.UNKNOWN]
     assert len(hidden) == 1 and "public.users" in hidden[0].why
+
+
+def test_rows_of_which_only_some_columns_are_open_are_counted_too(asked: Database) -> None:
+    """As many of them as a look may read."""
+    with administrator(SYSTEM) as admin:
+        admin.execute(
+            "create table diaries as select id, repeat('x', 900) as line from generate_series(1, 900) id"
+        )
+        admin.execute("alter table diaries enable row level security")
+        admin.execute("create policy even on diaries for select using (id > 800)")
+        admin.execute("grant select (id) on diaries to anon")
+        try:
+            relations = asked.table("api_relations", roles=["anon"], skip_schemas=SKIP)
+            roles = asked.table("api_roles", roles=["anon"])
+            looks = rls_probe.look(asked, relations, roles, 500)
+            few = [
+                asked.table_as("anon", {}, "rows_visible_columns", table=["public", "diaries"], pages=pages)
+                for pages in (1, 0)
+            ]
+        finally:
+            admin.execute("drop table diaries")
+    (seen,) = looks[looks["table_name"] == "diaries"].to_dict("records")
+    assert (seen["rows"], seen["reason"]) == (100, "")
+    assert [frame["rows"].iloc[0] < 100 for frame in few] == [True, True]
+    (found,) = rls.seen_by(looks[looks["table_name"] == "diaries"], {}, 500)
+    assert found.status is Status.CRITICAL
 
 
 def test_a_look_as_a_stranger_leaves_nothing_behind(asked: Database) -> None:

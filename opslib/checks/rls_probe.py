@@ -53,7 +53,8 @@ def _seen(database: Asks, row: Mapping[Any, Any], role: str, pages: int, may_bec
         return 0, f"our role may not act as {role}: grant {role} to opslib_monitor"
     claims = {"role": role} if role == "anon" else {"role": role, "sub": STRANGER, "org_id": STRANGER}
     name = [row["schema"], row["relation"]]
-    answer = database.table_as(role, claims, "rows_visible", table=name, pages=pages)
+    statement = "rows_visible_columns" if role in row["column_readers"] else "rows_visible"
+    answer = database.table_as(role, claims, statement, table=name, pages=pages)
     if reason := frames.reason(answer):
         return 0, reason
     return int(answer["rows"].iloc[0]), ""

@@ -1,7 +1,8 @@
 -- title: Tables and views, what guards their rows, and which roles of the web API reach them
 -- kind: read
 -- returns: schema text, relation text, kind text, owner text, rls_enabled bool, policies int, invoker
---   bool, readers list, writers list, guarded list, pages int
+--   bool, readers list, column_readers list, writers list, guarded list,
+--   pages int
 -- params: roles list, skip_schemas list
 -- needs: nothing
 -- cost: one row a table and view, from the catalog
@@ -9,7 +10,8 @@
 -- since: 14
 -- pooler: yes
 -- `guarded`: tables with row security that a view reads, through other views too. `invoker`: the view
--- reads with the rights of who asks, so that their policies hold (since 15).
+-- reads with the rights of who asks, so that their policies hold (since 15). `column_readers`: those of the
+-- readers who may read some columns alone.
 with recursive roles as (
   select oid, rolname::text as name from pg_roles where rolname = any(%(roles)s::text[])
 ),
@@ -36,6 +38,10 @@ select n.nspname::text as schema, c.relname::text as relation,
        array(select r.name from roles r
              where has_schema_privilege(r.oid, n.oid, 'usage')
                and has_any_column_privilege(r.oid, c.oid, 'select') order by 1) as readers,
+       array(select r.name from roles r
+             where has_schema_privilege(r.oid, n.oid, 'usage')
+               and has_any_column_privilege(r.oid, c.oid, 'select')
+               and not has_table_privilege(r.oid, c.oid, 'select') order by 1) as column_readers,
        array(select r.name from roles r
              where has_schema_privilege(r.oid, n.oid, 'usage')
                and (has_any_column_privilege(r.oid, c.oid, 'insert, update')
