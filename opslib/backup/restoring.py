@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 WORK = "restore_backup"
 _NAME, WRITER = "opslib/restore", "opslib/restore writes"
-_SCHEMA = "schema "
+# How much is there: no more kinds than the first manifests had, and none that a restore numbers anew.
+_COUNTED = tuple(f"{kind} " for kind in ("table", "row security", "policy", "function", "view", "type"))
 _VENDORS = {"supabase_admin": "Supabase"}  # by the role that owns what each new project has
 
 log = logging.getLogger(__name__)
@@ -254,7 +255,7 @@ def _written_to(view: whole.Frozen) -> bool:
 
 
 def _objects(holds: Holds) -> int:
-    return sum(not name.startswith(_SCHEMA) for name in holds.objects)
+    return sum(name.startswith(_COUNTED) for name in holds.objects)
 
 
 def _other(place: Place, act: Work) -> str:

@@ -27,6 +27,7 @@ EXTENSION = Cause("restore-missing-extension", "the server lacks an extension th
 ROLE = Cause("restore-missing-role", "the server lacks a role that the backup needs", 25)
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
 VERSION = Cause("restore-extension-version", "an extension came back in another version", 46)
+SETTINGS = Cause("restore-without-settings", "settings of the database itself are not there", 44)
 GUESSED = Cause("restore-without-statistics", "what came back has no statistics, so queries are slow", 45)
 _MOST_SUBJECTS = 5
 
@@ -180,9 +181,14 @@ def equal(differences: pd.DataFrame, database: str) -> list[Finding]:
         return [compare.unknown("target", reason, subject=database, expected=expected)]
     named = {str(part): rows for part, rows in differences.groupby("part")}
     versions, unseen = named.pop(comparing.VERSION, None), named.pop(comparing.UNSEEN, None)
+    settings = named.pop(comparing.SETTING, differences.iloc[:0])
     bad = pd.concat(named.values()) if named else differences.iloc[:0]
     found = [_differs(row, expected) for row in bad.head(_MOST_SUBJECTS).to_dict("records")]
-    return [*(found or [_alike(unseen, database, expected)]), *_other_versions(versions)]
+    return [
+        *(found or [_alike(unseen, database, expected)]),
+        *_other_versions(versions),
+        *_settings(settings),
+    ]
 
 
 def _differs(row: dict[Hashable, object], expected: str) -> Finding:
@@ -200,6 +206,15 @@ def _alike(unseen: pd.DataFrame | None, database: str, expected: str) -> Finding
     why = f"not compared: {'; '.join(named)}"
     seen = "rows and names as in the manifest"
     return Finding("target", Status.OK, database, seen, "", "rows as in the manifest, each thing there", why)
+
+
+def _settings(found: pd.DataFrame) -> list[Finding]:
+    """Find which settings a person must put back: no dump of one database holds them."""
+    if found.empty:
+        return []
+    names, why = ", ".join(found["name"]), "no dump holds them: set them with ALTER DATABASE or ALTER ROLE"
+    expected = "those that it had"
+    return [Finding("settings", Status.WARNING, names, "not there", "", expected, why, cause=SETTINGS)]
 
 
 def _other_versions(found: pd.DataFrame | None) -> list[Finding]:
