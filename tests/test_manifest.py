@@ -237,3 +237,12 @@ def test_a_change_of_whatever_a_manifest_has_is_found_and_a_restore_changes_noth
         make(door, "drop extension hstore; create extension hstore schema apart")
         found = {one.name for one in comparing.differences(was, held(door))}
     assert {*THINGS, "hstore"} - found == set()
+
+
+def test_a_column_that_is_called_as_the_row_hides_no_other_column() -> None:
+    """The checksum is over whole rows, whatever people call their columns."""
+    with server() as door:
+        make(door, "create table t (opslib_row text, a int); insert into t values ('x', 1)")
+        was = held(door)
+        make(door, "update t set a = 2")
+        assert [one.name for one in comparing.differences(was, held(door))] == ["public.t"]
