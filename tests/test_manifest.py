@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,24 +10,30 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from opslib.backup import comparing, drilling, manifest, taking, tools
+from opslib import config
+from opslib.backup import comparing, drilling, manifest, restoring, taking, tools
 from opslib.backup.drilling import Drill
-from opslib.backup.manifest import Holds
+from opslib.backup.manifest import Holds, Table
 from opslib.backup.store import Folder
+from opslib.checks import drills, restores
 from opslib.config import Door
 from opslib.pg import whole
+from opslib.run.recovery import Picked, RecoverySource, Seen, _frame
 from opslib.sandbox.scratch import scratch
+from opslib.verdict import Status
 from tests import majors
 
 NAME = "opslib/test"
 
 
 @contextmanager
-def server(major: str = majors.PACKAGED, *roles: str) -> Iterator[Door]:
+def server(
+    major: str = majors.PACKAGED, *roles: str, locale: Mapping[str, str] | None = None
+) -> Iterator[Door]:
     """Yield the door to an empty database of a server of one of the versions at hand."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPSLIB_PG_BIN", majors.folders()[major])
-        with scratch(0, roles) as door:
+        with scratch(0, roles, locale=locale) as door:
             yield door
 
 
@@ -50,7 +56,8 @@ def drilled(door: Door, folder: Path, major: str = majors.PACKAGED, to: str = ""
         patch.setenv("OPSLIB_PG_CLIENT_BIN", majors.folders()[major])
         patch.setattr(tools, "_PACKED", ())  # gzip, which programs of all versions can read
         backup = taking.take(taking.Source("kulti", "sandbox", door, NAME), kept)
-        return drilling.drill(kept, backup, lambda: server(to or major, *backup.holds.roles))
+        holds = backup.holds
+        return drilling.drill(kept, backup, lambda: server(to or major, *holds.roles, locale=holds.locale))
 
 
 GRANTED = {
@@ -246,3 +253,52 @@ def test_a_column_that_is_called_as_the_row_hides_no_other_column() -> None:
         was = held(door)
         make(door, "update t set a = 2")
         assert [one.name for one in comparing.differences(was, held(door))] == ["public.t"]
+
+
+LATIN = {
+    "encoding": "LATIN1", "provider": "c", "collation": "C", "ctype": "C", "locale": "", "rules": ""
+}  # fmt: skip
+BUILTIN = {**LATIN, "encoding": "UTF8", "provider": "b", "locale": "C.UTF-8"}
+COMPUTED = """create table people (
+    name text, slug text check (slug = lower(name)), folded text generated always as (lower(name)) stored);
+insert into people values (U&'\\00C4rger', lower(U&'\\00C4rger'))"""
+
+
+@pytest.mark.parametrize(
+    "major, locale",
+    [*((major, LATIN) for major in majors.folders()), (majors.PACKAGED, BUILTIN)],
+)
+def test_a_drill_writes_and_sorts_text_as_the_database_did(
+    major: str, locale: dict[str, str], tmp_path: Path
+) -> None:
+    """By another locale a check fails and a stored column differs, and the backup would be blamed."""
+    with server(major, locale=locale) as door:
+        make(door, COMPUTED)
+        made = drilled(door, tmp_path, major)
+        was = made.backup.holds
+        assert (was.locale, made.broke, made.differences) == (locale, None, [])
+        with server(major) as other:
+            place = restoring.examine(other, made.backup)
+            found = restores.target(Seen(place), Picked(made.backup))
+            now = replace(held(other), tables={**was.tables, "public.people": Table(1, "other bytes")})
+    assert [(one.status, one.cause) for one in found[1:]] == [(Status.WARNING, restores.LOCALE)]
+    judged = restores.equal(_frame(comparing.differences(replace(was, objects=now.objects), now)), "d")
+    expected = Status.UNKNOWN if locale is LATIN else Status.CRITICAL
+    assert judged[0].status is expected
+
+
+def test_where_the_machine_lacks_the_locale_nobody_knows_whether_the_backup_is_good(tmp_path: Path) -> None:
+    """It says so, and what to install; the backup is not blamed."""
+    with server() as door:
+        make(door, COMPUTED)
+        backup = drilled(door, tmp_path).backup
+        far = {**backup.holds.locale, "collation": "xx_XX.utf8"}
+        elsewhere = replace(backup, holds=replace(backup.holds, locale=far))
+        place = restoring.examine(door, elsewhere)
+    env = config.load_system("kulti").environment("production")
+    recovery = RecoverySource(replace(env, backups=tmp_path), "run")
+    recovery._store = Folder(tmp_path / "sandbox", "kulti")
+    (found,) = drills.restored(recovery.drill(Picked(elsewhere)), Picked(elsewhere))
+    assert found.status is Status.UNKNOWN and "xx_XX" in found.why
+    assert place.other_locale == "collation C and not xx_XX.utf8"
+    assert restoring._other_locale({"collation": "en_US.UTF-8"}, {"collation": "en_US.utf8"}) == ""

@@ -9,6 +9,7 @@ from typing import Any
 from opslib.backup.manifest import BY_NAME, Holds, Table
 
 VERSION, SETTING, UNSEEN = "extension version", "setting", "not compared"
+CONTENTS = "contents of rows"
 _ABSENT = "not there"
 _WITH_ROWS = ("filled ", "large objects ")  # a backup of the schema alone has nothing of them
 # Manifests of before it was noted how they are written have these kinds, with which names can be compared.
@@ -55,7 +56,7 @@ def differences(was: Holds, now: Holds, *, content: str = "all") -> list[Differe
     """
     whole, same = content == "all", was.major == now.major
     return [
-        *(_differing("rows", _rows(was.tables, now.tables), _rows(now.tables, was.tables)) if whole else ()),
+        *(_differing("rows", _rows(was, now), _rows(now, was)) if whole else ()),
         *_differing("object", _objects(was, now, content), _objects(now, was, content)),
         *(_behind(was, now) if whole else ()),
         *_differing("extension", _names(was.extensions), _names(now.extensions)),
@@ -92,13 +93,20 @@ def _reached(was: int | None, now: int | None, step: int) -> bool:
     return now is not None and (now >= was if step > 0 else now <= was)
 
 
-def _rows(tables: Mapping[str, Table], others: Mapping[str, Table]) -> dict[str, str]:
+def _rows(one: Holds, other: Holds) -> dict[str, str]:
+    same = _encoded_alike(one, other)
     return {
         name: f"{table.rows} rows, checksum {table.checksum}"
-        if _summed_alike(table, others.get(name, table))
+        if same and _summed_alike(table, other.tables.get(name, table))
         else f"{table.rows} rows"
-        for name, table in tables.items()
+        for name, table in one.tables.items()
     }
+
+
+def _encoded_alike(one: Holds, other: Holds) -> bool:
+    """Tell whether both write text alike: checksums are over the server's own bytes."""
+    encodings = {holds.locale["encoding"] for holds in (one, other) if holds.locale}
+    return len(encodings) < 2
 
 
 def _summed_alike(one: Table, other: Table) -> bool:
@@ -148,6 +156,8 @@ def _unseen(was: Holds, now: Holds) -> Iterator[Difference]:
         yield Difference(UNSEEN, "definitions", f"PostgreSQL {was.major}", f"PostgreSQL {now.major}")
     if not _alike(was, now):
         yield Difference(UNSEEN, "definitions", "an older manifest, which has less", "all of them")
+    if not _encoded_alike(was, now):
+        yield Difference(UNSEEN, CONTENTS, was.locale["encoding"], now.locale["encoding"])
     for name in sorted({*was.tables} & {*now.tables}):
         if not _summed_alike(was.tables[name], now.tables[name]):
             yield Difference(UNSEEN, f"checksum of {name}", "columns as they stood", "columns by name")

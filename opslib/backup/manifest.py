@@ -60,6 +60,7 @@ class Holds:
         roles: without which it cannot be restored as it is.
         steps: of the sequences that do not count up by one; 0 for one that begins again at its end.
         placed: the schema of each extension; none in manifests of before that was noted.
+        locale: the columns of the statement `manifest_locale`; nothing in manifests of before that was noted.
         written: in which way `objects` were written down; 0 of before that was noted.
     """
 
@@ -73,6 +74,7 @@ class Holds:
     roles: tuple[str, ...]
     steps: Mapping[str, int] = field(default_factory=dict)
     placed: Mapping[str, str] = field(default_factory=dict)
+    locale: Mapping[str, str] = field(default_factory=dict)
     written: int = 0
 
     @property
@@ -239,8 +241,18 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
         extensions=dict(extensions["version"]),
         placed=dict(extensions["schema"]),
         roles=tuple(view.table("manifest_roles")["role"]),
+        locale=locale(view),
         written=WRITTEN,
     )
+
+
+def locale(view: Frozen) -> dict[str, str]:
+    """Return how a database writes text and sorts it, as a manifest has it.
+
+    Raises:
+        SourceError: it could not be asked.
+    """
+    return {str(name): str(said) for name, said in view.table("manifest_locale").iloc[0].items()}
 
 
 def _table(view: Frozen, row: Mapping[Hashable, Any]) -> Table:
