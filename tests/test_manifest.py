@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,24 +10,30 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from opslib.backup import comparing, drilling, manifest, taking, tools
+from opslib import config
+from opslib.backup import comparing, drilling, manifest, restoring, taking, tools
 from opslib.backup.drilling import Drill
-from opslib.backup.manifest import Holds
+from opslib.backup.manifest import Holds, Table
 from opslib.backup.store import Folder
+from opslib.checks import drills, restores
 from opslib.config import Door
 from opslib.pg import whole
+from opslib.run.recovery import Picked, RecoverySource, Seen, _frame
 from opslib.sandbox.scratch import scratch
+from opslib.verdict import Status
 from tests import majors
 
 NAME = "opslib/test"
 
 
 @contextmanager
-def server(major: str = majors.PACKAGED, *roles: str) -> Iterator[Door]:
+def server(
+    major: str = majors.PACKAGED, *roles: str, locale: Mapping[str, str] | None = None
+) -> Iterator[Door]:
     """Yield the door to an empty database of a server of one of the versions at hand."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPSLIB_PG_BIN", majors.folders()[major])
-        with scratch(0, roles) as door:
+        with scratch(0, roles, locale=locale) as door:
             yield door
 
 
@@ -50,7 +56,8 @@ def drilled(door: Door, folder: Path, major: str = majors.PACKAGED, to: str = ""
         patch.setenv("OPSLIB_PG_CLIENT_BIN", majors.folders()[major])
         patch.setattr(tools, "_PACKED", ())  # gzip, which programs of all versions can read
         backup = taking.take(taking.Source("kulti", "sandbox", door, NAME), kept)
-        return drilling.drill(kept, backup, lambda: server(to or major, *backup.holds.roles))
+        holds = backup.holds
+        return drilling.drill(kept, backup, lambda: server(to or major, *holds.roles, locale=holds.locale))
 
 
 GRANTED = {
@@ -117,3 +124,181 @@ def test_what_a_restore_writes_down_in_another_way_is_no_difference(major: str, 
         newer = drilled(door, tmp_path, major, majors.PACKAGED)
     if major != majors.PACKAGED:
         assert newer.broke is None and [one.part for one in newer.differences] == [comparing.UNSEEN]
+
+
+# Each thing that a manifest has: its name there, how it is made, and a change that nobody should overlook.
+THINGS = {
+    "policy public.guarded.p": (
+        "create table guarded (id int); create policy p on guarded to member using (true)",
+        "alter policy p on guarded to public",
+    ),
+    "rights table public.granted": ("create table granted (id int)", "grant all on granted to public"),
+    "rights table column public.granted.id": ("", "grant select (id) on granted to member"),
+    "rights schema apart": ("create schema apart", "grant create on schema apart to member"),
+    "rights table public.owned": ("create table owned ()", "alter table owned owner to member"),
+    "rights function public.called(integer)": (
+        "create function called(int) returns int language sql return $1",
+        "revoke execute on function called from public",
+    ),
+    "function public.body(integer)": (
+        "create function body(int) returns int language sql security definer return $1",
+        "create or replace function body(int) returns int language sql return $1",
+    ),
+    "function public.path()": (
+        "create function path() returns int language sql set search_path = '' as 'select 1'",
+        "alter function path() reset search_path",
+    ),
+    "function public.total(integer)": (
+        "create aggregate total(int) (sfunc = int4pl, stype = int)",
+        "create or replace aggregate total(int) (sfunc = int4pl, stype = int, initcond = '9')",
+    ),
+    "trigger public.fired.t": (
+        "create table fired (id int);"
+        " create function fires() returns trigger language plpgsql as 'begin return new; end';"
+        " create trigger t before insert on fired for each row execute function fires()",
+        "drop trigger t on fired; create trigger t after delete on fired execute function fires()",
+    ),
+    "table public.columns": (
+        "create table columns (id int default 7, t text collate \"C\" not null,"
+        " n int generated always as identity, d int generated always as (id * 2) stored)"
+        " with (fillfactor = 70)",
+        "alter table columns alter id drop default",
+    ),
+    "table public.identified": (
+        "create table identified (id int primary key)",
+        "alter table identified replica identity full",
+    ),
+    "index public.identified_pkey": ("", "alter table identified cluster on identified_pkey"),
+    "view public.seen": (
+        "create view seen with (security_barrier = true) as select * from columns",
+        "alter view seen reset (security_barrier)",
+    ),
+    "filled public.kept": (
+        "create materialized view kept as select 1 as one",
+        "refresh materialized view kept with no data",
+    ),
+    "rule public.columns.r": (
+        "create rule r as on delete to columns do instead nothing", "drop rule r on columns"
+    ),
+    "sequence public.counts": (
+        "create sequence counts increment 5", "alter sequence counts increment 1 maxvalue 9"
+    ),
+    "type public.mood": ("create type mood as enum ('a')", "alter type mood add value 'b'"),
+    "domain public.small": (
+        "create domain small as int check (value < 9)", "alter domain small set default 3"
+    ),
+    "composite type public.pair": (
+        "create type pair as (a int, b text)", "alter type pair alter attribute b type varchar"
+    ),
+    "range type public.spans": ("create type spans as range (subtype = float8)", "drop type spans"),
+    "statistics public.told": (
+        "create statistics told on id, t from columns", "drop statistics told"
+    ),
+    "publication told": (
+        "create publication told for table columns", "alter publication told add table owned"
+    ),
+    "foreign table public.far": (
+        "create foreign data wrapper w; create server s foreign data wrapper w;"
+        " create foreign table far (id int) server s",
+        "alter foreign table far options (a 'b')",
+    ),
+    "foreign server s": ("", "alter server s options (host 'x')"),
+    "user mapping member at s": (
+        "create user mapping for member server s", "drop user mapping for member server s"
+    ),
+    "large objects all": ("select lo_create(5)", "select lo_unlink(5)"),
+    "comment table public.owned": ("comment on table owned is 'a'", "comment on table owned is 'b'"),
+    "default rights postgres apart r": (
+        "alter default privileges in schema apart grant select on tables to member",
+        "alter default privileges in schema apart grant all on tables to member",
+    ),
+    "event trigger e": (
+        "create function f() returns event_trigger language plpgsql as 'begin end';"
+        " create event trigger e on ddl_command_end execute function f()",
+        "alter event trigger e disable",
+    ),
+    "other cast (pg_catalog.text AS integer)": (
+        "create cast (text as int) with inout", "drop cast (text as int)"
+    ),
+}  # fmt: skip
+BESIDE = """create extension hstore; alter database scratch set "app.jwt" = 'secret';
+create table foreigner (id int references identified); grant usage on schema public to member;
+create view filtered as select id, count(*) from columns group by id;
+alter table columns alter t set storage external"""
+
+
+@pytest.mark.parametrize("major", majors.folders())
+def test_a_change_of_whatever_a_manifest_has_is_found_and_a_restore_changes_nothing(
+    major: str, tmp_path: Path
+) -> None:
+    """A policy, a right, the body of a function: equal is said only where each of them is as it was."""
+    with server(major, "member") as door:
+        make(door, ";".join([*(made for made, _ in THINGS.values() if made), BESIDE]))
+        made = drilled(door, tmp_path, major)
+        assert made.broke is None
+        assert [(one.part, one.name) for one in made.differences] == [(comparing.SETTING, "app.jwt")]
+        was = held(door)
+        assert "secret" not in made.backup.text()
+        for _, change in THINGS.values():
+            make(door, change)
+        make(door, "drop extension hstore; create extension hstore schema apart")
+        found = {one.name for one in comparing.differences(was, held(door))}
+    assert {*THINGS, "hstore"} - found == set()
+
+
+def test_a_column_that_is_called_as_the_row_hides_no_other_column() -> None:
+    """The checksum is over whole rows, whatever people call their columns."""
+    with server() as door:
+        make(door, "create table t (opslib_row text, a int); insert into t values ('x', 1)")
+        was = held(door)
+        make(door, "update t set a = 2")
+        assert [one.name for one in comparing.differences(was, held(door))] == ["public.t"]
+
+
+LATIN = {
+    "encoding": "LATIN1", "provider": "c", "collation": "C", "ctype": "C", "locale": "", "rules": ""
+}  # fmt: skip
+BUILTIN = {**LATIN, "encoding": "UTF8", "provider": "b", "locale": "C.UTF-8"}
+COMPUTED = """create table people (
+    name text, slug text check (slug = lower(name)), folded text generated always as (lower(name)) stored);
+insert into people values (U&'\\00C4rger', lower(U&'\\00C4rger'))"""
+
+
+@pytest.mark.parametrize(
+    "major, locale",
+    [*((major, LATIN) for major in majors.folders()), (majors.PACKAGED, BUILTIN)],
+)
+def test_a_drill_writes_and_sorts_text_as_the_database_did(
+    major: str, locale: dict[str, str], tmp_path: Path
+) -> None:
+    """By another locale a check fails and a stored column differs, and the backup would be blamed."""
+    with server(major, locale=locale) as door:
+        make(door, COMPUTED)
+        made = drilled(door, tmp_path, major)
+        was = made.backup.holds
+        assert (was.locale, made.broke, made.differences) == (locale, None, [])
+        with server(major) as other:
+            place = restoring.examine(other, made.backup)
+            found = restores.target(Seen(place), Picked(made.backup))
+            now = replace(held(other), tables={**was.tables, "public.people": Table(1, "other bytes")})
+    assert [(one.status, one.cause) for one in found[1:]] == [(Status.WARNING, restores.LOCALE)]
+    judged = restores.equal(_frame(comparing.differences(replace(was, objects=now.objects), now)), "d")
+    expected = Status.UNKNOWN if locale is LATIN else Status.CRITICAL
+    assert judged[0].status is expected
+
+
+def test_where_the_machine_lacks_the_locale_nobody_knows_whether_the_backup_is_good(tmp_path: Path) -> None:
+    """It says so, and what to install; the backup is not blamed."""
+    with server() as door:
+        make(door, COMPUTED)
+        backup = drilled(door, tmp_path).backup
+        far = {**backup.holds.locale, "collation": "xx_XX.utf8"}
+        elsewhere = replace(backup, holds=replace(backup.holds, locale=far))
+        place = restoring.examine(door, elsewhere)
+    env = config.load_system("kulti").environment("production")
+    recovery = RecoverySource(replace(env, backups=tmp_path), "run")
+    recovery._store = Folder(tmp_path / "sandbox", "kulti")
+    (found,) = drills.restored(recovery.drill(Picked(elsewhere)), Picked(elsewhere))
+    assert found.status is Status.UNKNOWN and "xx_XX" in found.why
+    assert place.other_locale == "collation C and not xx_XX.utf8"
+    assert restoring._other_locale({"collation": "en_US.UTF-8"}, {"collation": "en_US.utf8"}) == ""

@@ -8,8 +8,10 @@ from typing import Any
 
 from opslib.backup.manifest import BY_NAME, Holds, Table
 
-VERSION, UNSEEN = "extension version", "not compared"
+VERSION, SETTING, UNSEEN = "extension version", "setting", "not compared"
+CONTENTS = "contents of rows"
 _ABSENT = "not there"
+_WITH_ROWS = ("filled ", "large objects ")  # a backup of the schema alone has nothing of them
 # Manifests of before it was noted how they are written have these kinds, with which names can be compared.
 _FIRST = tuple(
     f"{kind} " for kind in ("schema", "table", "index", "row security", "policy", "function", "view", "type")
@@ -21,8 +23,8 @@ class Difference:
     """One thing that is not as it was.
 
     Args:
-        part: rows, object, sequence, extension; or `VERSION` of an extension, which may differ; or `UNSEEN`
-            for what is no difference, but could not be compared.
+        part: rows, object, sequence, extension; or `VERSION` of an extension, which may differ; `SETTING` of
+            the database, which no dump holds; `UNSEEN` for what could not be compared.
         name: of the thing.
         was: in the manifest.
         now: in the database.
@@ -36,7 +38,7 @@ class Difference:
 
 def grave(one: Difference) -> bool:
     """Tell whether what differs makes it another database."""
-    return one.part not in (VERSION, UNSEEN)
+    return one.part not in (VERSION, SETTING, UNSEEN)
 
 
 def differences(was: Holds, now: Holds, *, content: str = "all") -> list[Difference]:
@@ -54,10 +56,12 @@ def differences(was: Holds, now: Holds, *, content: str = "all") -> list[Differe
     """
     whole, same = content == "all", was.major == now.major
     return [
-        *(_differing("rows", _rows(was.tables, now.tables), _rows(now.tables, was.tables)) if whole else ()),
-        *_differing("object", _objects(was, now), _objects(now, was)),
+        *(_differing("rows", _rows(was, now), _rows(now, was)) if whole else ()),
+        *_differing("object", _objects(was, now, content), _objects(now, was, content)),
         *(_behind(was, now) if whole else ()),
         *_differing("extension", _names(was.extensions), _names(now.extensions)),
+        *_differing("extension", _placed(was, now), _placed(now, was)),
+        *_lacking(was, now),
         *(_other_versions(was, now) if same else ()),
         *_unseen(was, now),
     ]
@@ -89,13 +93,20 @@ def _reached(was: int | None, now: int | None, step: int) -> bool:
     return now is not None and (now >= was if step > 0 else now <= was)
 
 
-def _rows(tables: Mapping[str, Table], others: Mapping[str, Table]) -> dict[str, str]:
+def _rows(one: Holds, other: Holds) -> dict[str, str]:
+    same = _encoded_alike(one, other)
     return {
         name: f"{table.rows} rows, checksum {table.checksum}"
-        if _summed_alike(table, others.get(name, table))
+        if same and _summed_alike(table, other.tables.get(name, table))
         else f"{table.rows} rows"
-        for name, table in tables.items()
+        for name, table in one.tables.items()
     }
+
+
+def _encoded_alike(one: Holds, other: Holds) -> bool:
+    """Tell whether both write text alike: checksums are over the server's own bytes."""
+    encodings = {holds.locale["encoding"] for holds in (one, other) if holds.locale}
+    return len(encodings) < 2
 
 
 def _summed_alike(one: Table, other: Table) -> bool:
@@ -107,10 +118,27 @@ def _alike(was: Holds, now: Holds) -> bool:
     return was.written == now.written
 
 
-def _objects(one: Holds, other: Holds) -> Mapping[str, str]:
+def _objects(one: Holds, other: Holds, content: str) -> Mapping[str, str]:
     if not _alike(one, other):
         return _names(name for name in one.objects if name.startswith(_FIRST))
-    return one.objects if one.major == other.major else _names(one.objects)
+    left = (f"{SETTING} ", *(_WITH_ROWS if content == "schema" else ()))
+    found = {name: said for name, said in one.objects.items() if not name.startswith(left)}
+    return found if one.major == other.major else _names(found)
+
+
+def _lacking(was: Holds, now: Holds) -> Iterator[Difference]:
+    """Yield the settings of the database that are not there; one too many may be a vendor's own."""
+    yield from (
+        Difference(SETTING, name, "set", _ABSENT) for name in _settings(was) if name not in _settings(now)
+    )
+
+
+def _settings(one: Holds) -> dict[str, str]:
+    return _names(name.removeprefix(f"{SETTING} ") for name in one.objects if name.startswith(f"{SETTING} "))
+
+
+def _placed(one: Holds, other: Holds) -> dict[str, str]:
+    return {name: f"in schema {one.placed[name]}" for name in one.placed if name in other.placed}
 
 
 def _names(things: Iterable[str]) -> dict[str, str]:
@@ -128,6 +156,8 @@ def _unseen(was: Holds, now: Holds) -> Iterator[Difference]:
         yield Difference(UNSEEN, "definitions", f"PostgreSQL {was.major}", f"PostgreSQL {now.major}")
     if not _alike(was, now):
         yield Difference(UNSEEN, "definitions", "an older manifest, which has less", "all of them")
+    if not _encoded_alike(was, now):
+        yield Difference(UNSEEN, CONTENTS, was.locale["encoding"], now.locale["encoding"])
     for name in sorted({*was.tables} & {*now.tables}):
         if not _summed_alike(was.tables[name], now.tables[name]):
             yield Difference(UNSEEN, f"checksum of {name}", "columns as they stood", "columns by name")

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
 import rfc8785
 
 from opslib import ids
@@ -61,6 +62,8 @@ class Holds:
         extensions: by name, with the version.
         roles: without which it cannot be restored as it is.
         steps: of the sequences that do not count up by one; 0 for one that begins again at its end.
+        placed: the schema of each extension; none in manifests of before that was noted.
+        locale: the columns of the statement `manifest_locale`; nothing in manifests of before that was noted.
         written: in which way `objects` were written down; 0 of before that was noted.
     """
 
@@ -73,6 +76,8 @@ class Holds:
     extensions: Mapping[str, str]
     roles: tuple[str, ...]
     steps: Mapping[str, int] = field(default_factory=dict)
+    placed: Mapping[str, str] = field(default_factory=dict)
+    locale: Mapping[str, str] = field(default_factory=dict)
     written: int = 0
 
     @property
@@ -230,7 +235,8 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
     """
     asked = view.table("manifest_tables").to_dict("records") if checksums else []
     tables = {f"{row['schema']}.{row['name']}": _table(view, row) for row in asked}
-    objects = view.table("manifest_objects")
+    objects = pd.concat([view.table("manifest_objects"), view.table("manifest_rights")])
+    extensions = view.table("extensions").set_index("name")
     counted = view.sequences() if sequences is None else sequences
     return Holds(
         database=view.database,
@@ -240,10 +246,21 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
         objects={f"{row['kind']} {row['name']}": row["detail"] or "" for row in objects.to_dict("records")},
         sequences={name: last for name, (last, _) in counted.items()},
         steps={name: step for name, (_, step) in counted.items() if step != 1},
-        extensions=dict(view.table("extensions")[["name", "version"]].itertuples(index=False, name=None)),
+        extensions=dict(extensions["version"]),
+        placed=dict(extensions["schema"]),
         roles=tuple(view.table("manifest_roles")["role"]),
+        locale=locale(view),
         written=WRITTEN,
     )
+
+
+def locale(view: Frozen) -> dict[str, str]:
+    """Return how a database writes text and sorts it, as a manifest has it.
+
+    Raises:
+        SourceError: it could not be asked.
+    """
+    return {str(name): str(said) for name, said in view.table("manifest_locale").iloc[0].items()}
 
 
 def _table(view: Frozen, row: Mapping[Hashable, Any]) -> Table:

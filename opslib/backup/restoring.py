@@ -20,11 +20,14 @@ from opslib.pg import whole
 from opslib.pg.connect import DoorLike, parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opslib.config import Environment
 
 WORK = "restore_backup"
 _NAME, WRITER = "opslib/restore", "opslib/restore writes"
-_SCHEMA = "schema "
+# How much is there: no more kinds than the first manifests had, and none that a restore numbers anew.
+_COUNTED = tuple(f"{kind} " for kind in ("table", "row security", "policy", "function", "view", "type"))
 _VENDORS = {"supabase_admin": "Supabase"}  # by the role that owns what each new project has
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ class Place:
         unread: doors of the system whose address is not on this machine.
         lost: a person says that those in `unseen` are gone.
         vendor: who fills each new database with schemas of its own; nothing where nobody does.
+        other_locale: in what it writes or sorts text in another way than the database of the backup.
     """
 
     target: str
@@ -65,6 +69,7 @@ class Place:
     unread: tuple[str, ...] = ()
     lost: bool = False
     vendor: str = ""
+    other_locale: str = ""
 
 
 def chosen(kept: Listing, name: str = "", origin: str = "") -> Manifest:
@@ -169,6 +174,7 @@ def examine(door: DoorLike, backup: Manifest) -> Place:
             missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
             busy=_written_to(view),
+            other_locale=_other_locale(backup.holds.locale, manifest.locale(view)),
             vendor=next((name for role, name in _VENDORS.items() if role in roles), ""),
             holds=", ".join(f"{kind} ({count})" for kind, count in contents.value_counts().items()),
         )  # fmt: skip
@@ -253,8 +259,19 @@ def _written_to(view: whole.Frozen) -> bool:
     return bool(((owners["application"] == WRITER) & (owners["database"] == view.database)).any())
 
 
+def _other_locale(was: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return what is written or sorted in another way, in words; nothing where the manifest does not say."""
+    other = [name for name, said in was.items() if _spelt(said) != _spelt(now.get(name, ""))]
+    return ", ".join(f"{name} {now.get(name) or 'none'} and not {was[name] or 'none'}" for name in other)
+
+
+def _spelt(locale: str) -> str:
+    """Return a locale's name as every system would write it: en_US.UTF-8 is en_US.utf8 elsewhere."""
+    return locale.lower().replace("-", "")
+
+
 def _objects(holds: Holds) -> int:
-    return sum(not name.startswith(_SCHEMA) for name in holds.objects)
+    return sum(name.startswith(_COUNTED) for name in holds.objects)
 
 
 def _other(place: Place, act: Work) -> str:

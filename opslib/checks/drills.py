@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from opslib import frames
+from opslib.backup import comparing
 from opslib.backup.copying import DAMAGED
 from opslib.checks import backups, compare, copies, health, restores
 from opslib.verdict import Cause, Finding, Status
@@ -33,11 +34,11 @@ def restored(drill: Drill | None, picked: restores.PickedLike) -> list[Finding]:
         return [compare.unknown("restore", picked.reason, expected=expected, next="backup-check")]
     if drill.broke is None:
         seen = f"{sum(drill.rows.values())} rows of {len(drill.rows)} tables"
-        found = Finding("restore", Status.OK, drill.backup.id, seen, "", expected)
+        found = Finding("restore", Status.OK, drill.backup.id, seen, "", expected, _to_set(drill))
         guessed = pd.DataFrame({"table_name": list(drill.guessed)})
         return [
             found,
-            *restores.equal(differences(drill), drill.backup.holds.database),
+            *restores.equal(_restorable(differences(drill)), drill.backup.holds.database),
             restores.statistics(guessed),
         ]
     step, kind, text = drill.broke
@@ -51,6 +52,16 @@ def restored(drill: Drill | None, picked: restores.PickedLike) -> list[Finding]:
             "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause
         )
     ]
+
+
+def _restorable(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what a backup could have brought back; no drill mends that it has no settings."""
+    return found[found["part"] != comparing.SETTING]
+
+
+def _to_set(drill: Drill) -> str:
+    names = ", ".join(one.name for one in drill.differences if one.part == comparing.SETTING)
+    return f"no dump holds the settings of the database: after a restore, set {names}" if names else ""
 
 
 def smoke(drill: Drill | None, system: System) -> Finding:

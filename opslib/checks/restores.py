@@ -27,6 +27,8 @@ EXTENSION = Cause("restore-missing-extension", "the server lacks an extension th
 ROLE = Cause("restore-missing-role", "the server lacks a role that the backup needs", 25)
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
 VERSION = Cause("restore-extension-version", "an extension came back in another version", 46)
+LOCALE = Cause("restore-other-locale", "the target writes or sorts text in another way", 40)
+SETTINGS = Cause("restore-without-settings", "settings of the database itself are not there", 44)
 GUESSED = Cause("restore-without-statistics", "what came back has no statistics, so queries are slow", 45)
 _MOST_SUBJECTS = 5
 
@@ -142,7 +144,7 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
     ]  # fmt: skip
     why = f"not compared with {', '.join(place.unread)}: their addresses are not here" if place.unread else ""
     ok = Finding("target", Status.OK, place.database, f"empty, at {place.server}", "", expected, why)
-    return [*(found or [ok]), *_uncompared(place)]
+    return [*(found or [ok]), *_uncompared(place), *_other_locale(place)]
 
 
 def _instead(place: Place) -> str:
@@ -152,6 +154,19 @@ def _instead(place: Place) -> str:
         f"a project of {place.vendor} is never empty: name a PostgreSQL of your own, or let {place.vendor}"
         " put its own backup back (point-in-time)"
     )
+
+
+def _other_locale(place: Place) -> list[Finding]:
+    """Find where text is written or sorted otherwise: checks and stored columns go by the locale."""
+    if not place.other_locale:
+        return []
+    expected = "encoding and locale of the database that was backed up"
+    why = (
+        "make the target so with CREATE DATABASE; a check or a column that is computed may come out otherwise"
+    )
+    return [
+        Finding("locale", Status.WARNING, place.database, place.other_locale, "", expected, why, cause=LOCALE)
+    ]
 
 
 def _uncompared(place: Place) -> list[Finding]:
@@ -180,9 +195,14 @@ def equal(differences: pd.DataFrame, database: str) -> list[Finding]:
         return [compare.unknown("target", reason, subject=database, expected=expected)]
     named = {str(part): rows for part, rows in differences.groupby("part")}
     versions, unseen = named.pop(comparing.VERSION, None), named.pop(comparing.UNSEEN, None)
+    settings = named.pop(comparing.SETTING, differences.iloc[:0])
     bad = pd.concat(named.values()) if named else differences.iloc[:0]
     found = [_differs(row, expected) for row in bad.head(_MOST_SUBJECTS).to_dict("records")]
-    return [*(found or [_alike(unseen, database, expected)]), *_other_versions(versions)]
+    return [
+        *(found or [_alike(unseen, database, expected)]),
+        *_other_versions(versions),
+        *_settings(settings),
+    ]
 
 
 def _differs(row: dict[Hashable, object], expected: str) -> Finding:
@@ -194,12 +214,23 @@ def _differs(row: dict[Hashable, object], expected: str) -> Finding:
 
 def _alike(unseen: pd.DataFrame | None, database: str, expected: str) -> Finding:
     """Say that nothing differs, and of what only the names were compared."""
-    if unseen is None:
+    if unseen is None or unseen.empty:
         return Finding("target", Status.OK, database, "equal to the manifest", "", expected)
     named = [f"{row['name']}: {row['was']} here, {row['now']} there" for row in unseen.to_dict("records")]
     why = f"not compared: {'; '.join(named)}"
+    if comparing.CONTENTS in set(unseen["name"]):
+        return compare.unknown("target", why, subject=database, expected=expected)
     seen = "rows and names as in the manifest"
     return Finding("target", Status.OK, database, seen, "", "rows as in the manifest, each thing there", why)
+
+
+def _settings(found: pd.DataFrame) -> list[Finding]:
+    """Find which settings a person must put back: no dump of one database holds them."""
+    if found.empty:
+        return []
+    names, why = ", ".join(found["name"]), "no dump holds them: set them with ALTER DATABASE or ALTER ROLE"
+    expected = "those that it had"
+    return [Finding("settings", Status.WARNING, names, "not there", "", expected, why, cause=SETTINGS)]
 
 
 def _other_versions(found: pd.DataFrame | None) -> list[Finding]:

@@ -26,6 +26,7 @@ LOCK_TIMEOUT_S = 10
 _PINNED = {
     "search_path": "pg_catalog", "timezone": "UTC", "datestyle": "ISO, MDY", "intervalstyle": "postgres",
     "extra_float_digits": "1", "bytea_output": "hex", "xmloption": "content",
+    "client_encoding": "UTF8",
     # Rows that a policy hides end the reading with an error; they are never left out without a word.
     "row_security": "off",
     "statement_timeout": "0", "lock_timeout": f"{LOCK_TIMEOUT_S}s",

@@ -192,8 +192,9 @@ class RecoverySource:
 
         holds = backup.holds
         return drilling.drill(
-            kept, backup, lambda: scratch.scratch(holds.major, holds.roles), self._say, self._try_app, fetch
-        )
+            kept, backup, lambda: scratch.scratch(holds.major, holds.roles, locale=holds.locale), self._say,
+            self._try_app, fetch,
+        )  # fmt: skip
 
     def _try_app(self, door: DoorLike) -> pd.DataFrame:
         """Start an instance of the app against a database, and ask each of its endpoints once."""

@@ -8,7 +8,7 @@
 -- since: 14
 -- pooler: yes
 -- Only for a session that has pinned how values are written (opslib.pg.whole does), and that fails where
--- row-level security would hide rows.
+-- row-level security would hide rows. With `.*` it is the row, also where a column is called like it.
 select count(*) as rows,
-       coalesce(sum(hashtextextended(opslib_row::text, 0)), 0)::text as checksum
+       coalesce(sum(hashtextextended((opslib_row.*)::text, 0)), 0)::text as checksum
 from only {table} as opslib_row
