@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -525,6 +526,25 @@ def test_on_a_standby_unlogged_tables_are_left_out_and_that_is_said(store: Folde
                 assert comparing.differences(made.holds, manifest.look(view)) == []
     finally:
         ground.close()
+
+
+def test_a_disk_that_fails_after_the_look_is_an_answer_and_no_end_of_the_run(
+    kept: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of another account, or a disk that filled up: after a good backup the notebook must go on."""
+    name = kept.ids()[0]
+
+    def refuses(path: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("opslib.backup.store.shutil.rmtree", refuses)
+        rows = retention.retire(kept, 0, 0, ids.now() + timedelta(days=9), kept.origin)
+    assert [(row[0], row[2]) for row in rows] == [(name, False)] and "Permission denied" in rows[0][3]
+    monkeypatch.setattr("opslib.backup.store._sync", refuses)
+    with pytest.raises(Unreachable, match="cannot be written to: Permission denied"):
+        taking.take(source(), kept)
+    assert kept.ids() == [] and parts(kept) == []
 
 
 @pytest.mark.skipif(not small_disk.possible(), reason="a full disk can be made by root only")

@@ -119,8 +119,9 @@ class Folder:
 
         Raises:
             Refused: another one is being taken, or the folder cannot be written to.
+            Unreachable: the disk fails meanwhile, or is full.
         """
-        with self._locked():
+        with self._locked(), self._plainly("cannot be written to"):
             for left in self.path.glob(f"{_PART}*"):
                 shutil.rmtree(left, ignore_errors=True)  # of one that was killed
             part = self.path / f"{_PART}{os.getpid()}"
@@ -138,9 +139,15 @@ class Folder:
         _sync(self.path)
 
     def remove(self, name: str) -> None:
-        """Remove a backup; killed on the way, what is left no longer looks like one."""
-        gone = self.folder(name).rename(self.path / f"{_PART}{name}")
-        shutil.rmtree(gone)
+        """Remove a backup; killed on the way, what is left no longer looks like one.
+
+        Raises:
+            UsageError: there is no such backup.
+            Unreachable: the disk does not let go of it.
+        """
+        with self._plainly(f"{name} cannot be removed"):
+            gone = self.folder(name).rename(self.path / f"{_PART}{name}")
+            shutil.rmtree(gone)
 
     def set_aside(self, name: str) -> None:
         """Take its name from a backup, if there is one: it stays, and no listing shows it."""
@@ -159,6 +166,13 @@ class Folder:
             return shutil.disk_usage(place).free
         except OSError as error:
             raise Unreachable(f"{self.path}: its disk cannot be looked at: {error.strerror}") from None
+
+    @contextmanager
+    def _plainly(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unreachable(f"{self.path}: {what}: {error.strerror or error}") from None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
