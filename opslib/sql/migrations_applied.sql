@@ -23,8 +23,8 @@ select distinct on (substring(v.version from '^[0-9]+')::numeric, v.version) v.v
        m.row ? 'finished_at' and m.row ->> 'finished_at' is null as unfinished
 from (select to_jsonb(ledger) as row from {table} as ledger) m
   cross join lateral (
-    select coalesce(m.row ->> 'version', m.row ->> 'migration_name', m.row ->> 'version_num', m.row ->> 'name')
-      as version) v
+    select coalesce(m.row ->> 'version', m.row ->> 'migration_name', m.row ->> 'version_num',
+                    m.row ->> 'name') as version) v
 where m.row ->> 'rolled_back_at' is null
 order by substring(v.version from '^[0-9]+')::numeric desc nulls last, v.version desc,
          (m.row ->> 'started_at')::timestamptz desc nulls last
