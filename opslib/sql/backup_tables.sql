@@ -1,4 +1,4 @@
--- title: Tables, sequences and what else is in a dump, and whether this role would get all of them into a backup
+-- title: Tables and what else is in a dump, and whether this role would get all of them into a backup
 -- kind: read
 -- returns: table_name text, kind text, can_read bool, rls_hides bool, unlogged bool, rows_estimate int,
 --     bytes_estimate int, emptied bool
@@ -11,8 +11,8 @@
 -- `rls_hides`: row-level security would keep rows from us. pg_dump refuses such a table, and with
 -- --enable-row-security it would leave the rows out without a word. Members of extensions are not dumped.
 -- `emptied`: a standby has no rows of unlogged tables. All large objects are one row here; may each be read?
--- pg_read_all_data holds for none of them. Subscriptions, and options of user mappings, are left out of the dump of
--- a role that may not see them, without an error; whether a mapping has options at all, nobody else can tell.
+-- pg_read_all_data holds for none of them. Subscriptions, and options of user mappings, are left out of the
+-- dump of a role that may not see them, without an error; whether a mapping has any, nobody else can tell.
 select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as table_name,
        case c.relkind when 'S' then 'sequence' when 'p' then 'partitioned table' else 'table' end as kind,
        has_schema_privilege(n.oid, 'usage') and case c.relkind
