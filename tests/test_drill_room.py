@@ -19,10 +19,13 @@ from opslib.verdict import Status
 SYSTEM = "kulti"
 
 
-def full(folder: Path) -> Tools:
-    """Return programs that write to a device which is full."""
+_UNBUILT = "cannot restore from compressed archive (this build does not support compression with zstd)"
+
+
+def full(folder: Path, does: str = "cat /proc/version > /dev/full") -> Tools:
+    """Return programs that write to a device which is full, or do something else."""
     for name in tools.NEEDED:
-        (folder / name).write_text("#!/bin/sh\ncat /proc/version > /dev/full\n")
+        (folder / name).write_text(f"#!/bin/sh\n{does}\n")
         (folder / name).chmod(0o700)
     return Tools(folder, "test", "18.6", True)
 
@@ -46,13 +49,20 @@ def test_what_breaks_for_want_of_room_is_told_from_what_the_backup_is_to_blame_f
         raise Unreachable("role x does not exist", kind="pg_restore")
 
 
-def test_a_dump_that_cannot_be_read_back_for_want_of_room_is_not_called_damaged(
-    sandbox: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "does, kind",
+    [
+        ("cat /proc/version > /dev/full", tools.FULL),
+        (f"echo 'pg_restore: error: {_UNBUILT}' >&2; exit 1", tools.UNABLE),
+    ],
+)
+def test_a_dump_that_could_not_be_read_back_here_is_not_called_damaged(
+    sandbox: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, kind: str
 ) -> None:
-    """What reads it writes down what it finds, on this machine's disk."""
+    """The disk was full, or the programs of this machine were built without what it is packed with."""
     kept = store.of(prepared(config.load_system(SYSTEM).environment("sandbox")))
-    used = full(tmp_path)
+    used = full(tmp_path, does)
     monkeypatch.setattr(tools, "find", lambda major, remote: used)
     with pytest.raises(Unreachable) as refused:
         reading.verify(kept, kept.ids()[-1])
-    assert refused.value.kind == tools.FULL
+    assert refused.value.kind == kind

@@ -104,7 +104,7 @@ def drill(
                 made.app = _tried(try_app, door)
     except OpsError as error:
         kind = getattr(error, "kind", "refused")
-        made.broke = (clock.now, "refused" if kind == tools.FULL else kind, error.message)
+        made.broke = (clock.now, "refused" if kind in tools.NO_FAULT else kind, error.message)
     finally:
         clock.pause()
     return made

@@ -132,7 +132,7 @@ def verify(store: Store, name: str, progress: Progress = lambda: None) -> Wrong 
         server, client = versions(store.folder(name), used)
         read_back(store.folder(name), used, progress)
     except Unreachable as error:
-        if error.kind == tools.FULL:
+        if error.kind in tools.NO_FAULT:
             raise
         return Wrong("unreadable", error.message)
     # The header stands in the dump itself: whoever wrote the manifest beside it may have known no better.

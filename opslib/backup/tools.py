@@ -33,6 +33,8 @@ _PLACES = (
     "/usr/local/opt/postgresql@*/bin",
 )
 FULL, _NO_SPACE = "room", "No space left on device"
+UNABLE, _NOT_BUILT_FOR = "compression", "not support compression"
+NO_FAULT = (FULL, UNABLE)  # of the backup: it fails where nobody has looked at it yet
 _SERVICE = "opslib"
 _EVERY_S = 0.1
 _END_S = 5
@@ -148,7 +150,8 @@ def run(
         What it has warned of: an end without an error is not yet a whole backup.
 
     Raises:
-        Unreachable: it failed, of kind `FULL` for want of room; the message carries what it said.
+        Unreachable: it failed; of kind `FULL` for want of room, `UNABLE` where it was built without the
+            compression. The message carries what it said.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
     with tempfile.TemporaryFile() as said:
@@ -165,8 +168,13 @@ def run(
         said.seek(0)
         if process.returncode:
             text = _told(said.read())
-            raise Unreachable(f"{program} failed: {text}", kind=FULL if _NO_SPACE in text else program)
+            raise Unreachable(f"{program} failed: {text}", kind=_kind(program, text))
         return _warned(said.read())
+
+
+def _kind(program: str, said: str) -> str:
+    known = {_NO_SPACE: FULL, _NOT_BUILT_FOR: UNABLE}
+    return next((kind for text, kind in known.items() if text in said), program)
 
 
 def compression(tools: Tools) -> str:
