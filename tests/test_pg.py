@@ -19,6 +19,7 @@ from opslib.config import Secret
 from opslib.config.environment import Door
 from opslib.errors import Forbidden, Malformed, ParameterError, Refused, SourceError, Unreachable
 from opslib.pg import DOOR_COLUMNS, Database, acting, connect, failures, ladder, sql
+from opslib.pg import session as pg_session
 from opslib.pg.session import Session
 from opslib.sandbox import control
 
@@ -114,6 +115,7 @@ def test_a_session_is_read_only_bounded_and_named(addresses: dict[str, str]) -> 
         wanted = {
             "default_transaction_read_only": "on", "statement_timeout": "15000", "lock_timeout": "2000",
             "search_path": "pg_catalog", "TimeZone": "UTC", "idle_session_timeout": "0",
+            "max_parallel_workers_per_gather": "0",
         }  # fmt: skip
         _, rows = session.run(asked, {"names": list(wanted)})
         assert dict(rows) == wanted
@@ -166,13 +168,16 @@ def test_time_outs_are_told_apart(addresses: dict[str, str], setting: str, state
     assert caught.value.kind == kind
 
 
-def test_an_answer_that_never_comes_ends_the_connection(addresses: dict[str, str]) -> None:
+def test_an_answer_that_never_comes_ends_the_connection(
+    addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A network that falls silent does not tell; the next question opens a new connection."""
+    monkeypatch.setattr(pg_session, "ANSWER_TIMEOUT_S", 0.1)
     connection, _ = connect.open_door(door(addresses["monitor"]), "opslib/test/1")
     pid = connection.info.backend_pid
     with closing(Session(connection, "direct", False)) as session:
         with pytest.raises(Unreachable) as caught:
-            session.run("select pg_sleep(30)", {}, 0.1)
+            session.run("select pg_sleep(30)", {})
         assert caught.value.kind == "timeout" and session.lost
     # The server has not noticed yet, and its old snapshot would disturb the tests to come.
     with psycopg.connect(addresses["admin"], autocommit=True) as admin:

@@ -20,6 +20,9 @@ SYSTEM = "your-app"
 STRANGE = (
     "Weird Name", "per % cent %s", 'quo"te', "brace {x}", "semi; drop table notes; --", "o'brien", "größe",
 )  # fmt: skip
+_BOUNDS = (
+    "default_transaction_read_only", "statement_timeout", "lock_timeout", "max_parallel_workers_per_gather",
+)  # fmt: skip
 HEADER = """-- title: For a test
 -- kind: {kind}
 -- returns: {returns}
@@ -68,7 +71,7 @@ def opened(server: Databases, role: str = "operator", *, pooled: bool = False) -
 
 def settings(database: Database) -> list[tuple[Any, ...]]:
     """Return the bounds that the database's session has now."""
-    names = ("default_transaction_read_only", "statement_timeout", "lock_timeout")
+    names = _BOUNDS
     asked = ", ".join(f"current_setting('{name}')" for name in names)
     assert database._session is not None
     return database._session.run(f"select {asked}", {})[1]
@@ -110,6 +113,32 @@ def test_a_command_runs_outside_a_transaction_and_leaves_the_session_as_it_was(
             "select last_vacuum is not null from pg_stat_all_tables where relname = 'Weird Name'"
         )
         assert seen.fetchall() == [(True,)]
+
+
+def test_a_command_has_the_helpers_that_the_server_would_give_to_anybody(
+    server: Databases, packaged: dict[str, str]
+) -> None:
+    """A large view is refreshed as fast as by hand; a question takes one process and no more."""
+    asked = "select current_setting('max_parallel_workers_per_gather')::int as found"
+    packaged["commanded"] = statement(asked, "command", params="nothing")
+    packaged["asked"] = statement(asked, params="nothing")
+    with closing(opened(server)) as database:
+        assert database.table("asked")["found"][0] == 0
+        assert database.act(Opening(Statement("commanded", {}), "key"))["found"][0] == 2
+        assert database.table("asked")["found"][0] == 0
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_question_that_reads_much_may_take_longer_and_the_next_one_may_not(
+    server: Databases, packaged: dict[str, str], pooled: bool
+) -> None:
+    """Its header says how long; rows by the million are not counted in the time of a catalog."""
+    asked = "select extract(epoch from current_setting('statement_timeout')::interval)::int as found"
+    packaged["short"] = statement(asked, params="nothing")
+    packaged["long"] = packaged["short"].replace("-- since: 14\n", "-- since: 14\n-- within: 300\n")
+    with closing(opened(server, pooled=pooled)) as database:
+        found = [int(database.table(name)["found"][0]) for name in ("short", "long", "short")]
+    assert found == [15, 300, 15]
 
 
 def test_a_command_that_fails_leaves_the_session_as_it_was(

@@ -135,7 +135,10 @@ def test_an_act_notices_that_an_undeclared_pooler_lends_another_process_than_hol
 
 def test_no_setting_of_ours_reaches_the_app_that_shares_the_connection(pooler: str) -> None:
     """A read-only session or a time-out of 15 s, left behind, would take the app down."""
-    settings = ("statement_timeout", "lock_timeout", "default_transaction_read_only", "search_path")
+    settings = (
+        "statement_timeout", "lock_timeout", "default_transaction_read_only", "search_path",
+        "max_parallel_workers_per_gather",
+    )  # fmt: skip
     shown = (
         f"select {', '.join(f'current_setting({name!r})' for name in settings)}, pg_backend_pid()".encode()
     )

@@ -22,7 +22,7 @@ from opslib.checks import compare, old_rows_facts, old_rows_look, retention
 from opslib.errors import SourceError, Unreachable
 from opslib.gate.plan import Draft, Observed, Risk, Target
 from opslib.gate.steps import PASSING
-from opslib.pg import sql
+from opslib.pg import several, sql
 
 if TYPE_CHECKING:
     from opslib.checks.old_rows import Seen
@@ -98,7 +98,8 @@ class Archiving(Kind):
         params = getattr(target.act, "params", {})
         if any(set(params[name]) != set(now) for name, now in named.items()):
             return Observed({}, text="the columns are others than those that would be moved")
-        found = old_rows_look.values(self._means.database(), target.identity)
+        with several.opened(self._means.database(), self._means.settings.get("connections")) as connections:
+            found = old_rows_look.values(connections[0], target.identity, *connections[1:2])
         back = getattr(target.act, "params", {}).get("table") != target.identity["table"]
         self._rows = int(found["archived" if back else "rows"])
         found |= self._policy(target)

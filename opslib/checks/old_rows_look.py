@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,12 +56,13 @@ def timeless(database: Asked, looks: Sequence[Seen]) -> list[Finding]:
     return [_timeless(database, one.rule) for one in looks if not one.reason]
 
 
-def values(database: Asked, identity: Identity) -> dict[str, Any]:
+def values(database: Asked, identity: Identity, beside: Asked | None = None) -> dict[str, Any]:
     """Return how many rows are old and how many are in the archive already, and a checksum over all keys.
 
     Args:
         database: where.
         identity: of the target.
+        beside: the same database over another connection, which counts what hangs on the rows meanwhile.
 
     Returns:
         rows, checksum, structure; archived where there is an archive; hanging, hanging_archived and
@@ -70,19 +72,33 @@ def values(database: Asked, identity: Identity) -> dict[str, Any]:
     Raises:
         SourceError: it cannot be looked at.
     """
-    box = {name: identity[name] for name in ("key", "time", "since", "cutoff")}
-    sides = [identity[name] for name in ("table", "archive") if name in identity]
-    counted = [one(database, "rows_between", table=side, **box) for side in sides]
-    found = {"rows": int(counted[0]["rows"]), "checksum": _sum(counted)}
-    if len(sides) == 2:
-        found["archived"] = int(counted[1]["rows"])
-    if "child" in identity:
-        hang = {name: identity[name] for name in ("child_key", "parent_key")}
-        pairs = zip(sides, (identity["child"], identity["child_archive"]), strict=True)
-        hung = [one(database, "rows_hanging", table=t, child=c, **hang, **box) for t, c in pairs]
-        found |= {"hanging": int(hung[0]["rows"]), "hanging_archived": int(hung[1]["rows"])}
-        found["hanging_checksum"] = _sum(hung)
-    return {**found, "structure": structure(database, identity)}
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(_hung, beside, identity) if beside else None
+        found = {**_counted(database, identity), "structure": structure(database, identity)}
+        return found | (hung.result() if hung else _hung(database, identity))
+
+
+def _counted(database: Asked, identity: Identity) -> dict[str, Any]:
+    box = {name: identity[name] for name in ("key", *_LIMITS)}
+    counted = [one(database, "rows_between", table=side, **box) for side in _sides(identity)]
+    rows = zip(("rows", "archived"), (int(side["rows"]) for side in counted), strict=False)
+    return {**dict(rows), "checksum": _sum(counted)}
+
+
+def _hung(database: Asked, identity: Identity) -> dict[str, Any]:
+    if "child" not in identity:
+        return {}
+    box = {name: identity[name] for name in ("key", "child_key", "parent_key", *_LIMITS)}
+    table, archive = _sides(identity)
+    # The archive first: meanwhile the count of the table finds what of its index leads nowhere any more.
+    kept = one(database, "rows_hanging_archived", table=archive, child=identity["child_archive"], **box)
+    hung = [one(database, "rows_hanging", table=table, child=identity["child"], **box), kept]
+    rows = zip(("hanging", "hanging_archived"), (int(side["rows"]) for side in hung), strict=True)
+    return {**dict(rows), "hanging_checksum": _sum(hung)}
+
+
+def _sides(identity: Identity) -> list[Sequence[str]]:
+    return [identity[name] for name in ("table", "archive") if name in identity]
 
 
 def _timeless(database: Asked, rule: Rule) -> Finding:

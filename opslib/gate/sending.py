@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Statement, Work
-from opslib.errors import SourceError
 from opslib.gate import faults, steps
-from opslib.pg import sql
+from opslib.pg import several, sql
 
 if TYPE_CHECKING:
     from opslib.changes import Kind, Means
     from opslib.gate.plan import Target
     from opslib.pg import Database
-
-# The operator's role may have one more, by what `opslib doctor --sql` prints: to ask who has the lock.
-_MOST_CONNECTIONS = 2
 
 
 class Moved(Exception):
@@ -68,7 +63,7 @@ def _in_steps(
     note: Callable[[str], None],
 ) -> None:  # fmt: skip
     noted = 0.0
-    with _connections(means) as databases:
+    with several.opened(means.database(), means.settings.get("connections")) as databases:
         hands = [_hand(database, opening) for database in databases]
         for text in steps.taken(hands, kind, way, narrows):
             if time.monotonic() - noted >= steps.NOTED_S:
@@ -79,21 +74,3 @@ def _in_steps(
 
 def _hand(database: Database, opening: Callable[[], Opening]) -> steps.Hand:
     return lambda stretch: database.act(opening(), stretch)
-
-
-@contextmanager
-def _connections(means: Means) -> Iterator[list[Database]]:
-    """Give as many connections as the plan asks for and the server has; one is enough, and slower.
-
-    The first holds the lock, and the others act only as long as it does.
-    """
-    with ExitStack() as stack:
-        databases = [means.database()]
-        with suppress(SourceError):
-            for _ in range(_wanted(means.settings.get("connections")) - 1):
-                databases.append(stack.enter_context(closing(databases[0].another())))
-        yield databases
-
-
-def _wanted(connections: Any) -> int:
-    return min(connections, _MOST_CONNECTIONS) if type(connections) is int else 1

@@ -210,7 +210,7 @@ class Database:
             if statement.kind in sql.ACTING:
                 found = acting.carried_out(session, statement, text, params, read, backend, act)
             else:
-                found = read(*session.run(text, params, local=local))
+                found = read(*session.run(text, params, local, statement.within))
             answer += range(len(found))
         return found
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opslib.errors import Malformed
 from opslib.pg import sql
-from opslib.pg.session import SCRIPT_TIMEOUT_S
+from opslib.pg.session import AS_BY_THEMSELVES, SCRIPT_TIMEOUT_S
 
 if TYPE_CHECKING:
     import psycopg
@@ -48,7 +48,8 @@ def run(
         psycopg.Error: one of its statements failed.
     """
     login = begins(connection, role) if settings is None else settings
-    _set(connection, {**login, "statement_timeout": f"{SCRIPT_TIMEOUT_S}s", "role": role})
+    ours = {"statement_timeout": f"{SCRIPT_TIMEOUT_S}s", "role": role}
+    _set(connection, {**login, **AS_BY_THEMSELVES, **ours})
     begun = connection.execute(_TRANSACTION).fetchone()
     connection.execute(text.encode())  # without values, so that it may hold many statements and any %
     if connection.execute(_TRANSACTION).fetchone() != begun:
@@ -68,6 +69,6 @@ def forget(connection: psycopg.Connection) -> None:
         connection.execute(text)
 
 
-def _set(connection: psycopg.Connection, settings: Mapping[str, str]) -> None:
+def _set(connection: psycopg.Connection, settings: Mapping[str, str | None]) -> None:
     for name, value in settings.items():
         connection.execute(_SET, [name, value])

@@ -35,9 +35,13 @@ _SLACK_S = 5
 SEARCHED_BY_REQUESTS = "public, extensions"
 _COMMAND_OK = 1  # of libpq
 _PLANS_WITHOUT_VALUES_SINCE = 16
+# A question takes one process of the server, never its helpers: they are few, and the app's as well.
+_HELPERS = "max_parallel_workers_per_gather"
+AS_BY_THEMSELVES: dict[str, str | None] = {_HELPERS: None}
 _SETTINGS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
     "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+    _HELPERS: "0",
     "search_path": "pg_catalog",
     "timezone": "UTC",
 }
@@ -46,7 +50,8 @@ _FOR_SESSION = {
     "default_transaction_read_only": "on",
     "idle_in_transaction_session_timeout": "30s",
 }
-_FOR_COMMAND = {
+_FOR_COMMAND: dict[str, str | None] = {
+    **AS_BY_THEMSELVES,
     "default_transaction_read_only": "off",
     "statement_timeout": f"{COMMAND_TIMEOUT_S}s",
     "lock_timeout": "0",
@@ -91,29 +96,22 @@ class Session:
         return self._connection.closed
 
     def run(
-        self,
-        text: str,
-        params: Mapping[str, Any],
-        seconds: float = ANSWER_TIMEOUT_S,
-        local: Mapping[str, str] | None = None,
+        self, text: str, params: Mapping[str, Any], local: Mapping[str, str] | None = None, within: int = 0
     ) -> tuple[Names, Rows]:
         """Run one statement and return the names of its columns, and its rows.
 
         Args:
             text: the statement, from a packaged file.
             params: values for its parameters.
-            seconds: how long to wait for an answer before the connection is given up.
             local: settings for this statement alone, such as the role that asks.
+            within: seconds that the server may take for it; 0 for as few as for any other.
 
         Raises:
             SourceError: it could not be answered; `kind` says in which way.
         """
-        with self._bounded(seconds):
-            if not self.pooled and not local:
-                return self._ask(text, params)
-            with self._connection.transaction():
-                self._set({**_FOR_TRANSACTION, **(local or {})}, local=True)
-                return self._ask(text, params)
+        longer = {"statement_timeout": f"{within}s"} if within else {}
+        with self._bounded(within + _SLACK_S if within else ANSWER_TIMEOUT_S):
+            return self._read(text, params, {**longer, **(local or {})})
 
     def plan(self, query: str) -> Rows:
         """Return the plan of a statement as the server recorded it, without running it.
@@ -129,7 +127,8 @@ class Session:
             raise NotNamed(f"plans without values need PostgreSQL {_PLANS_WITHOUT_VALUES_SINCE}")
         explain = f"explain (generic_plan, verbose, format json) {query}"
         with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
-            self._set({**_FOR_TRANSACTION, "search_path": SEARCHED_BY_REQUESTS}, local=True)
+            searched = {"search_path": SEARCHED_BY_REQUESTS}
+            self._set({**_FOR_TRANSACTION, **searched, **AS_BY_THEMSELVES}, local=True)
             # The server itself refuses here what holds more than one statement.
             parsed = self._connection.pgconn.prepare(b"", explain.encode())
             if parsed.status != _COMMAND_OK:
@@ -254,7 +253,8 @@ class Session:
     def _borrow(self) -> None:
         """See whether the pooler has a connection to lend: it lets everybody in."""
         try:
-            self.run("select 1", {}, LEND_TIMEOUT_S)
+            with self._bounded(LEND_TIMEOUT_S):
+                self._read("select 1", {}, {})
         except SourceError as error:
             self.close()
             if error.kind != "timeout":
@@ -274,8 +274,15 @@ class Session:
             self.close()
             raise failed_statement(error, f"door {self.door}") from None
 
-    def _set(self, settings: Mapping[str, str], *, local: bool) -> None:
-        """Make all settings in one round trip."""
+    def _read(self, text: str, params: Mapping[str, Any], local: Mapping[str, str]) -> tuple[Names, Rows]:
+        if not self.pooled and not local:
+            return self._ask(text, params)
+        with self._connection.transaction():
+            self._set({**_FOR_TRANSACTION, **local}, local=True)
+            return self._ask(text, params)
+
+    def _set(self, settings: Mapping[str, str | None], *, local: bool) -> None:
+        """Make all settings in one round trip; None is what the role begins with."""
         calls = ", ".join(["pg_catalog.set_config(%s, %s, %s)"] * len(settings))
         values = [part for name, value in settings.items() for part in (name, value, local)]
         self._connection.execute(f"select {calls}".encode(), values)

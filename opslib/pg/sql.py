@@ -23,7 +23,7 @@ from typing import Any
 from opslib.errors import ParameterError, ProcedureError, UnknownName
 
 KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
-STEP = "step"  # the one key that a header may go without
+STEP, WITHIN = OPTIONAL = ("step", "within")  # a header may go without them
 TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json", "name", "names")
 READ, WRITE, BATCH, COMMAND, LOCK = KINDS = ("read", "write", "batch", "command", "lock")
 ACTING = (WRITE, BATCH, COMMAND)  # only the gate may run these
@@ -66,6 +66,7 @@ class Statement:
         cost: what it costs the server.
         lock: the strongest lock that it takes on a user's table.
         since: the oldest major version that it runs on.
+        within: seconds that the server may take for the answer; 0: as few as for any other question.
         pooler: it may run through a transaction pooler.
         text: the statement for all versions, with its line pragmas.
     """
@@ -80,6 +81,7 @@ class Statement:
     cost: str
     lock: str
     since: int
+    within: int
     pooler: bool
     text: str
 
@@ -155,7 +157,7 @@ def parse(name: str, source: str) -> Statement:
         ProcedureError: a key is missing, unknown or has a wrong value.
     """
     header, text = _split(source)
-    wrong = (set(header) - {STEP}) ^ set(KEYS)
+    wrong = (set(header) - set(OPTIONAL)) ^ set(KEYS)
     if wrong:
         raise ProcedureError(f"opslib/sql/{name}.sql: header keys missing or unknown: {sorted(wrong)}")
     _allowed(name, "kind", header["kind"], KINDS)
@@ -171,6 +173,7 @@ def parse(name: str, source: str) -> Statement:
         cost=header["cost"],
         lock=header["lock"],
         since=int(header["since"]),
+        within=int(header.get(WITHIN, "0")),
         pooler=header["pooler"] == "yes",
         text=text,
     )

@@ -1,0 +1,149 @@
+"""Looking at both sides of a move takes no longer than it must, whatever the planner knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+
+from opslib.checks import old_rows_look
+from opslib.config import Secret
+from opslib.config.environment import Door
+from opslib.errors import SourceError
+from opslib.pg import Database, sql
+from opslib.sandbox.databases import Databases
+
+SYSTEM = "voiceaitraining"
+SINCE, CUTOFF = "2020-01-01T00:00:00+00:00", "2020-02-01T00:00:00+00:00"
+IDENTITY = {
+    "table": ["public", "orders"], "archive": ["public", "orders_old"], "key": ["id"], "time": "at",
+    "since": SINCE, "cutoff": CUTOFF, "child": ["public", "lines"], "child_archive": ["public", "lines_old"],
+    "child_key": ["id"], "parent_key": "o",
+}  # fmt: skip
+# Of 3000 orders 1000 are old, and 100 of those have gone already, with their lines: two on each second order.
+_MADE = """
+create table orders (id bigint primary key, at timestamptz) with (autovacuum_enabled = off);
+create table lines (id int primary key, o bigint references orders on delete cascade);
+create index on orders (at);
+create index on lines (o);
+create table orders_old (like orders including all) with (autovacuum_enabled = off);
+create table lines_old (like lines including all) with (autovacuum_enabled = off);
+insert into orders select n, '2020-01-01'::timestamptz
+    + case when n > 1000 then interval '90 days' else n * interval '1 minute' end
+  from generate_series(101, 3000) n;
+insert into orders_old select n, '2020-01-01'::timestamptz + n * interval '1 minute'
+  from generate_series(1, 100) n;
+insert into lines select n, n / 2 * 2 from generate_series(102, 2999) n;
+insert into lines_old select n, n / 2 * 2 from generate_series(2, 101) n;
+insert into lines_old values (9000, 9000);
+vacuum analyze orders, lines;
+"""
+_GONE = """
+insert into lines_old select * from lines where o <= 1000;
+insert into orders_old select * from orders where id <= 1000;
+delete from orders where id <= 1000;
+"""
+_FILLED = """
+insert into orders_old select n, '2020-01-01'::timestamptz + n * interval '1 second'
+  from generate_series(10000, 39999) n;
+insert into lines_old select n, n from generate_series(10000, 39999) n;
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Databases]:
+    """A server of this module's own."""
+    with closing(Databases([SYSTEM], scale=0.02)) as databases:
+        yield databases
+
+
+@pytest.fixture
+def shop(server: Databases) -> Iterator[psycopg.Connection[Any]]:
+    """Orders, lines that hang on them, and an archive of each, partly filled."""
+    with server.admin(SYSTEM) as connection:
+        for statement in _MADE.strip().split(";\n"):
+            connection.execute(statement.encode())
+        try:
+            yield connection
+        finally:
+            connection.execute(b"drop table orders, lines, orders_old, lines_old")
+
+
+def entered(server: Databases, told: list[str] | None = None) -> Database:
+    """Return the database as a diagnosis enters it; note what it is asked."""
+    door = Door("direct", Secret.literal("test", server.dsn(SYSTEM, "monitor")), False)
+    note = [] if told is None else told
+    return Database([door], application_name="opslib/test/1", on_call=lambda call: note.append(call.what))
+
+
+def plan(shop: psycopg.Connection[Any], name: str) -> str:
+    """Return how the server answers one of the statements for the rows that hang on others."""
+    archived = name.endswith("archived")
+    sides = ("archive", "child_archive") if archived else ("table", "child")
+    given = {name: IDENTITY[name] for name in ("time", "since", "cutoff", "child_key", "parent_key")}
+    given |= {"key": "id", "table": IDENTITY[sides[0]], "child": IDENTITY[sides[1]]}
+    text, bound = sql.load(name).filled(shop.info.server_version // 10000, given)
+    explained = f"explain (analyze, costs off, timing off, summary off) {text}"
+    return "\n".join(row[0] for row in shop.execute(explained.encode(), bound).fetchall())
+
+
+def test_what_hangs_on_the_rows_is_counted_on_both_sides(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """What lies in the archive of the child and hangs on a row that is not in the other is not counted."""
+    with closing(entered(server)) as database:
+        before = old_rows_look.values(database, IDENTITY)
+        shop.execute(_GONE.encode())
+        after = old_rows_look.values(database, IDENTITY)
+    counts = ("rows", "archived", "hanging", "hanging_archived")
+    assert [before[name] for name in counts] == [900, 100, 900, 100]
+    assert [after[name] for name in counts] == [0, 1000, 0, 1000]
+    same = ("checksum", "hanging_checksum", "structure")
+    assert [before[name] for name in same] == [after[name] for name in same]
+
+
+def test_two_connections_see_what_one_sees(server: Databases, shop: psycopg.Connection[Any]) -> None:
+    """What hangs on the rows is counted over the second one, and not over the first as well."""
+    told = list[str]()
+    with closing(entered(server)) as database, closing(entered(server, told=told)) as beside:
+        alone = old_rows_look.values(database, IDENTITY)
+        assert old_rows_look.values(database, IDENTITY, beside) == alone
+    assert told == ["connect", "rows_hanging_archived", "rows_hanging"]
+
+
+def test_a_second_connection_that_is_refused_an_answer_hides_nothing(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """What could not be counted is not none."""
+    with closing(entered(server)) as database, closing(entered(server)) as beside:
+        database.table("server_facts")
+        shop.execute(b"alter table lines owner to postgres; revoke all on lines from public")
+        shop.execute(b"revoke pg_read_all_data from opslib_monitor")
+        shop.execute(b"grant select on orders, orders_old, lines_old to opslib_monitor")
+        try:
+            with pytest.raises(SourceError, match="lines"):
+                old_rows_look.values(database, IDENTITY, beside)
+        finally:
+            shop.execute(b"grant pg_read_all_data to opslib_monitor")
+
+
+def test_once_all_rows_have_gone_nothing_is_read_to_find_that_nothing_hangs_on_them(
+    shop: psycopg.Connection[Any],
+) -> None:
+    """The planner still believes that there are many, and would read the other table through."""
+    assert "never executed" not in plan(shop, "rows_hanging")
+    shop.execute(_GONE.encode())
+    read = [line for line in plan(shop, "rows_hanging").splitlines() if "on lines" in line]
+    assert read and all("never executed" in line for line in read)
+
+
+def test_rows_of_an_archive_that_was_just_filled_are_not_looked_up_one_by_one(
+    shop: psycopg.Connection[Any],
+) -> None:
+    """Nobody has told the planner of their times, so it would expect a handful."""
+    shop.execute(_FILLED.encode())
+    by_outer_join = plan(shop, "rows_hanging_archived")
+    assert "Hash" in by_outer_join and "Nested Loop" not in by_outer_join
