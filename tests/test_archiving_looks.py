@@ -26,7 +26,7 @@ IDENTITY = {
 # Of 3000 orders 1000 are old, and 100 of those have gone already, with their lines: two on each second order.
 _MADE = """
 create table orders (id bigint primary key, at timestamptz) with (autovacuum_enabled = off);
-create table lines (id int primary key, o bigint references orders on delete cascade);
+create table lines (id int primary key, o bigint references orders on delete cascade, note text);
 create index on orders (at);
 create index on lines (o);
 create table orders_old (like orders including all) with (autovacuum_enabled = off);
@@ -49,7 +49,7 @@ delete from orders where id <= 1000;
 _FILLED = """
 insert into orders_old select n, '2020-01-01'::timestamptz + n * interval '1 second'
   from generate_series(10000, 39999) n;
-insert into lines_old select n, n from generate_series(10000, 39999) n;
+insert into lines_old select n, n, repeat('wide ', 100) from generate_series(10000, 39999) n;
 """
 
 
