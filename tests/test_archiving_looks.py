@@ -50,6 +50,7 @@ _FILLED = """
 insert into orders_old select n, '2020-01-01'::timestamptz + n * interval '1 second'
   from generate_series(10000, 39999) n;
 insert into lines_old select n, n, repeat('wide ', 100) from generate_series(10000, 39999) n;
+analyze lines_old;
 """
 
 
