@@ -25,6 +25,7 @@ class Tables:
         before_rows: how many of those come before any row.
         new, old: what the app does all the time; `{key}` is another at each turn, for `old` an old row's.
         child: table whose rows hang on the old ones, with an archive of its own; "" for none.
+        saved: what the runbook would have to say first, so that it does not lose the rows of the child.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Tables:
     old: str
     before_rows: int
     child: str = ""
+    saved: str = ""
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -59,6 +61,8 @@ RUNBOOK = Tables(
     old="update scenario_attempts set score = 71 where id = {key}",
     before_rows=1,
     child="attempt_answers",
+    saved="insert into attempt_answers_archive select c.* from attempt_answers c"
+    " join scenario_attempts t on t.id = c.attempt_id where t.ended_at < now() - interval '1 year'",
 )
 _COLUMNS = "id bigint primary key, org uuid not null, score int, transcript text, ended_at timestamptz"
 ALONE = Tables(
@@ -77,6 +81,7 @@ ALONE = Tables(
     old="update attempts_alone set score = score + 1 where id = {key}",
     before_rows=4,
 )
+SHAPES = (RUNBOOK, ALONE)
 
 
 def fill(admin: Any, tables: Tables, rows: int) -> None:
