@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -13,7 +15,7 @@ from opslib.checks import old_rows_look
 from opslib.config import Secret
 from opslib.config.environment import Door
 from opslib.errors import SourceError
-from opslib.pg import Database, sql
+from opslib.pg import Database, several, sql
 from opslib.sandbox.databases import Databases
 
 SYSTEM = "voiceaitraining"
@@ -46,6 +48,7 @@ insert into lines_old select * from lines where o <= 1000;
 insert into orders_old select * from orders where id <= 1000;
 delete from orders where id <= 1000;
 """
+_ASLEEP = b"select from pg_stat_activity where query = 'select pg_sleep(30)' and state = 'active'"
 _FILLED = """
 insert into orders_old select n, '2020-01-01'::timestamptz + n * interval '1 second'
   from generate_series(10000, 39999) n;
@@ -129,6 +132,23 @@ def test_a_second_connection_that_is_refused_an_answer_hides_nothing(
                 old_rows_look.values(database, IDENTITY, beside)
         finally:
             shop.execute(b"grant pg_read_all_data to opslib_monitor")
+
+
+def test_whoever_stops_waiting_stops_what_is_asked_beside(server: Databases) -> None:
+    """Rows by the million may be counted for minutes: nobody who gave up should have to sit them out."""
+
+    def slowly(beside: Database) -> None:
+        beside.table("server_facts")
+        assert beside._session
+        beside._session.run("select pg_sleep(30)", {})
+
+    with closing(entered(server)) as beside, server.admin(SYSTEM) as admin:
+        with pytest.raises(KeyboardInterrupt), several.meanwhile(beside, partial(slowly, beside)) as asked:
+            until = time.monotonic() + 10
+            while admin.execute(_ASLEEP).fetchone() is None:
+                assert time.monotonic() < until, "it was never asked"
+            raise KeyboardInterrupt
+        assert "user request" in str(asked.exception())
 
 
 def test_once_all_rows_have_gone_nothing_is_read_to_find_that_nothing_hangs_on_them(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from opslib import frames
 from opslib.checks import compare
 from opslib.checks.old_rows import FOREVER, Rule, Seen
 from opslib.checks.old_rows_facts import Asked, Identity, children, differing, effects, named, one, structure
 from opslib.errors import ParameterError, SourceError
-from opslib.pg import relations
+from opslib.pg import relations, several
 from opslib.verdict import Finding, Status
+
+if TYPE_CHECKING:
+    from opslib.pg import Database
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
 _SMALL = 100_000
@@ -56,7 +59,7 @@ def timeless(database: Asked, looks: Sequence[Seen]) -> list[Finding]:
     return [_timeless(database, one.rule) for one in looks if not one.reason]
 
 
-def values(database: Asked, identity: Identity, beside: Asked | None = None) -> dict[str, Any]:
+def values(database: Asked, identity: Identity, beside: Database | None = None) -> dict[str, Any]:
     """Return how many rows are old and how many are in the archive already, and a checksum over all keys.
 
     Args:
@@ -72,17 +75,17 @@ def values(database: Asked, identity: Identity, beside: Asked | None = None) -> 
     Raises:
         SourceError: it cannot be looked at.
     """
-    with ThreadPoolExecutor(1) as pool:
-        hung = pool.submit(_hung, beside, identity) if beside else None
-        found = {**_counted(database, identity), "structure": structure(database, identity)}
-        return found | (hung.result() if hung else _hung(database, identity))
+    if beside is None:
+        return _counted(database, identity) | _hung(database, identity)
+    with several.meanwhile(beside, partial(_hung, beside, identity)) as hung:
+        return _counted(database, identity) | hung.result()
 
 
 def _counted(database: Asked, identity: Identity) -> dict[str, Any]:
     box = {name: identity[name] for name in ("key", *_LIMITS)}
     counted = [one(database, "rows_between", table=side, **box) for side in _sides(identity)]
     rows = zip(("rows", "archived"), (int(side["rows"]) for side in counted), strict=False)
-    return {**dict(rows), "checksum": _sum(counted)}
+    return {**dict(rows), "checksum": _sum(counted), "structure": structure(database, identity)}
 
 
 def _hung(database: Asked, identity: Identity) -> dict[str, Any]:

@@ -171,6 +171,11 @@ class Database:
             {"reachable": "boolean", "ms": "float64"}
         )
 
+    def cancel(self) -> None:
+        """End what is being asked, from another thread: whoever waited for the answer has gone."""
+        if self._session is not None:
+            self._session.cancel()
+
     def close(self) -> None:
         """Close the connection; the next question opens one again."""
         if self._session is not None:

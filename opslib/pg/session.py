@@ -127,8 +127,8 @@ class Session:
             raise NotNamed(f"plans without values need PostgreSQL {_PLANS_WITHOUT_VALUES_SINCE}")
         explain = f"explain (generic_plan, verbose, format json) {query}"
         with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
-            searched = {"search_path": SEARCHED_BY_REQUESTS}
-            self._set({**_FOR_TRANSACTION, **searched, **AS_BY_THEMSELVES}, local=True)
+            as_asked = {"search_path": SEARCHED_BY_REQUESTS, **AS_BY_THEMSELVES}
+            self._set({**_FOR_TRANSACTION, **as_asked}, local=True)
             # The server itself refuses here what holds more than one statement.
             parsed = self._connection.pgconn.prepare(b"", explain.encode())
             if parsed.status != _COMMAND_OK:
@@ -206,6 +206,10 @@ class Session:
                         self._set({name: _FOR_SESSION.get(name, "0") for name in settings}, local=False)
         except SourceError as error:
             raise self._unknown_if_lost(error) from None
+
+    def cancel(self) -> None:
+        """Ask the server to end what it is doing for this connection."""
+        self._connection.cancel_safe(timeout=LEND_TIMEOUT_S)
 
     def close(self) -> None:
         """Close the connection; nothing happens if it is closed."""

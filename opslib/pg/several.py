@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opslib.errors import SourceError
 
 if TYPE_CHECKING:
     from opslib.pg.database import Database
+
+Answer = TypeVar("Answer")
 
 # The operator's role may have one more, by what `opslib doctor --sql` prints: to ask who has the lock.
 _MOST = 2
@@ -29,3 +32,20 @@ def opened(database: Database, wanted: Any) -> Iterator[list[Database]]:
             for _ in range((min(wanted, _MOST) if type(wanted) is int else 1) - 1):
                 databases.append(stack.enter_context(closing(database.another())))
         yield databases
+
+
+@contextmanager
+def meanwhile(beside: Database, ask: Callable[[], Answer]) -> Iterator[Future[Answer]]:
+    """Ask something over another connection while the one here is asked.
+
+    Args:
+        beside: the other connection; what it is asked ends when whoever waits for it has gone.
+        ask: asks it, and nothing else.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        try:
+            yield asked
+        except BaseException:
+            beside.cancel()
+            raise
