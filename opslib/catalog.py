@@ -9,60 +9,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opslib import parameters
-from opslib.controls import THEMES, controls_of
+from opslib import metadata, parameters
+from opslib.controls import controls_of
 from opslib.errors import ConfigError, UnknownName
 from opslib.parameters import Parameter
 
 if TYPE_CHECKING:
     from opslib.config import Environment
 
-SEVERITIES = ("P0", "P1", "P2", "P3", "none")
-_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_REQUIRED: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "title": str,
-    "symptoms": list,
-    "severity": str,
-    "owner": str,
-    "changes": bool,
-    "needs": dict,
-    "systems": (str, list),
-    "minutes": (int, float),
-    "idempotent": bool,
-    "reviewed": str,
-    "next": list,
-}
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a procedure has to be able to look at.
-
-    Args:
-        database: the system's database.
-        site: the system's own URLs.
-        vendors: vendors whose API is asked; all of them.
-        status_pages: at least one vendor's public status page.
-        files: at least one bucket of files.
-    """
-
-    database: bool = False
-    site: bool = False
-    vendors: tuple[str, ...] = ()
-    status_pages: bool = False
-    files: bool = False
-
-
 _SAID = {"database": "database", "site": "web address", "files": "files", "status_pages": "status page"}
-_NEEDS: dict[str, type] = {need.name: list if need.name == "vendors" else bool for need in fields(Needs)}
 
 
 @dataclass(frozen=True)
@@ -81,6 +42,7 @@ class Procedure:
         needs: what it has to be able to look at.
         systems: the systems it is for; empty means all.
         minutes: how long a person should expect to be here.
+        cell_minutes: how long one of its cells may take before it is cut off; 0 for as long as any other's.
         idempotent: whether it may be started again after a crash.
         reviewed: when a person last read it through.
         next: procedures to go on with.
@@ -96,9 +58,10 @@ class Procedure:
     severity: str
     owner: str
     changes: bool
-    needs: Needs
+    needs: metadata.Needs
     systems: tuple[str, ...]
     minutes: float
+    cell_minutes: float
     idempotent: bool
     reviewed: date
     next: tuple[str, ...]
@@ -204,52 +167,13 @@ def read(path: Path, root: Path | None = None) -> Procedure:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: not a notebook with metadata.opslib", hint="see `opslib new`") from error
-    _check(path, meta)
+    metadata.check(path, meta)
     return _procedure(path, root or path.parents[1], meta, _parameters(path, cells))
 
 
 def _notebooks(folder: Path) -> list[Path]:
     found = sorted(folder.rglob("*.ipynb"))
     return [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
-
-
-def _check(path: Path, meta: Any) -> None:
-    if not isinstance(meta, dict):
-        raise ConfigError(f"{path}: metadata.opslib: not an object")
-    for key, kind in _REQUIRED.items():
-        if key not in meta:
-            raise _wrong(path, key, "missing")
-        if not _is(meta[key], kind):
-            raise _wrong(path, key, f"{meta[key]!r} is not of type {_kind(kind)}")
-    for key in ("symptoms", "next"):
-        if not all(isinstance(value, str) for value in meta[key]):
-            raise _wrong(path, key, "not a list of texts")
-    if unknown := [name for name in meta.get("controls", ()) if name not in THEMES]:
-        raise _wrong(path, "controls", f"{unknown[0]!r} is not one of {', '.join(THEMES)}")
-    if not _ID.fullmatch(meta["id"]) or meta["id"] != path.stem:
-        raise _wrong(path, "id", f"{meta['id']!r} is not the file's name, in small letters and dashes")
-    if isinstance(meta["systems"], str) and meta["systems"] != "all":
-        raise _wrong(path, "systems", 'neither "all" nor a list')
-    if meta["severity"] not in SEVERITIES:
-        raise _wrong(path, "severity", f"not one of {', '.join(SEVERITIES)}")
-    for key, value in meta["needs"].items():
-        if key not in _NEEDS:
-            raise _wrong(path, f"needs.{key}", f"no such need{parameters.close(key, _NEEDS)}")
-        if not _is(value, _NEEDS[key]):
-            raise _wrong(path, f"needs.{key}", f"{value!r} is not of type {_kind(_NEEDS[key])}")
-
-
-def _is(value: Any, kind: type | tuple[type, ...]) -> bool:
-    # bool is an int to Python, but `minutes: true` is a slip.
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-
-
-def _kind(kind: type | tuple[type, ...]) -> str:
-    return " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-
-
-def _wrong(path: Path, key: str, what: str) -> ConfigError:
-    return ConfigError(f"{path}: metadata.opslib.{key}: {what}", hint="mend the notebook's metadata")
 
 
 def _parameters(path: Path, cells: list[Any]) -> tuple[Parameter, ...]:
@@ -267,11 +191,12 @@ def _procedure(path: Path, root: Path, meta: Mapping[str, Any], declared: tuple[
     try:
         reviewed = date.fromisoformat(meta["reviewed"])
     except ValueError as error:
-        raise _wrong(path, "reviewed", "not a date like 2026-11-21") from error
-    needs = Needs(**{**meta["needs"], "vendors": tuple(meta["needs"].get("vendors", ()))})
+        raise metadata.wrong(path, "reviewed", "not a date like 2026-11-21") from error
+    needs = metadata.Needs(**{**meta["needs"], "vendors": tuple(meta["needs"].get("vendors", ()))})
     same = ("id", "title", "severity", "owner", "changes", "minutes", "idempotent")
     return Procedure(
         **{key: meta[key] for key in same},
+        cell_minutes=meta.get("cell_minutes", 0),
         path=path,
         folder="/".join(path.parent.relative_to(root).parts),
         symptoms=tuple(meta["symptoms"]),

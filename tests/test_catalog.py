@@ -81,6 +81,9 @@ def test_a_wrong_parameter_names_the_procedure(tmp_path: Path) -> None:
         ({"needs": {"databse": True}}, "needs.databse: no such need; did you mean database"),
         ({"needs": {"site": 1}}, "needs.site: 1 is not of type bool"),
         ({"minutes": True}, "minutes: True is not of type"),
+        ({"cell_minutes": "10"}, "cell_minutes: '10' is no number above 0"),
+        ({"cell_minutes": 0}, "cell_minutes: 0 is no number above 0"),
+        ({"cell_minutes": 2000}, "cell_minutes: 2000 is no number above 0 and up to 1440"),
         ({"reviewed": "yesterday"}, "reviewed: not a date"),
     ],
 )

@@ -22,8 +22,8 @@ LEVELS: dict[str, int] = {
     "git": 2,
     "vendors": 3, "site": 3, "checks": 3,
     "show": 4, "gate": 4, "changes": 4,
-    "run": 5, "catalog": 5, "parameters": 5, "runner": 5, "schedule": 5, "doctor": 5, "scaffold": 5,
-    "trends": 5, "web": 5,
+    "run": 5, "catalog": 5, "metadata": 5, "parameters": 5, "runner": 5, "schedule": 5,
+    "doctor": 5, "scaffold": 5, "trends": 5, "web": 5,
     "cli": 6, "__main__": 7, "demo": 7,
 }  # fmt: skip
 SANDBOX_MAY_IMPORT = 3

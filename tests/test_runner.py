@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,25 @@ def test_a_procedure_that_breaks_is_unknown_and_its_record_says_how(tmp_path: Pa
     assert outcome.document["cause"]["id"] == cause
     assert words in outcome.document["cause"]["text"]
     assert "before" in written(outcome.record)
+
+
+@pytest.mark.parametrize(("given", "words"), [(None, "longer than 3 s"), (1.2, "longer than 2 s")])
+def test_a_cell_may_take_as_long_as_its_procedure_asks_for_or_a_person_says(
+    tmp_path: Path, given: float | None, words: str
+) -> None:
+    """A dump of a real database takes longer than a look at it."""
+    asked = small.request(tmp_path, "import time; time.sleep(60)", cell_timeout_s=given)
+    outcome = run(replace(asked, procedure=replace(asked.procedure, cell_minutes=0.05)))
+    assert words in outcome.document["cause"]["text"]
+
+
+def test_a_run_may_take_as_long_as_its_longest_cell(tmp_path: Path) -> None:
+    """Else the run would be cut off while the cell may go on."""
+    asked = small.request(tmp_path, "")
+    assert (asked.cell_s, asked.run_s) == (120, 900)
+    long = replace(asked, procedure=replace(asked.procedure, cell_minutes=60))
+    assert long.cell_s == 3600 and long.run_s > 3600
+    assert replace(long, longer_s=600).cell_s == 4200 and replace(long, run_timeout_s=5).run_s == 5
 
 
 RESULTS = {

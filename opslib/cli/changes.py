@@ -175,13 +175,13 @@ def _attempt(
     value: str = "", longer_s: float = 0.0,
 ) -> dict[str, Any]:  # fmt: skip
     from opslib.runner import attempt
-    from opslib.runner.request import CELL_TIMEOUT_S, RUN_TIMEOUT_S, Request
+    from opslib.runner.request import Request
 
     line = output.progress(not as_json)
     request = Request(
         procedure=procedure, system=target.system.name, environment=target.name, parameters=parameters,
-        archive=folder, trigger="manual", progress=line, cell_timeout_s=CELL_TIMEOUT_S + longer_s,
-        run_timeout_s=RUN_TIMEOUT_S + longer_s, secret_input=value,
+        archive=folder, trigger="manual", progress=line, longer_s=longer_s,
+        secret_input=value,
     )  # fmt: skip
     document = attempt.attempt(request, target)
     line("")

@@ -58,10 +58,16 @@ def _print_help(procedures: tuple[str, ...]) -> int:
 @click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @options.archive
 @click.option(
-    "--cell-timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Longest time for one cell."
+    "--cell-timeout",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Longest time for one cell; else what the procedure asks for, or two minutes.",
 )
 @click.option(
-    "--run-timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Longest time for the run."
+    "--run-timeout",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Longest time for the run; else as long as one cell may take, and 13 minutes.",
 )
 @options.jobs
 @options.as_json
@@ -106,7 +112,8 @@ def run_command(
             parameters=parameters,
             archive=folder,
             trigger="manual",
-            **_timeouts(cell_timeout, run_timeout),
+            cell_timeout_s=cell_timeout,
+            run_timeout_s=run_timeout,
         )
         for target in targets
         for procedure, parameters in zip(chosen, asked, strict=True)
@@ -150,11 +157,6 @@ def given_words(words: tuple[str, ...]) -> dict[str, str]:
         if name in found:
             raise UsageError(f"{name} is not given with -p", hint=f"write {option} {found[name]}")
     return found
-
-
-def _timeouts(cell: float | None, run: float | None) -> dict[str, Any]:
-    given = {"cell_timeout_s": cell, "run_timeout_s": run}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _parameters(procedure: Procedure) -> str:

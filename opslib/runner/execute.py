@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -214,12 +215,12 @@ async def _execute(request: Request, spool: Spool, notebook: Any, saving: Maskin
 
     saver = Saver(save)
     saver()
-    client = Client(notebook, saver, cutting, timeout=request.cell_timeout_s, kernel_name=WARM)
+    client = Client(notebook, saver, cutting, timeout=math.ceil(request.cell_s), kernel_name=WARM)
     with closing(saver):
         ending = await client.perform(
             env=kernel_environment(request),
             cwd=Path.cwd(),
-            run_timeout_s=request.run_timeout_s,
+            run_timeout_s=request.run_s,
             sockets=spool.folder / "kernel",
             progress=_said(request),
         )

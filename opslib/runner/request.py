@@ -34,8 +34,9 @@ class Request:
         actor: who started it; for a schedule, the slot.
         scheduled_for: the moment of the schedule, RFC 3339.
         progress: told a short line about how far the run is.
-        cell_timeout_s: the longest that one cell may take, in seconds.
-        run_timeout_s: the longest that all cells together may take, in seconds.
+        cell_timeout_s: the longest that one cell may take, in seconds; None: what its procedure asks for.
+        run_timeout_s: the longest that all cells together may take, in seconds; None likewise.
+        longer_s: so much longer than its procedure asks for may a cell take.
         run_id: identity of the run.
         secret_input: a value that a person typed for this run; only its kernel gets it.
     """
@@ -49,10 +50,23 @@ class Request:
     actor: str = ""
     scheduled_for: str | None = None
     progress: Callable[[str], None] | None = None
-    cell_timeout_s: float = CELL_TIMEOUT_S
-    run_timeout_s: float = RUN_TIMEOUT_S
+    cell_timeout_s: float | None = None
+    run_timeout_s: float | None = None
+    longer_s: float = 0.0
     run_id: str = field(default_factory=ids.new_run_id)
     secret_input: str = field(default="", repr=False)
+
+    @property
+    def cell_s(self) -> float:
+        """The longest that one cell may take, in seconds."""
+        asked = 60 * self.procedure.cell_minutes or CELL_TIMEOUT_S
+        return asked + self.longer_s if self.cell_timeout_s is None else self.cell_timeout_s
+
+    @property
+    def run_s(self) -> float:
+        """The longest that all cells together may take, in seconds: the longest of them, and the others."""
+        others = RUN_TIMEOUT_S - CELL_TIMEOUT_S
+        return others + self.cell_s if self.run_timeout_s is None else self.run_timeout_s
 
     @property
     def given(self) -> dict[str, Any]:
