@@ -8,6 +8,7 @@
 -- cost: both tables are read through once
 -- lock: access share
 -- since: 14
+-- within: 60
 -- pooler: yes
 -- `gone`: entries of a user who has no account add up to something. The balance is 0 then.
 -- The worst of each kind come first, so that the limit cuts off none of the three.

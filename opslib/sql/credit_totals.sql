@@ -6,6 +6,7 @@
 -- cost: both tables are read through once
 -- lock: access share
 -- since: 14
+-- within: 60
 -- pooler: yes
 -- Entries of a user who has no account must add up to nothing.
 with sums as (

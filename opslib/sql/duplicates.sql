@@ -6,6 +6,7 @@
 -- cost: scans a user's table, and sorts or hashes its key
 -- lock: access share
 -- since: 14
+-- within: 120
 -- pooler: yes
 -- A key of fewer than three columns names its last one again. A key with a NULL in it is none.
 -- Rows with one of the values `without` in the column `but` do not count.

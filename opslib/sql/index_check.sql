@@ -6,6 +6,7 @@
 -- cost: reads each of the indexes whole
 -- lock: access share
 -- since: 14
+-- within: 120
 -- pooler: yes
 -- `amcheck` is the schema of the extension. A damaged index is an error of the statement, not a row.
 select c.oid::regclass::text as index_name

@@ -7,6 +7,7 @@
 -- cost: scans both tables of a user
 -- lock: access share
 -- since: 14
+-- within: 120
 -- pooler: yes
 -- A key of fewer than three columns names its last one again. It counts no further than `most`.
 -- A foreign key is about the table itself and its partitions, and not about tables that merely inherit.

@@ -6,5 +6,6 @@
 -- cost: reads it whole
 -- lock: access share
 -- since: 14
+-- within: 60
 -- pooler: yes
 select count(*) as counted from {table}

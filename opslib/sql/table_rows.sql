@@ -6,5 +6,6 @@
 -- cost: reads the whole table, or its smallest index
 -- lock: access share
 -- since: 14
+-- within: 60
 -- pooler: yes
 select count(*) as rows from {table}
