@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opslib import acts
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
 from opslib.pg import script, sql
-from opslib.pg.session import SEARCHED_BY_REQUESTS
+from opslib.pg.settings import SEARCHED_BY_REQUESTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +143,8 @@ def backend(locks: Mapping[str, Held], session: Session | None) -> int | None:
 def request(role: str, claims: Mapping[str, str]) -> dict[str, str]:
     """Return the settings under which a request of the web API runs: its role, and what its token says."""
     token = json.dumps(dict(claims), sort_keys=True)
-    return {"search_path": SEARCHED_BY_REQUESTS, "request.jwt.claims": token, "role": role}
+    policies = {"row_security": "on"}
+    return {"search_path": SEARCHED_BY_REQUESTS, "request.jwt.claims": token, "role": role, **policies}
 
 
 def lock_key(name: str) -> int:
