@@ -82,7 +82,10 @@ def carried_out(
     if statement.kind == sql.COMMAND:
         return session.command(text, read, backend, unbroken=statement.unbroken)
     before, read = around(act, read)
-    return session.act(text, params, read, backend, before, repeatable=statement.kind == sql.BATCH)
+    repeatable = statement.kind == sql.BATCH
+    return session.act(
+        text, params, read, backend, before, repeatable=repeatable, all_rows=statement.all_rows
+    )
 
 
 def named(statement: sql.Statement, params: Mapping[str, Any]) -> None:
@@ -143,8 +146,7 @@ def backend(locks: Mapping[str, Held], session: Session | None) -> int | None:
 def request(role: str, claims: Mapping[str, str]) -> dict[str, str]:
     """Return the settings under which a request of the web API runs: its role, and what its token says."""
     token = json.dumps(dict(claims), sort_keys=True)
-    policies = {"row_security": "on"}
-    return {"search_path": SEARCHED_BY_REQUESTS, "request.jwt.claims": token, "role": role, **policies}
+    return {"search_path": SEARCHED_BY_REQUESTS, "request.jwt.claims": token, "role": role}
 
 
 def lock_key(name: str) -> int:

@@ -7,7 +7,7 @@ settings that end with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,8 +30,9 @@ SCRIPT_TIMEOUT_S = 600
 _SLACK_S = 5
 _COMMAND_OK = 1  # of libpq
 _PLANS_WITHOUT_VALUES_SINCE = 16
-_WRITING = b"set transaction read write"
-_REPEATABLE = b"set transaction isolation level repeatable read, read write"
+_WRITING = "set transaction read write"
+_REPEATABLE = "set transaction isolation level repeatable read, read write"
+_ALL_ROWS = "; ".join(f"set local {name} = {value}" for name, value in settings.ALL_ROWS.items())
 
 
 class Session:
@@ -115,6 +116,8 @@ class Session:
         before: Callable[[psycopg.Connection], None] | None = None,
         *,
         repeatable: bool = False,
+        all_rows: bool = False,
+        first: Sequence[str] = (),
     ) -> Answer:
         """Run one statement that changes something, in a transaction of its own, once.
 
@@ -125,6 +128,8 @@ class Session:
             backend: the server's process that holds the locks, where there are any.
             before: what goes before it in the same transaction; it may take longer.
             repeatable: fail where a foreign key would delete a row that came after the statement began.
+            all_rows: fail where a policy would hide a row.
+            first: commands without values that go before all, so that a view of the data begins after them.
 
         Raises:
             Refused: another process would do it: a transaction pooler that nobody declared.
@@ -134,7 +139,8 @@ class Session:
         try:
             with self._bounded(seconds), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
-                self._connection.execute(_REPEATABLE if repeatable else _WRITING)
+                told = [_REPEATABLE if repeatable else _WRITING, *([_ALL_ROWS] if all_rows else []), *first]
+                self._connection.execute("; ".join(told).encode())
                 self._must_be(backend)
                 if before:
                     before(self._connection)

@@ -11,9 +11,9 @@ SEARCHED_BY_REQUESTS = "public, extensions"
 WRITTEN_ALIKE = {
     "search_path": "pg_catalog", "timezone": "UTC", "datestyle": "ISO, MDY", "intervalstyle": "postgres",
     "extra_float_digits": "1", "bytea_output": "hex", "xmloption": "content",
-    # Rows that a policy hides end the reading with an error; they are never left out without a word.
-    "row_security": "off",
 }  # fmt: skip
+# Rows that a policy hides end the reading with an error; they are never left out without a word.
+ALL_ROWS = {"row_security": "off"}
 SETTINGS = {
     **WRITTEN_ALIKE,
     "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",

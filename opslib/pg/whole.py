@@ -14,7 +14,7 @@ from opslib.errors import ParameterError, Refused
 from opslib.pg import frame, sql
 from opslib.pg.connect import DoorLike, open_door
 from opslib.pg.failures import failed_statement
-from opslib.pg.settings import WRITTEN_ALIKE
+from opslib.pg.settings import ALL_ROWS, WRITTEN_ALIKE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_S = 10
 _PINNED = {
-    **WRITTEN_ALIKE, "client_encoding": "UTF8",
+    **WRITTEN_ALIKE, **ALL_ROWS, "client_encoding": "UTF8",
     "statement_timeout": "0", "lock_timeout": f"{LOCK_TIMEOUT_S}s",
     "idle_in_transaction_session_timeout": "0", "idle_session_timeout": "0",
 }  # fmt: skip

@@ -6,6 +6,7 @@
 -- cost: all rows between the times; the whole table where no index begins with the time
 -- lock: access share
 -- since: 14
+-- rows: all
 -- within: 300
 -- pooler: yes
 -- The checksum is a sum, so that those of two tables can be added. It is over the text of the whole key: a

@@ -7,6 +7,7 @@
 -- cost: all rows between the times, and those that hang on them
 -- lock: access share
 -- since: 14
+-- rows: all
 -- within: 300
 -- pooler: yes
 -- Whether there is any old row is asked first, as by `any_between`: where all have gone, the planner, whose
