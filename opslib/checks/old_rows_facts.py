@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pandas as pd
 
 from opslib import frames
 from opslib.errors import SourceError
+from opslib.pg import relations
 
 Identity = Mapping[str, Any]
+LIMITS = ("time", "since", "cutoff")
 _PAIRS = (("table", "archive"), ("child", "child_archive"))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with what has to be known of it.
+
+    Args:
+        relation: which it is.
+        facts: of `table_facts`.
+    """
+
+    relation: relations.Relation
+    facts: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """The name as SQL has it."""
+        return self.relation.text
 
 
 class Asked(Protocol):

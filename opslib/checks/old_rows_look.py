@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opslib import frames
-from opslib.checks import compare
+from opslib.checks import compare, old_rows_against
 from opslib.checks.old_rows import FOREVER, Rule, Seen
-from opslib.checks.old_rows_facts import Asked, Identity, children, differing, effects, named, one, structure
+from opslib.checks.old_rows_facts import LIMITS, Asked, Identity, Table, children, named, one, structure
 from opslib.errors import ParameterError, SourceError
 from opslib.pg import relations, several
 from opslib.verdict import Finding, Status
@@ -18,22 +18,7 @@ from opslib.verdict import Finding, Status
 if TYPE_CHECKING:
     from opslib.pg import Database
 
-# Up to here a table is read through in a moment; a larger one needs an index for each batch.
-_SMALL = 100_000
-_LIMITS = ("time", "since", "cutoff")
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A table with what has to be known of it."""
-
-    relation: relations.Relation
-    facts: Mapping[str, Any]
-
-    @property
-    def text(self) -> str:
-        return self.relation.text
 
 
 def look(database: Asked, rules: Sequence[Rule]) -> list[Seen]:
@@ -82,7 +67,7 @@ def values(database: Asked, identity: Identity, beside: Database | None = None) 
 
 
 def _counted(database: Asked, identity: Identity) -> dict[str, Any]:
-    box = {name: identity[name] for name in ("key", *_LIMITS)}
+    box = {name: identity[name] for name in ("key", *LIMITS)}
     counted = [one(database, "rows_between", table=side, **box) for side in _sides(identity)]
     rows = zip(("rows", "archived"), (int(side["rows"]) for side in counted), strict=False)
     return {**dict(rows), "checksum": _sum(counted), "structure": structure(database, identity)}
@@ -91,7 +76,7 @@ def _counted(database: Asked, identity: Identity) -> dict[str, Any]:
 def _hung(database: Asked, identity: Identity) -> dict[str, Any]:
     if "child" not in identity:
         return {}
-    box = {name: identity[name] for name in ("key", "child_key", "parent_key", *_LIMITS)}
+    box = {name: identity[name] for name in ("key", "child_key", "parent_key", *LIMITS)}
     table, archive = _sides(identity)
     # The archive first: meanwhile the count of the table finds what of its index leads nowhere any more.
     kept = one(database, "rows_hanging_archived", table=archive, child=identity["child_archive"], **box)
@@ -142,22 +127,22 @@ def _seen(database: Asked, rule: Rule) -> Seen:
     seen = Seen(rule, oldest=oldest, rows=int(counted["rows"]), row_bytes=bytes_of_one)
     # Up to the oldest that was seen: what comes from before it later was never shown to anybody.
     identity = {"table": table, **box, "since": oldest or rule.before}
-    against = list(_against_index(source))
+    against = list(old_rows_against.index(source))
     if rule.archive:
         return _with_archive(database, seen, source, identity, against)
-    against += [*_against_effects(database, source, {}), *_against_triggers(database, source)]
-    return _judged(database, seen, identity, against, {}, _emptied(database, table))
+    against += [*old_rows_against.effects(database, source, {}), *old_rows_against.triggers(database, source)]
+    return _judged(database, seen, identity, against, {}, old_rows_against.emptied(database, table))
 
 
 def _with_archive(
-    database: Asked, seen: Seen, source: _Table, identity: dict[str, Any], against: list[str]
+    database: Asked, seen: Seen, source: Table, identity: dict[str, Any], against: list[str]
 ) -> Seen:
     rule = seen.rule
     archive = _table(database, "archive", rule.archive, rule.column)
     identity["archive"] = archive.relation.parts
-    against += _against_pair(database, source, archive)
-    against += _against_effects(database, source, rule.along)
-    against += _against_way_back(database, archive, rule.along.values())
+    against += old_rows_against.pair(database, source, archive)
+    against += old_rows_against.effects(database, source, rule.along)
+    against += old_rows_against.way_back(database, archive, rule.along.values())
     columns = {"columns": named(database, source.relation.parts, archive.relation.parts)}
     tables = {"table": source, "archive": archive}
     hanging = [row for row in children(database, source.relation.parts) if row["effect"] == "cascade"]
@@ -170,7 +155,7 @@ def _with_archive(
             "child_key": child.facts["key"], "parent_key": hanging[0]["column_name"],
         }  # fmt: skip
         tables |= {"child": child, "child_archive": kept}
-        against += _against_pair(database, child, kept)
+        against += old_rows_against.pair(database, child, kept)
         columns["child_columns"] = named(database, child.relation.parts, kept.relation.parts)
         if children(database, child.relation.parts):
             against.append(f"on {child.text}, which goes along, rows of others hang in turn")
@@ -179,8 +164,8 @@ def _with_archive(
         if twice := int(one(database, "rows_in_both", **both)["rows"]):
             against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
     if child and not against:
-        against += _against_strays(database, identity)
-    stays = _emptied(database, source.relation.parts)
+        against += old_rows_against.strays(database, identity)
+    stays = old_rows_against.emptied(database, source.relation.parts)
     seen = replace(seen, ever={name: int(one.facts["columns_ever"]) for name, one in tables.items()})
     judged = _judged(database, seen, identity, against, columns, stays)
     return _with_them(judged, child) if child else judged
@@ -196,76 +181,13 @@ def _judged(
     return replace(seen, identity=identity, values=found, columns=columns, stays=stays)
 
 
-def _with_them(seen: Seen, child: _Table) -> Seen:
+def _with_them(seen: Seen, child: Table) -> Seen:
     """Return what was seen, with the bytes of what goes along counted to the rows that it hangs on."""
     each = int(seen.values.get("hanging", 0)) / max(seen.rows, 1)
     return replace(seen, row_bytes=seen.row_bytes + round(each * int(child.facts["row_bytes"] or 0)))
 
 
-def _against_index(source: _Table) -> Iterator[str]:
-    if not source.facts["time_indexed"] and int(source.facts["rows_estimate"]) > _SMALL:
-        yield f"no index of {source.text} begins with its time, so each batch would read all of it"
-
-
-def _against_pair(database: Asked, source: _Table, archive: _Table) -> Iterator[str]:
-    """Say why rows could not go from one table into the other, and back."""
-    differ = differing(database, source.relation.parts, archive.relation.parts)
-    for row in differ[differ["problem"] != ""].to_dict("records"):
-        types = " and ".join(filter(None, (row["source_type"], row["archive_type"])))
-        yield f"column {row['column_name']} of {source.text} and {archive.text}: {row['problem']} ({types})"
-    if not source.facts["key"] or set(archive.facts["key"] or ()) != set(source.facts["key"]):
-        yield f"{archive.text} must have the primary key of {source.text}, or a row could be there twice"
-    for table in (source, archive):
-        yield from _against_triggers(database, table)
-
-
-def _against_triggers(database: Asked, table: _Table) -> Iterator[str]:
-    found = effects(database, table.relation.parts)
-    for row in found[found["kind"] == "trigger"].to_dict("records"):
-        yield f"the trigger {row['name']} of {table.text} runs {row['effect']}: nobody knows what it does"
-    for name in found[found["kind"] == "heir"]["name"]:
-        yield f"{name} inherits from {table.text}: rows of both would be taken for each other"
-
-
-def _against_effects(database: Asked, source: _Table, along: Mapping[str, str]) -> Iterator[str]:
-    """Say which foreign keys forbid that rows are deleted here."""
-    found = children(database, source.relation.parts)
-    for row in found:
-        name = f"{row['name']}.{row['column_name']}"
-        if row["effect"] == "refuse":
-            yield f"{name} refers to the rows and would refuse"
-        elif row["effect"] == "cascade by other columns":
-            yield f"{name} leads to other columns than the key, and would delete its rows with them"
-        elif not row["indexed"]:
-            yield f"no index begins with {name}: each row that goes would cost a pass over {row['name']}"
-        elif row["effect"] == "cascade" and row["name"] not in along:
-            yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
-    if sum(row["effect"] == "cascade" for row in found) > 1:
-        yield "rows of several tables would be deleted with them; one at most can go along"
-
-
-def _against_strays(database: Asked, identity: Identity) -> Iterator[str]:
-    """Say which rows of the child went before those that they hang on: nobody could count them as moved."""
-    box = {name: identity[name] for name in ("key", "child_key", "parent_key", *_LIMITS)}
-    child = identity["child_archive"]
-    if strays := int(one(database, "rows_hanging", table=identity["table"], child=child, **box)["rows"]):
-        yield f"{strays} rows of {'.'.join(child)} hang on rows that have not gone: move them back first"
-
-
-def _against_way_back(database: Asked, archive: _Table, along: Iterable[str]) -> Iterator[str]:
-    """Say what would be deleted for good when rows are moved back."""
-    for row in children(database, archive.relation.parts):
-        if row["effect"].startswith("cascade") and row["name"] not in along:
-            yield f"rows of {row['name']} hang on {archive.text}: to move back would delete them"
-
-
-def _emptied(database: Asked, table: Sequence[str]) -> tuple[str, ...]:
-    rows = children(database, table)
-    kept = [row for row in rows if row["effect"].startswith("set")]
-    return tuple(f"{row['name']}.{row['column_name']} loses its link to the rows that go" for row in kept)
-
-
-def _table(database: Asked, key: str, text: str, time: str) -> _Table:
+def _table(database: Asked, key: str, text: str, time: str) -> Table:
     """Return the one table that is meant; a role that cannot see its rows has seen nothing."""
     schema, name = relations.taken_apart(text)
     if unseen := frames.reason(database.table("relation", schema=schema, name=name)):
@@ -278,7 +200,7 @@ def _table(database: Asked, key: str, text: str, time: str) -> _Table:
         )
     if facts["hidden"]:
         raise SourceError(f"row level security hides rows of {found.text} from our role: give it bypassrls")
-    return _Table(found, facts)
+    return Table(found, facts)
 
 
 def _dotted(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,77 @@
+"""What stands in the way of taking old rows out of a table, and of putting them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from opslib.checks import old_rows_facts
+from opslib.checks.old_rows_facts import LIMITS, Asked, Identity, Table, children, differing, one
+
+# Up to here a table is read through in a moment; a larger one needs an index for each batch.
+_SMALL = 100_000
+
+
+def index(source: Table) -> Iterator[str]:
+    """Say whether each batch would have to look for its rows in the whole table."""
+    if not source.facts["time_indexed"] and int(source.facts["rows_estimate"]) > _SMALL:
+        yield f"no index of {source.text} begins with its time, so each batch would read all of it"
+
+
+def pair(database: Asked, source: Table, archive: Table) -> Iterator[str]:
+    """Say why rows could not go from one table into the other, and back."""
+    differ = differing(database, source.relation.parts, archive.relation.parts)
+    for row in differ[differ["problem"] != ""].to_dict("records"):
+        types = " and ".join(filter(None, (row["source_type"], row["archive_type"])))
+        yield f"column {row['column_name']} of {source.text} and {archive.text}: {row['problem']} ({types})"
+    if not source.facts["key"] or set(archive.facts["key"] or ()) != set(source.facts["key"]):
+        yield f"{archive.text} must have the primary key of {source.text}, or a row could be there twice"
+    for table in (source, archive):
+        yield from triggers(database, table)
+
+
+def triggers(database: Asked, table: Table) -> Iterator[str]:
+    """Say what runs by itself when rows come or go, and which tables inherit."""
+    found = old_rows_facts.effects(database, table.relation.parts)
+    for row in found[found["kind"] == "trigger"].to_dict("records"):
+        yield f"the trigger {row['name']} of {table.text} runs {row['effect']}: nobody knows what it does"
+    for name in found[found["kind"] == "heir"]["name"]:
+        yield f"{name} inherits from {table.text}: rows of both would be taken for each other"
+
+
+def effects(database: Asked, source: Table, along: Mapping[str, str]) -> Iterator[str]:
+    """Say which foreign keys forbid that rows are deleted here."""
+    found = children(database, source.relation.parts)
+    for row in found:
+        name = f"{row['name']}.{row['column_name']}"
+        if row["effect"] == "refuse":
+            yield f"{name} refers to the rows and would refuse"
+        elif row["effect"] == "cascade by other columns":
+            yield f"{name} leads to other columns than the key, and would delete its rows with them"
+        elif not row["indexed"]:
+            yield f"no index begins with {name}: each row that goes would cost a pass over {row['name']}"
+        elif row["effect"] == "cascade" and row["name"] not in along:
+            yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
+    if sum(row["effect"] == "cascade" for row in found) > 1:
+        yield "rows of several tables would be deleted with them; one at most can go along"
+
+
+def strays(database: Asked, identity: Identity) -> Iterator[str]:
+    """Say which rows of the child went before those that they hang on: nobody could count them as moved."""
+    box = {name: identity[name] for name in ("key", "child_key", "parent_key", *LIMITS)}
+    child = identity["child_archive"]
+    if strays := int(one(database, "rows_hanging", table=identity["table"], child=child, **box)["rows"]):
+        yield f"{strays} rows of {'.'.join(child)} hang on rows that have not gone: move them back first"
+
+
+def way_back(database: Asked, archive: Table, along: Iterable[str]) -> Iterator[str]:
+    """Say what would be deleted for good when rows are moved back."""
+    for row in children(database, archive.relation.parts):
+        if row["effect"].startswith("cascade") and row["name"] not in along:
+            yield f"rows of {row['name']} hang on {archive.text}: to move back would delete them"
+
+
+def emptied(database: Asked, table: Sequence[str]) -> tuple[str, ...]:
+    """Return which links to the rows are lost once they go."""
+    rows = children(database, table)
+    kept = [row for row in rows if row["effect"].startswith("set")]
+    return tuple(f"{row['name']}.{row['column_name']} loses its link to the rows that go" for row in kept)
