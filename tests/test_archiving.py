@@ -25,10 +25,11 @@ from opslib.checks.old_rows import Rule, Seen
 from opslib.cli.app import cli
 from opslib.config import Secret
 from opslib.config.environment import Door
-from opslib.errors import ParameterError, Refused, Unreachable
+from opslib.errors import Forbidden, ParameterError, Refused, Unreachable
 from opslib.gate import faults, steps
 from opslib.gate.plan import Draft
 from opslib.pg import Database
+from opslib.pg.session import Session
 from opslib.sandbox import control
 from opslib.sandbox.databases import Databases
 from opslib.verdict import Status, combine
@@ -503,24 +504,40 @@ def test_a_row_counts_what_hangs_on_it_and_what_is_stored_out_of_line(
 
 
 def test_a_line_that_comes_while_its_order_is_moved_is_not_deleted_with_it(
-    server: Databases, shop: psycopg.Connection[Any]
+    server: Databases, shop: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The foreign key would delete what the batch never saw; the batch fails instead, and comes again."""
-    _family(shop)
-    found = seen(server, along={"lines": "lines_old"})
-    draft = archiving.draft([found], config.load_system(SYSTEM, ROOT).environment("sandbox"))
-    assert draft and draft.targets[0].act.text.startswith("archive_family_batch")
-    with entered(server, "operator") as operator, ThreadPoolExecutor() as pool:
-        with shop.transaction():
-            shop.execute(b"lock table orders_old in share mode")
-            moving = pool.submit(operator.act, Opening(draft.targets[0].act, "a batch"))
-            _awaited(shop, b"select 1 from pg_locks where relation = 'orders_old'::regclass and not granted")
-            shop.execute(b"insert into lines values (11, 3)")
+    draft = _drafted(server, shop, "family")
+    assert draft.targets[0].act.text.startswith("archive_family_batch")
+    must_be = Session._must_be
+
+    def and_then_comes(session: Session, backend: int | None) -> None:
+        must_be(session, backend)
+        shop.execute(b"insert into lines values (11, 3) on conflict do nothing")
+
+    monkeypatch.setattr(Session, "_must_be", and_then_comes)
+    with entered(server, "operator") as operator, operator.lock("archiving"):
         with pytest.raises(Unreachable) as failed:
-            moving.result()
+            operator.act(Opening(draft.targets[0].act, "a batch"))
         assert failed.value.kind == "moved"
         assert shop.execute(b"select count(*) from lines").fetchone() == (11,)
         assert list(operator.act(Opening(draft.targets[0].act, "again")).iloc[0])[:2] == [10, 11]
+
+
+def test_a_line_that_somebody_works_at_holds_up_its_own_stretch_only(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """The others go meanwhile, and whoever wants a row of the batch does not wait for long."""
+    _family(shop)
+    shop.execute(b"update orders set at = '2020-01-01'::timestamptz + id * interval '150 days'")
+    draft = _movable(server, shop, batch=1, along={"lines": "lines_old"})
+    with two_hands(server, draft) as (kind, operator, other), shop.transaction():
+        shop.execute(b"select from lines where id = 1 for update")
+        kind.PATIENCE_S = 1.0  # type: ignore[misc]
+        hands = [hand(database, draft, []) for database in (operator, other)]
+        with pytest.raises(Unreachable, match="lock"):
+            list(steps.taken(hands, kind, draft.targets[0], ("begin",)))
+        assert shop.execute(b"select id from orders where id > 3").fetchall() == []
 
 
 def test_a_row_that_somebody_is_writing_to_waits_and_the_others_go(
@@ -592,6 +609,75 @@ def test_a_column_that_comes_between_two_looks_stops_the_very_next_batch(
         assert target.undo
         assert operator.act(Opening(target.undo, "the way back loses nothing")).iloc[0]["moved"] == 2
     assert shop.execute(b"select count(*) from orders").fetchone() == (10,)
+
+
+_TOTALS = b"create table totals as select id from orders; create index on totals (id)"
+_REFERS = b"alter table totals add foreign key (id) references orders on delete cascade"
+
+
+@pytest.mark.parametrize("how", ["archive", "family", "delete"])
+def test_a_foreign_key_that_comes_between_two_looks_stops_the_very_next_batch(
+    server: Databases, shop: psycopg.Connection[Any], how: str
+) -> None:
+    """It would delete rows of a table that nobody has approved, until somebody looks again."""
+    draft = _drafted(server, shop, how)
+    with entered(server, "operator") as operator:
+        shop.execute(_TOTALS)
+        shop.execute(_REFERS)
+        try:
+            assert operator.act(Opening(draft.targets[0].act, "a batch")).empty
+            assert shop.execute(b"select count(*) from totals").fetchone() == (10,)
+        finally:
+            shop.execute(b"drop table totals")
+        assert operator.act(Opening(draft.targets[0].act, "again")).iloc[0].iloc[0] == 10
+
+
+@pytest.mark.parametrize("how", ["archive", "family", "delete"])
+def test_a_foreign_key_that_a_batch_had_to_wait_for_stops_it_too(
+    server: Databases, shop: psycopg.Connection[Any], how: str
+) -> None:
+    """What it sees must not be older than the lock that it waited for."""
+    draft = _drafted(server, shop, how)
+    shop.execute(_TOTALS)
+    with entered(server, "operator") as operator, ThreadPoolExecutor() as pool:
+        try:
+            with shop.transaction():
+                shop.execute(_REFERS)
+                moving = pool.submit(operator.act, Opening(draft.targets[0].act, "a batch"))
+                _awaited(shop, b"select 1 from pg_locks where relation = 'orders'::regclass and not granted")
+            assert moving.result().empty
+            assert shop.execute(b"select count(*) from totals").fetchone() == (10,)
+        finally:
+            shop.execute(b"drop table totals")
+
+
+def _drafted(server: Databases, shop: psycopg.Connection[Any], how: str) -> Draft:
+    """Plan to move the orders alone or with their lines, or to delete them."""
+    if how == "family":
+        _family(shop)
+    rules: dict[str, dict[str, Any]] = {
+        "archive": {}, "family": {"along": {"lines": "lines_old"}}, "delete": {"archive": ""},
+    }  # fmt: skip
+    return _movable(server, shop, batch=0, **rules[how])
+
+
+def test_rows_that_a_policy_hides_from_the_operator_end_the_batch(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """The lines that it may not delete would go with their orders, and be in no archive."""
+    draft = _drafted(server, shop, "family")
+    shop.execute(
+        b"alter table lines enable row level security; alter table lines force row level security;"
+        b"create policy see on lines for select using (true);"
+        b"create policy few on lines for delete using (id <= 5)"
+    )
+    shop.execute(b"alter role opslib_operator nobypassrls")
+    try:
+        with entered(server, "operator") as operator, pytest.raises(Forbidden, match="row-level security"):
+            operator.act(Opening(draft.targets[0].act, "a batch"))
+    finally:
+        shop.execute(b"alter role opslib_operator bypassrls")
+    assert shop.execute(b"select count(*) from lines").fetchone() == (10,)
 
 
 _NOTHING = "create function nothing() returns trigger language plpgsql as $$ begin return null; end $$;"
@@ -737,6 +823,34 @@ def test_a_step_that_does_not_get_through_keeps_its_stretch(
     assert shop.execute(b"select count(*) from orders_old").fetchone() == (10,)
 
 
+def test_a_stretch_in_which_somebody_was_in_the_way_comes_after_the_others() -> None:
+    """One alone would otherwise meet the same lock again and again, and nothing would ever go."""
+    told = list[int]()
+
+    def meets_a_lock_at_first(stretch: steps.Stretch) -> pd.DataFrame:
+        told.append(stretch["begin"])
+        if stretch["begin"] == 0 and len(told) < 9:
+            raise Unreachable("locked", kind="lock-timeout")
+        return pd.DataFrame()
+
+    class Patient(Watched):
+        def more(self, target: object, done: dict[str, int]) -> bool:
+            return len(told) < 10
+
+    list(steps.taken([meets_a_lock_at_first], Patient(), None, ()))  # type: ignore[arg-type]
+    assert told == [0, 1, 2, 3, 4, 5, 6, 7, 8, 0]
+
+
+def test_who_gives_up_says_what_was_in_the_way() -> None:
+    """Not merely that rows are left, as if nothing had been tried."""
+
+    def meets_a_lock(stretch: steps.Stretch) -> pd.DataFrame:
+        raise Unreachable("canceling statement due to lock timeout", kind="lock-timeout")
+
+    with pytest.raises(Unreachable, match="due to lock timeout"):
+        list(steps.taken([meets_a_lock], Watched(), None, ()))  # type: ignore[arg-type]
+
+
 class Watched:
     """A kind of change whose act has some stretches, and that ends it at the first question."""
 
@@ -762,7 +876,8 @@ def test_hands_that_all_meet_a_lock_stand_still_until_somebody_has_looked() -> N
         raise Unreachable("somebody holds it", kind="lock-timeout")
 
     hands = [lambda part: meets(part), lambda part: meets(part)]
-    assert list(steps.taken(hands, kind, None, ())) == []  # type: ignore[arg-type]
+    with pytest.raises(Unreachable, match="somebody holds it"):
+        list(steps.taken(hands, kind, None, ()))  # type: ignore[arg-type]
     assert (sorted(tried), kind.asked) == ([0, 1], [{}])
 
 

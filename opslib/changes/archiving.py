@@ -236,6 +236,7 @@ def _statement(identity: Mapping[str, Any]) -> str:
 def _params(one: Seen, batch: int, *, back: bool = False) -> dict[str, Any]:
     """Return the values of the statement: all literal, and for the way back the two sides exchanged."""
     found = {**one.identity, **{name: list(names) for name, names in one.columns.items()}, "rows": batch}
+    found["triggers"] = one.triggers
     found |= {"columns_ever": one.ever.get("table"), "child_columns_ever": one.ever.get("child")}
     if back:
         found |= {name: one.identity[other] for name, other in _OTHER_SIDE.items() if name in one.identity}

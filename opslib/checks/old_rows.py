@@ -59,6 +59,7 @@ class Seen:
         values: rows, checksum and so on, as `Archiving.observe` returns them.
         columns: the columns by which rows are moved: of the table, and of what goes along.
         ever: how many columns each of the tables has ever had, by its name in the identity.
+        triggers: how many of them are on those tables, with those of foreign keys.
         oldest: of the old rows; nothing where there are none.
         rows: how many are old.
         row_bytes: what one of them takes, with what hangs on it; 0 where nobody knows yet.
@@ -72,6 +73,7 @@ class Seen:
     values: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ever: Mapping[str, int] = field(default_factory=dict)
+    triggers: int = 0
     oldest: str = ""
     rows: int = 0
     row_bytes: int = 0

@@ -125,6 +125,7 @@ def _seen(database: Asked, rule: Rule) -> Seen:
     oldest = str(counted["oldest"] or "")
     bytes_of_one = int(source.facts["row_bytes"] or 0)
     seen = Seen(rule, oldest=oldest, rows=int(counted["rows"]), row_bytes=bytes_of_one)
+    seen = replace(seen, triggers=int(source.facts["triggers"]))
     # Up to the oldest that was seen: what comes from before it later was never shown to anybody.
     identity = {"table": table, **box, "since": oldest or rule.before}
     against = list(old_rows_against.index(source))
@@ -166,7 +167,8 @@ def _with_archive(
     if child and not against:
         against += old_rows_against.strays(database, identity)
     stays = old_rows_against.emptied(database, source.relation.parts)
-    seen = replace(seen, ever={name: int(one.facts["columns_ever"]) for name, one in tables.items()})
+    ever = {name: int(one.facts["columns_ever"]) for name, one in tables.items()}
+    seen = replace(seen, ever=ever, triggers=sum(int(one.facts["triggers"]) for one in tables.values()))
     judged = _judged(database, seen, identity, against, columns, stays)
     return _with_them(judged, child) if child else judged
 

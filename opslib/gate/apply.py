@@ -250,7 +250,7 @@ class Applying:
             if seen.failed and not seen.pending:
                 return self._ended(target, way, act, FAILED, _said(seen))
             if seen.partly:
-                raise Unclear(f"{_said(seen)}; run apply again, it goes on from there")
+                raise Unclear(f"{_said(seen)}{why and f' ({why})'}; run apply again, it goes on from there")
             nothing = bool(why) and not seen.pending and seen.fits(way.before)
             if nothing and waited >= min(_LATE_S, self._kind.PATIENCE_S):
                 # It may still come: the intent stays open, so that nobody takes it for another's.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Stretch = Mapping[str, Any]
 Hand = Callable[[Stretch], "pd.DataFrame"]
-Answer = dict[str, Any] | None  # None: it did not get through, and may the next time
+Answer = dict[str, Any] | Unreachable  # the latter: it did not get through, and may the next time
 
 # A disk that syncs slowly must not hold up each step; what is done is told by looking, not by these notes.
 NOTED_S = 1.0
@@ -43,7 +43,7 @@ def taken(hands: Sequence[Hand], kind: Kind, way: Target, narrows: Sequence[str]
         narrows: the columns of an answer that say where the next step begins.
 
     Raises:
-        SourceError: a step failed in a way that does not pass.
+        SourceError: a step failed in a way that does not pass, or what passes else did not while it waited.
     """
     number = 0
     with ThreadPoolExecutor(len(hands)) as pool:
@@ -55,6 +55,8 @@ def taken(hands: Sequence[Hand], kind: Kind, way: Target, narrows: Sequence[str]
                 number += 1
                 yield f"step {number}: {', '.join(f'{value} {name}' for name, value in done.items())}"
             if not kind.more(way, done):
+                if crew.hindrance and not done:
+                    raise crew.hindrance
                 return
 
 
@@ -71,6 +73,7 @@ class _Crew:
         self.able, self.stretches = list(hands), list[Stretch]()
         self._first, self._pool, self._narrows = hands[0], pool, narrows
         self._busy: dict[Future[Answer], tuple[Hand, Stretch]] = {}
+        self.hindrance: Unreachable | None = None  # why the last step did not get through
 
     @property
     def has_work(self) -> bool:
@@ -90,8 +93,9 @@ class _Crew:
                 hand, stretch = self._busy.pop(step)
                 answer = self._answer(step, hand)
                 self._go_on(stretch, answer)
-                hindered |= answer is None
-                self._add(found, answer or {})
+                self.hindrance = answer if isinstance(answer, Unreachable) else None
+                hindered |= self.hindrance is not None
+                self._add(found, answer)
             rests = all(hand is not self._first for hand, _ in self._busy.values())
             if rests and (found or not self._busy):
                 break
@@ -107,24 +111,26 @@ class _Crew:
             self._busy[self._pool.submit(_once, hand, stretch)] = hand, stretch
 
     def _go_on(self, stretch: Stretch, answer: Answer) -> None:
-        """Put what is left of a stretch before the others."""
-        if answer != {}:
-            came_to = {name: answer[name] for name in self._narrows if answer and name in answer}
+        """Put what is left of a stretch before the others, and after them where somebody was in the way."""
+        if isinstance(answer, Unreachable):
+            self.stretches.append(stretch)
+        elif answer:
+            came_to = {name: answer[name] for name in self._narrows if name in answer}
             self.stretches.insert(0, {**stretch, **came_to})
 
-    def _add(self, found: dict[str, int], answer: Mapping[str, Any]) -> None:
-        for name, value in answer.items():
+    def _add(self, found: dict[str, int], answer: Answer) -> None:
+        for name, value in answer.items() if isinstance(answer, dict) else ():
             if name not in self._narrows:
                 found[name] = found.get(name, 0) + int(value)
 
     def _answer(self, step: Future[Answer], hand: Hand) -> Answer:
         try:
             return step.result()
-        except Unreachable:
+        except Unreachable as error:
             if hand is self._first:
                 raise
             self.able.remove(hand)
-            return None
+            return error
 
 
 def _once(hand: Hand, stretch: Stretch) -> Answer:
@@ -134,5 +140,5 @@ def _once(hand: Hand, stretch: Stretch) -> Answer:
     except Unreachable as error:
         if error.kind not in PASSING:
             raise
-        return None
+        return error
     return {} if found.empty else {str(name): value for name, value in found.iloc[0].items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -76,16 +76,16 @@ def around(act: acts.Act | None, read: Read) -> tuple[Callable[[psycopg.Connecti
 
 def carried_out(
     session: Session, statement: sql.Statement, text: str, params: Mapping[str, Any], read: Read,
-    backend: int | None, act: acts.Act | None,
+    backend: int | None, act: acts.Act | None, locked: Sequence[str],
 ) -> pd.DataFrame:  # fmt: skip
     """Have a session carry out a statement that changes something, as its kind demands."""
     if statement.kind == sql.COMMAND:
         return session.command(text, read, backend, unbroken=statement.unbroken)
     before, read = around(act, read)
-    repeatable = statement.kind == sql.BATCH
     return session.act(
-        text, params, read, backend, before, repeatable=repeatable, all_rows=statement.all_rows
-    )
+        text, params, read, backend, before,
+        repeatable=statement.kind == sql.BATCH, all_rows=statement.all_rows, first=locked,
+    )  # fmt: skip
 
 
 def named(statement: sql.Statement, params: Mapping[str, Any]) -> None:

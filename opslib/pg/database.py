@@ -207,13 +207,14 @@ class Database:
     ) -> pd.DataFrame:
         """Run a statement of any kind on one session, and record it."""
         acting.fits(session, statement)
+        locked = statement.locking(params)
         text, params = statement.filled(session.major, params)
         plain = statement.kind == sql.READ and not local
         asked = text if plain else f"{text}\n{sorted({**params, **(local or {})}.items())}"
         read: acting.Read = partial(frame.build, statement)
         with self._recorded(session.door, statement.name, asked) as answer:
             if statement.kind in sql.ACTING:
-                found = acting.carried_out(session, statement, text, params, read, backend, act)
+                found = acting.carried_out(session, statement, text, params, read, backend, act, locked)
             else:
                 local = {**(settings.ALL_ROWS if statement.all_rows else {}), **(local or {})}
                 found = read(*session.run(text, params, local, statement.within))

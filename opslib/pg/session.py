@@ -32,7 +32,6 @@ _COMMAND_OK = 1  # of libpq
 _PLANS_WITHOUT_VALUES_SINCE = 16
 _WRITING = "set transaction read write"
 _REPEATABLE = "set transaction isolation level repeatable read, read write"
-_ALL_ROWS = "; ".join(f"set local {name} = {value}" for name, value in settings.ALL_ROWS.items())
 
 
 class Session:
@@ -139,8 +138,13 @@ class Session:
         try:
             with self._bounded(seconds), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
-                told = [_REPEATABLE if repeatable else _WRITING, *([_ALL_ROWS] if all_rows else []), *first]
-                self._connection.execute("; ".join(told).encode())
+                told = {
+                    **(settings.FOR_BATCH if repeatable else {}),
+                    **(settings.ALL_ROWS if all_rows else {}),
+                }
+                local = [f"set local {name} = '{value}'" for name, value in told.items()]
+                begun = [_REPEATABLE if repeatable else _WRITING, *local, *first]
+                self._connection.execute("; ".join(begun).encode())
                 self._must_be(backend)
                 if before:
                     before(self._connection)

@@ -21,6 +21,8 @@ SETTINGS = {
     # A question takes one process of the server, never its helpers: they are few, and the app's as well.
     "max_parallel_workers_per_gather": "0",
 }
+# A batch holds the rows that it has, and whoever wants those waits as long as it waits for others.
+FOR_BATCH = {"lock_timeout": "100ms"}
 FOR_SESSION = {
     **SETTINGS,
     "default_transaction_read_only": "on",

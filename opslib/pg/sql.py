@@ -23,7 +23,7 @@ from typing import Any
 from opslib.errors import ParameterError, ProcedureError, UnknownName
 
 KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
-STEP, WITHIN, ROWS = OPTIONAL = ("step", "within", "rows")  # a header may go without them
+STEP, WITHIN, ROWS, LOCKS = OPTIONAL = ("step", "within", "rows", "locks")  # a header may go without them
 TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json", "name", "names")
 READ, WRITE, BATCH, COMMAND, LOCK = KINDS = ("read", "write", "batch", "command", "lock")
 ACTING = (WRITE, BATCH, COMMAND)  # only the gate may run these
@@ -66,6 +66,7 @@ class Statement:
         cost: what it costs the server.
         lock: the strongest lock that it takes on a user's table.
         since: the oldest major version that it runs on.
+        locks: its tables that are locked before it sees anything.
         all_rows: it fails where a policy would hide a row from our role, in place of leaving it out.
         within: seconds that the server may take for the answer; 0: as few as for any other question.
         pooler: it may run through a transaction pooler.
@@ -82,6 +83,7 @@ class Statement:
     cost: str
     lock: str
     since: int
+    locks: tuple[str, ...]
     all_rows: bool
     within: int
     pooler: bool
@@ -122,6 +124,11 @@ class Statement:
         both = [name for name in names if f"%({name})s" in text]
         rest |= {name: quoted(name, params[name]).replace("%%", "%") for name in both}
         return sql.SQL(text).format(**names).as_string(None), rest
+
+    def locking(self, params: Mapping[str, Any]) -> list[str]:
+        """Return the commands that lock its tables, as its own lock would be."""
+        tables = ", ".join(quoted(name, params[name]).replace("%%", "%") for name in self.locks)
+        return [f"lock table {tables} in row exclusive mode"] if tables else []
 
     def _put(self, name: str, value: Any) -> str:
         if self.params[name] == NAME:
@@ -175,6 +182,7 @@ def parse(name: str, source: str) -> Statement:
         cost=header["cost"],
         lock=header["lock"],
         since=int(header["since"]),
+        locks=tuple(filter(None, header.get(LOCKS, "").split(", "))),
         all_rows=header.get(ROWS) == "all",
         within=int(header.get(WITHIN, "0")),
         pooler=header["pooler"] == "yes",

@@ -1,8 +1,8 @@
 -- title: Move one batch of old rows from one table into another, by the names of their columns
 -- kind: write
 -- returns: moved int, begin text
--- params: table name, archive name, time name, columns names, columns_ever int, since time, cutoff
---   time, rows int
+-- params: table name, archive name, time name, columns names, columns_ever int, triggers int,
+--   since time, cutoff time, rows int
 -- step: begin time, until time
 -- needs: delete on the one table and insert on the other, and to be let past their row level security
 -- cost: as many rows as asked for, by an index that begins with the time
@@ -13,14 +13,18 @@
 -- One statement, so that no row is ever in neither table or in both. Rows that somebody works at are left
 -- for a later batch. No row is returned where nothing was found.
 -- While the table has a column which the plan does not know, it moves nothing: what that column holds would
--- be lost. Asked under the lock, of what is so now, whatever the transaction may see of other rows.
+-- be lost. Nor while there is another trigger, as each foreign key brings one along that may delete
+-- elsewhere. Asked under the lock, of what is so now.
 -- What went is counted, and not what came: to return each row once more would cost a fifth.
 -- It begins where the last step came to: from the start, each would pass by all rows that went before,
 -- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told.
 -- By the places of the rows: a join by key would read the whole table, batch after batch.
 with grown as (
   select has_column_privilege(to_regclass(%(table)s), (%(columns_ever)s + 1)::int2, 'select') is not null
-    as so
+    or %(triggers)s <> (
+      select count(*) from pg_trigger g
+      where g.tgrelid in (to_regclass(%(table)s), to_regclass(%(archive)s)) and g.tgenabled <> 'D'
+    ) as so
 ),
 batch as materialized (
   select t.ctid as place, t.{time}::timestamptz as at from {table} t

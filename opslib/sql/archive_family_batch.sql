@@ -2,20 +2,22 @@
 -- kind: batch
 -- returns: moved int, with_them int, begin text
 -- params: table name, archive name, key name, time name, columns names, columns_ever int, child name,
---   child_archive name, parent_key name, child_columns names, child_columns_ever int, since time,
---   cutoff time, rows int
+--   child_archive name, parent_key name, child_columns names, child_columns_ever int, triggers int,
+--   since time, cutoff time, rows int
 -- step: begin time, until time
 -- needs: delete on two tables and insert on two others, and to be let past their row level security
 -- cost: as many rows as asked for, by an index that begins with the time, and those that hang on them
 -- lock: row exclusive; the rows themselves while the statement runs
 -- since: 14
 -- rows: all
+-- locks: table, archive, child, child_archive
 -- pooler: no
 -- One statement, so that no row is ever in neither table or in both. A row of the child that came after it
 -- began would be deleted with its parent: then the whole batch fails instead, as its transaction does not
 -- let a foreign key touch what it did not see.
 -- While one of them has a column which the plan does not know, it moves nothing: what that column holds
--- would be lost. Asked under the lock, of what is so now, whatever the transaction may see of other rows.
+-- would be lost. Nor while there is another trigger, as each foreign key brings one along that may delete
+-- elsewhere. The tables are locked before anything is seen, so that this is of what is so now.
 -- It begins where the last step came to: from the start, each would pass by all rows that went before,
 -- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told.
 -- By the places of the rows: a join by key would read the whole table, batch after batch.
@@ -23,7 +25,13 @@ with grown as (
   select coalesce(
     has_column_privilege(to_regclass(%(table)s), (%(columns_ever)s + 1)::int2, 'select'),
     has_column_privilege(to_regclass(%(child)s), (%(child_columns_ever)s + 1)::int2, 'select')
-  ) is not null as so
+  ) is not null
+    or %(triggers)s <> (
+      select count(*) from pg_trigger g
+      where g.tgenabled <> 'D' and g.tgrelid in (
+        to_regclass(%(table)s), to_regclass(%(archive)s), to_regclass(%(child)s),
+        to_regclass(%(child_archive)s))
+    ) as so
 ),
 batch as materialized (
   select t.ctid as place, t.{time}::timestamptz as at, t.{key} as id from {table} t

@@ -1,7 +1,7 @@
 -- title: What has to be known of a table before old rows are taken out of it
 -- kind: read
 -- returns: key list, time_type text, time_indexed bool, readable bool, hidden bool, rows_estimate int,
---   row_bytes int, columns_ever int
+--   row_bytes int, columns_ever int, triggers int
 -- params: schema text, name text, time text
 -- needs: nothing
 -- cost: catalog only
@@ -10,7 +10,8 @@
 -- pooler: yes
 -- The key is the primary one, without what its index merely includes. Row level security may hide rows
 -- from our role. The bytes of a row are those of the pages at the last VACUUM or ANALYZE, with what is
--- stored out of line. Columns that were dropped count among those that it ever had.
+-- stored out of line. Columns that were dropped count among those that it ever had; foreign keys, of both
+-- ends, among the triggers.
 select (select array_agg(a.attname::text order by k.place)
         from pg_index i
         cross join unnest(i.indkey) with ordinality k (number, place)
@@ -26,7 +27,8 @@ select (select array_agg(a.attname::text order by k.place)
        case when c.reltuples > 0 then
          ceil((c.relpages + coalesce(o.relpages, 0)) * current_setting('block_size')::float8 / c.reltuples)
        end::bigint as row_bytes,
-       c.relnatts as columns_ever
+       c.relnatts as columns_ever,
+       (select count(*) from pg_trigger g where g.tgrelid = c.oid and g.tgenabled <> 'D') as triggers
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_attribute t on t.attrelid = c.oid and t.attnum > 0 and not t.attisdropped
