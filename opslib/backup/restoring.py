@@ -231,7 +231,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
 
 
 def restore(kept: Folder, backup: Manifest, door: DoorLike, progress: tools.Progress = lambda: None) -> None:
-    """Put all of a backup into an empty database, or nothing of it.
+    """Put all of a backup into an empty database, or nothing of it; all of it into one tablespace.
 
     Raises:
         Refused: no client programs fit.
@@ -240,7 +240,10 @@ def restore(kept: Folder, backup: Manifest, door: DoorLike, progress: tools.Prog
     with whole.frozen(door, _NAME) as view:
         major, read_only = view.major, bool(view.table("server_facts")["default_read_only"].iloc[0])
     used = tools.find(major, remote=tools.over_network(door))
-    words = ["--exit-on-error", "--single-transaction", "--no-password", "--format=directory"]
+    # Tablespaces are folders of the server that was backed up: another one has none of these names.
+    words = [
+        "--exit-on-error", "--single-transaction", "--no-tablespaces", "--no-password", "--format=directory",
+    ]  # fmt: skip
     with tools.reaching(door, WRITER, writes=read_only) as environment:
         place = f"--dbname=service={environment['PGSERVICE']}"
         tools.run(
