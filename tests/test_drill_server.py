@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from opslib.backup import locks, restoring, tools
+from opslib.checks import drills, restores
+from opslib.errors import SourceError
 from opslib.pg.connect import parameters
+from opslib.run.recovery import Picked, Seen
+from opslib.sandbox import postgres, proving
 from opslib.sandbox.postgres import Account
+from opslib.verdict import Status
 from tests import majors
-from tests.drilled import judged, make, server
+from tests.drilled import drilled, judged, make, programs, server, taken
 
 ALL = pytest.mark.parametrize("major", majors.folders())
 
@@ -27,3 +34,50 @@ def test_a_database_with_tablespaces_comes_back_where_there_are_none(major: str,
             "create table p (id int) partition by range (id) tablespace fast", "insert into t values (1)",
         )  # fmt: skip
         assert judged(door, tmp_path, major) == []
+
+
+MANY = (
+    "select lo_create(0) from generate_series(1, 3000)",
+    "do $$ begin for i in 1..100 loop"
+    " execute format('create table t%s (id int primary key, name text)', i); end loop; end $$",
+)
+SMALL = {"max_connections": "20", "max_locks_per_transaction": "10"}
+
+
+@ALL
+def test_a_target_without_room_for_all_locks_is_refused_by_the_name_of_the_setting(
+    major: str, tmp_path: Path
+) -> None:
+    """One transaction keeps a lock on all that it makes; without the look it breaks in the midst of it."""
+    with server(major, *MANY) as door, server(major, **SMALL) as target:
+        kept, backup = taken(door, tmp_path, major)
+        assert 3000 + 400 <= locks.needed(backup.holds) < 3500
+        place = restoring.examine(target, backup)
+        assert re.search(r"max_locks_per_transaction from 10 to \d\d\d", restoring.reason(place, backup))
+        (found,) = restores.target(Seen(place), Picked(backup))
+        assert found.cause is restores.LOCKS and found.why == place.locks
+        with programs(major), pytest.raises(SourceError, match="raise max_locks_per_transaction") as broken:
+            restoring.restore(kept, backup, target)
+        assert getattr(broken.value, "kind", "") in tools.NO_FAULT
+        again = place.locks.rpartition("to ")[2].partition(",")[0]
+    with server(major, **{**SMALL, "max_locks_per_transaction": again}) as target, programs(major):
+        assert restoring.reason(restoring.examine(target, backup), backup) == ""
+        restoring.restore(kept, backup, target)
+
+
+def test_a_drill_has_room_for_the_locks_of_as_many_large_objects_as_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server of a drill is made for the backup; where that does not help, the backup is not to blame."""
+    with server(majors.PACKAGED, *MANY) as door:
+        kept, backup = taken(door, tmp_path)
+    monkeypatch.setattr(postgres, "SETTINGS", {**postgres.SETTINGS, **SMALL})
+    made = drilled(kept, backup)
+    assert (made.broke, made.differences) == (None, [])
+    monkeypatch.setattr(locks, "_TO_SPARE", 0.1)
+    monkeypatch.setattr(proving, "_FEWEST_LOCKS", 10)
+    (found,) = drills.restored(drilled(kept, backup), Picked(backup))
+    assert found.status is Status.UNKNOWN and "looking at the server: its server has room" in found.why
+    monkeypatch.setattr(locks, "lacking", lambda view, holds: "")
+    (found,) = drills.restored(drilled(kept, backup), Picked(backup))
+    assert found.status is Status.UNKNOWN and "out of shared memory" in found.why

@@ -89,7 +89,7 @@ def drill(
             clock.step("looking at the server")
             place = restoring.examine(door, backup)
             if why := restoring.reason(place, backup):
-                kind = "extension" if place.missing_extensions else "target"
+                kind = _kind(place)
                 made.broke = (clock.now, kind, why)
                 return made
             folder = Path(parameters(door)["host"])  # of its socket, and of its data
@@ -108,6 +108,13 @@ def drill(
     finally:
         clock.pause()
     return made
+
+
+def _kind(place: restoring.Place) -> str:
+    """Return of what kind it is that a backup cannot be tried here."""
+    if place.missing_extensions:
+        return "extension"
+    return "refused" if place.locks else "target"
 
 
 def _compare(made: Drill, door: DoorLike) -> None:

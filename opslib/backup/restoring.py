@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Work
-from opslib.backup import in_use, manifest, reading, store, tools
+from opslib.backup import in_use, locks, manifest, reading, store, tools
 from opslib.backup.manifest import Holds, Manifest
 from opslib.backup.store import DUMP, Folder, Listing
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
@@ -53,6 +53,7 @@ class Place:
         lost: a person says that those in `unseen` are gone.
         vendor: who fills each new database with schemas of its own; nothing where nobody does.
         other_locale: in what it writes or sorts text in another way than the database of the backup.
+        locks: why its server has no room for the locks of the restore; nothing where it has.
     """
 
     target: str
@@ -70,6 +71,7 @@ class Place:
     lost: bool = False
     vendor: str = ""
     other_locale: str = ""
+    locks: str = ""
 
 
 def chosen(kept: Listing, name: str = "", origin: str = "") -> Manifest:
@@ -175,6 +177,7 @@ def examine(door: DoorLike, backup: Manifest) -> Place:
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
             busy=_written_to(view),
             other_locale=_other_locale(backup.holds.locale, manifest.locale(view)),
+            locks=locks.lacking(view, backup.holds),
             vendor=next((name for role, name in _VENDORS.items() if role in roles), ""),
             holds=", ".join(f"{kind} ({count})" for kind, count in contents.value_counts().items()),
         )  # fmt: skip
@@ -203,7 +206,7 @@ def reason(place: Place, backup: Manifest) -> str:
         return f"its server lacks the extension {', '.join(place.missing_extensions)}"
     if place.missing_roles:
         return f"its server lacks the role {', '.join(place.missing_roles)}"
-    return ""
+    return f"its server {place.locks}" if place.locks else ""
 
 
 def carry_out(opening: Opening, env: Environment) -> None:

@@ -25,6 +25,7 @@ def scratch(
     *,
     owner: str = "postgres",
     locale: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Door]:
     """Yield the door to an empty database on a server that was started for it.
 
@@ -34,6 +35,7 @@ def scratch(
         owner: whose the database is, one of these.
         locale: how it writes and sorts text, as the statement `manifest_locale` says; plain C in UTF-8
             where not given.
+        settings: of the server, beside those that all have.
 
     Raises:
         SandboxError: no server of that version is on this machine, or it did not start, or the machine
@@ -48,7 +50,7 @@ def scratch(
                 f"this needs a PostgreSQL server {major} on this machine; there is {there}",
                 hint="let OPSLIB_PG_BIN name the folder of one",
             )
-        cluster = Cluster(ground, _DATABASE, 0)
+        cluster = Cluster(ground, _DATABASE, 0, settings)
         cluster.create(ground.template())
         cluster.start()
         try:
