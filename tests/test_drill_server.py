@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,20 @@ def test_a_drill_has_room_for_the_locks_of_as_many_large_objects_as_there_are(
     monkeypatch.setattr(locks, "lacking", lambda view, holds: "")
     (found,) = drills.restored(drilled(kept, backup), Picked(backup))
     assert found.status is Status.UNKNOWN and "out of shared memory" in found.why
+
+
+@ALL
+def test_a_database_without_the_usual_language_comes_back_without_it(major: str, tmp_path: Path) -> None:
+    """Each new database has it, and no dump takes it away."""
+    with server(major, "drop extension plpgsql", "create table t (id int)") as door:
+        assert judged(door, tmp_path, major) == []
+
+
+def test_an_extension_that_this_machine_lacks_leaves_the_backup_unknown(tmp_path: Path) -> None:
+    """The server that is to be restored into may have it."""
+    with server(majors.PACKAGED, "create table t (id int)") as door:
+        kept, backup = taken(door, tmp_path)
+    more = {**backup.holds.extensions, "house_rules": "1.0"}
+    backup = replace(backup, holds=replace(backup.holds, extensions=more))
+    (found,) = drills.restored(drilled(kept, backup), Picked(backup))
+    assert (found.status, found.cause) == (Status.UNKNOWN, restores.EXTENSION) and "house_rules" in found.why

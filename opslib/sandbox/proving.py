@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import LiteralString
 
 from opslib.backup import locks
 from opslib.backup.manifest import Holds
@@ -11,13 +13,26 @@ from opslib.sandbox import postgres
 from opslib.sandbox.scratch import scratch
 
 _FEWEST_LOCKS = 64  # for each session, which is what servers have unless they are told otherwise
+_LANGUAGE = "plpgsql"  # what each new database has, and no dump says where one has not
 
 
-def server(holds: Holds) -> AbstractContextManager[Door]:
-    """Return what yields the door to an empty database that is made for what a backup holds.
+@contextmanager
+def server(holds: Holds) -> Iterator[Door]:
+    """Yield the door to an empty database that was made for what a backup holds.
 
     Raises:
         SandboxError: as for `scratch`.
     """
     each = max(_FEWEST_LOCKS, locks.for_each(holds, int(postgres.SETTINGS["max_connections"])))
-    return scratch(holds.major, holds.roles, locale=holds.locale, settings={locks.SETTING: str(each)})
+    settings = {locks.SETTING: str(each)}
+    with scratch(holds.major, holds.roles, locale=holds.locale, settings=settings) as door:
+        if _LANGUAGE not in holds.extensions:
+            _change(door, f"drop extension {_LANGUAGE}")
+        yield door
+
+
+def _change(door: Door, statement: LiteralString) -> None:
+    import psycopg
+
+    with closing(psycopg.connect(door.dsn.reveal(), autocommit=True)) as session:
+        session.execute(statement)
