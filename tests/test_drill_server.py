@@ -14,7 +14,7 @@ from opslib.errors import SourceError
 from opslib.pg.connect import parameters
 from opslib.run.recovery import Picked, Seen
 from opslib.sandbox import postgres, proving
-from opslib.sandbox.postgres import Account
+from opslib.sandbox.account import Account
 from opslib.verdict import Status
 from tests import majors
 from tests.drilled import drilled, judged, make, programs, server, taken
@@ -99,3 +99,25 @@ def test_an_extension_that_this_machine_lacks_leaves_the_backup_unknown(tmp_path
     backup = replace(backup, holds=replace(backup.holds, extensions=more))
     (found,) = drills.restored(drilled(kept, backup), Picked(backup))
     assert (found.status, found.cause) == (Status.UNKNOWN, restores.EXTENSION) and "house_rules" in found.why
+
+
+# What can be made only by whom the dump says nothing of: a member of another role, or a superuser.
+OWNED = (
+    "create role app; create role readers; create role reporting; grant readers to reporting",
+    "create table t (id int); alter table t owner to app; grant select on t to readers",
+    "create materialized view mine as select * from t",
+    "create materialized view theirs as select * from t; grant create on schema public to reporting;"
+    " alter materialized view theirs owner to reporting",
+    "create function f() returns event_trigger language plpgsql as 'begin end'",
+    "create event trigger e on ddl_command_end execute function f()",
+    "create foreign data wrapper w; create publication p for all tables",
+    # On Supabase, RDS and Cloud SQL `postgres` is no superuser, and nobody else's name.
+    "create role postgres; alter schema public owner to postgres",
+)
+
+
+@ALL
+def test_what_only_a_superuser_or_a_member_may_own_comes_back(major: str, tmp_path: Path) -> None:
+    """Whoever has which attributes stands in no dump; the backup is not to blame for that."""
+    with server(major, *OWNED, superuser="admin") as door:
+        assert judged(door, tmp_path, major) == []

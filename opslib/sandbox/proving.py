@@ -9,7 +9,7 @@ from typing import LiteralString
 from opslib.backup import locks
 from opslib.backup.manifest import Holds
 from opslib.config.environment import Door
-from opslib.sandbox import postgres
+from opslib.sandbox import postgres, trial_copy
 from opslib.sandbox.scratch import scratch
 
 _FEWEST_LOCKS = 64  # for each session, which is what servers have unless they are told otherwise
@@ -20,12 +20,18 @@ _LANGUAGE = "plpgsql"  # what each new database has, and no dump says where one 
 def server(holds: Holds) -> Iterator[Door]:
     """Yield the door to an empty database that was made for what a backup holds.
 
+    Nobody knows which of its roles could read what, or were superusers: no dump says it. So all of them may
+    do everything, and what one owns can be made. The first superuser is none of them, as on another server.
+
     Raises:
         SandboxError: as for `scratch`.
     """
     each = max(_FEWEST_LOCKS, locks.for_each(holds, int(postgres.SETTINGS["max_connections"])))
-    settings = {locks.SETTING: str(each)}
-    with scratch(holds.major, holds.roles, locale=holds.locale, settings=settings) as door:
+    settings, first = {locks.SETTING: str(each)}, trial_copy.superuser()
+    with scratch(
+        holds.major, holds.roles, owner=first, locale=holds.locale, superuser=first, privileged=True,
+        settings=settings,
+    ) as door:  # fmt: skip
         if _LANGUAGE not in holds.extensions:
             _change(door, f"drop extension {_LANGUAGE}")
         yield door

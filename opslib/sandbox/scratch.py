@@ -29,18 +29,20 @@ def scratch(
     locale: Mapping[str, str] | None = None,
     database: str = _DATABASE,
     superuser: str = _SUPERUSER,
+    privileged: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Door]:
     """Yield the superuser's door to an empty database on a server that was started for it.
 
     Args:
         major: the least major version that will do.
-        roles: to be there, without a login; none but `superuser` is one.
+        roles: to be there, without a login.
         owner: whose the database is, one of these.
         locale: how it writes and sorts text, as the statement `manifest_locale` says; plain C in UTF-8
             where not given.
         database: what it is called.
         superuser: as whom one gets in. A name that nobody else has, where `postgres` is an ordinary role.
+        privileged: each of the roles is a superuser, too; else none of them.
         settings: of the server, beside those that all have.
 
     Raises:
@@ -62,7 +64,8 @@ def scratch(
         try:
             door = partial(_address, cluster, superuser, password)
             others = [role for role in roles if role != superuser]
-            _make(door(_FIRST), database, owner, others, _words(locale or {}, cluster.major))
+            _add(door(_FIRST), others, privileged)
+            _make(door(_FIRST), database, owner, _words(locale or {}, cluster.major))
             yield Door(database, Secret.literal("scratch", door(database)), False)
         finally:
             cluster.stop()
@@ -76,17 +79,23 @@ def _address(cluster: Cluster, role: str, password: str, database: str) -> str:
     return f"postgresql://{role}:{password}@/{quote(database, safe='')}?host={folder}&port={cluster.port}"
 
 
-def _make(
-    dsn: str, database: str, owner: str, roles: Iterable[str], words: Iterable[tuple[LiteralString, str]]
-) -> None:
-    """Make the roles and the database; one of this name that each server begins with gives way."""
+def _add(dsn: str, roles: Iterable[str], privileged: bool) -> None:
+    import psycopg
+    from psycopg import sql
+
+    made = sql.SQL("create role {} superuser" if privileged else "create role {}")
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        for role in roles:
+            admin.execute(made.format(sql.Identifier(role)))
+
+
+def _make(dsn: str, database: str, owner: str, words: Iterable[tuple[LiteralString, str]]) -> None:
+    """Make the database; one of this name that each server begins with gives way."""
     import psycopg
     from psycopg import sql
 
     name = sql.Identifier(database)
     with psycopg.connect(dsn, autocommit=True) as admin:
-        for role in roles:
-            admin.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
         made = sql.SQL("create database {} owner {}").format(name, sql.Identifier(owner))
         told = [sql.SQL(f"{word} = {{}}").format(value) for word, value in words]
         try:
