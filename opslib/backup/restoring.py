@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Work
-from opslib.backup import in_use, locks, manifest, reading, store, tools
+from opslib.backup import in_use, locks, manifest, money, reading, store, tools
 from opslib.backup.manifest import Holds, Manifest
 from opslib.backup.store import DUMP, Folder, Listing
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
@@ -176,7 +176,9 @@ def examine(door: DoorLike, backup: Manifest) -> Place:
             missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
             busy=_written_to(view),
-            other_locale=_other_locale(backup.holds.locale, manifest.locale(view)),
+            other_locale=_other_locale(
+                backup.holds.locale, {**manifest.locale(view), **money.locale(view)}
+            ),
             locks=locks.lacking(view, backup.holds),
             vendor=next((name for role, name in _VENDORS.items() if role in roles), ""),
             holds=", ".join(f"{kind} ({count})" for kind, count in contents.value_counts().items()),

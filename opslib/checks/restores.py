@@ -164,7 +164,8 @@ def _other_locale(place: Place) -> list[Finding]:
         return []
     expected = "encoding and locale of the database that was backed up"
     why = (
-        "make the target so with CREATE DATABASE; a check or a column that is computed may come out otherwise"
+        "make the target so with CREATE DATABASE, and `monetary` with ALTER DATABASE ... SET lc_monetary;"
+        " a check or a computed column may come out otherwise, and amounts of money cannot be read"
     )
     return [
         Finding("locale", Status.WARNING, place.database, place.other_locale, "", expected, why, cause=LOCALE)

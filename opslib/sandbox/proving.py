@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import LiteralString
 
-from opslib.backup import locks
+from opslib.backup import locks, money
 from opslib.backup.manifest import Holds
 from opslib.config.environment import Door
+from opslib.errors import SandboxError
 from opslib.sandbox import postgres, trial_copy
 from opslib.sandbox.scratch import scratch
 
@@ -34,11 +35,26 @@ def server(holds: Holds) -> Iterator[Door]:
     ) as door:  # fmt: skip
         if _LANGUAGE not in holds.extensions:
             _change(door, f"drop extension {_LANGUAGE}")
+        if written := holds.locale.get(money.MONETARY):
+            _write_money(door, written)
         yield door
 
 
-def _change(door: Door, statement: LiteralString) -> None:
+def _write_money(door: Door, locale: str) -> None:
     import psycopg
 
+    try:
+        _change(door, "alter database scratch set lc_monetary = {}", locale)
+    except psycopg.Error as error:
+        raise SandboxError(
+            f"this machine cannot write money as the database did: {error}",
+            hint="install its locale (locale-gen), or use a server that has it",
+        ) from None
+
+
+def _change(door: Door, statement: LiteralString, *values: str) -> None:
+    import psycopg
+    from psycopg import sql
+
     with closing(psycopg.connect(door.dsn.reveal(), autocommit=True)) as session:
-        session.execute(statement)
+        session.execute(sql.SQL(statement).format(*values))
