@@ -318,6 +318,14 @@ def test_the_rehearsal_tells_what_reads_a_table_whole_from_what_only_locks_it(sa
         "create table tags (a uuid); alter table tags add foreign key (a) references users": (),
         "alter table events alter column name type varchar(99)": (),
         "alter table events add check (name <> '') not valid": (),
+        "create table mine (a uuid references users); create index on users (role)": ("public.users",),
+        "alter table sessions add foreign key (user_id) references users not valid;"
+        "alter table users add check (role <> '')": ("public.users",),
+        "create table own (a uuid references users); alter table users alter last_sign_in_at set not null": (
+            "public.users",
+        ),
+        "create index on sessions (user_id); do $$ begin alter table sessions add foreign key (user_id)"
+        " references users; end $$": ("public.sessions",),
         "lock table events in access exclusive mode; insert into tags values (null)": (),
     }
     acts = [act(str(2099 + n), text) for n, text in enumerate(tells)]
