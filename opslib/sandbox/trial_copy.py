@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 NAME = "opslib/rehearsal"
-_WITHOUT = ("--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces")
+_WITHOUT = ("--no-subscriptions", "--no-security-labels", "--no-tablespaces")
 # How pg_restore lists what a dump holds. Passwords stay in it; event triggers would run as the superuser.
 _LISTED = rb"\d+; \d+ \d+ (?:[A-Z ]+ - )?%s "
 _NEVER = re.compile(_LISTED % rb"(?:USER MAPPING|SUBSCRIPTION)")
@@ -57,6 +57,25 @@ _SEALED = (
 )
 
 
+_BEGINS = """insert into pg_catalog.pg_db_role_setting (setdatabase, setrole, setconfig)
+select oid, 0, %s from pg_catalog.pg_database where datname = pg_catalog.current_database()"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the copy must be like beside its tables.
+
+    Args:
+        superusers: who is one where the tables are.
+        roles: as whom files are run.
+        settings: what each login of the database begins with.
+    """
+
+    superusers: Collection[str]
+    roles: Collection[str]
+    settings: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Copy:
     """A copy that files may be run on.
@@ -75,15 +94,7 @@ def superuser() -> str:
     return f"opslib_{secrets.token_hex(8)}"
 
 
-def copied(
-    used: tools.Tools,
-    source: DoorLike,
-    made: DoorLike,
-    ledger: Sequence[str],
-    *,
-    superusers: Collection[str],
-    roles: Collection[str],
-) -> Copy:
+def copied(used: tools.Tools, source: DoorLike, made: DoorLike, ledger: Sequence[str], facts: Facts) -> Copy:
     """Copy all that tables are made of, and the rows of the ledger.
 
     Args:
@@ -91,8 +102,7 @@ def copied(
         source: the server itself; only read.
         made: the superuser's door to an empty database, with all roles.
         ledger: schema and name of the table with the notes.
-        superusers: of those roles, which are superusers where the tables are.
-        roles: as whom files are run.
+        facts: what else it must be like.
 
     Raises:
         SourceError: the tables cannot be copied.
@@ -107,13 +117,16 @@ def copied(
         tools.run(used, "pg_dump", *asked, *rows, environment=environment)
     first, last = _listed(used, schema)
     with _as(made) as admin:
-        _promote(admin, superusers, "superuser")  # who else may own what the dump says is theirs?
+        _promote(admin, facts.superusers, "superuser")  # who else may own what the dump says is theirs?
         lacking = [_restored(used, made, schema, f"--use-list={first}")]
-        _promote(admin, superusers, "nosuperuser")
+        _promote(admin, facts.superusers, "nosuperuser")
         for text in _SEALED:
             admin.execute(text.encode())
-        door = _login(admin, made, superusers, roles)
-    if wrong := _restored(used, door, notes, f"--role={min(roles)}"):
+        if facts.settings:
+            begins = [f"{name}={value}" for name, value in facts.settings.items()]
+            admin.execute(_BEGINS.encode(), [begins])
+        door = _login(admin, made, facts)
+    if wrong := _restored(used, door, notes, f"--role={min(facts.roles)}"):
         raise SourceError(f"the copy is of no use: {lacking[0] or wrong}")
     lacking.append(_restored(used, made, schema, f"--use-list={last}", "--no-owner"))
     return Copy(door, "; ".join(filter(None, lacking)))
@@ -154,7 +167,7 @@ def _promote(admin: Connection, roles: Iterable[str], word: str) -> None:
         admin.execute(sql.SQL("alter role {} " + word).format(sql.Identifier(role)))
 
 
-def _login(admin: Connection, made: DoorLike, superusers: Collection[str], roles: Collection[str]) -> Door:
+def _login(admin: Connection, made: DoorLike, facts: Facts) -> Door:
     """Make the login of the files; one that is a superuser elsewhere has here the rights of all others."""
     from psycopg import sql
     from psycopg.conninfo import make_conninfo
@@ -162,11 +175,13 @@ def _login(admin: Connection, made: DoorLike, superusers: Collection[str], roles
     name, password = superuser(), secrets.token_urlsafe(12)
     who = sql.Identifier(name)
     admin.execute(sql.SQL("create role {} login password {}").format(who, sql.Literal(password)))
-    for role in roles:
+    for role in facts.roles:
         admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), who))
-    others = [] if not set(roles) & set(superusers) else _others(admin, [*roles, name])
+    others = [] if not {*facts.roles} & {*facts.superusers} else _others(admin, [*facts.roles, name])
     for role in others:
-        admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(min(roles))))
+        admin.execute(
+            sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(min(facts.roles)))
+        )
     address = make_conninfo(made.dsn.reveal(), user=name, password=password)
     return Door(made.name, Secret.literal("scratch", address), False)
 
