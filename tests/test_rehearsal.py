@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from opslib.config.environment import Door
 from opslib.gate.plan import Draft
 from opslib.run import rehearsal
 from opslib.sandbox import trial
+from opslib.sandbox.scratch import scratch
 from opslib.verdict import Finding, Status
 from tests.acting import Case, applied, perform, planned, ready, states
 from tests.answers import administrator, answer, unanswered
@@ -130,6 +132,47 @@ def test_a_file_finds_what_logins_of_its_role_find_and_is_noted_once(sandbox: ob
             admin.execute('alter database "your-app" reset timezone')
             admin.execute('drop schema "An extra" cascade')
     assert [one.error for one in found.files] == ["", trial.NOTED], found.lacking
+
+
+def test_a_file_finds_publications_the_database_and_its_settings(sandbox: object) -> None:
+    """By their names; and settings that only a session or another role has are a doubt."""
+    texts = (
+        "alter publication supabase_realtime add table users",
+        'alter database "your-app" set statement_timeout = 9',
+        "alter table users add tenant text default current_setting('app.tenant')",
+        "do $$ begin assert current_setting('app.tenant') = 'acme, inc'; end $$",
+        "create index on users (role) tablespace fast",
+    )
+    with administrator(SYSTEM) as admin:
+        admin.execute("set role app_your_app; create publication supabase_realtime; reset role")
+        admin.execute("""alter database "your-app" set "app.tenant" = 'acme, inc'""")
+        admin.execute("""alter database "your-app" set default_transaction_read_only = on""")
+        try:
+            acts = [act(str(2099 + n), text) for n, text in enumerate(texts)]
+            found = trial.trial(source(), acts, PLACE)
+            acts[0] = act("2099", "select current_setting('app.other')")
+            unset = trial.trial(source(), acts, PLACE)
+        finally:
+            admin.execute("set default_transaction_read_only = off; drop publication supabase_realtime")
+            for name in ("app.tenant", "default_transaction_read_only"):
+                admin.execute(f'alter database "your-app" reset {name}'.encode())
+    assert [one.error for one in found.files[:-1]] == [""] * 4, found
+    assert found.files[-1].doubt == "tablespaces and subscriptions are not copied"
+    assert "unrecognized" in unset.files[0].error and "set for its role" in unset.files[0].doubt
+
+
+@pytest.mark.parametrize("database", ["postgres", "Odd % name"])
+def test_a_database_of_any_name_can_be_rehearsed(database: str) -> None:
+    """Also by the name that is there on every server."""
+    asked = """select current_database(), pg_get_userbyid(datdba),
+        (select array_agg(rolname::text) from pg_roles where rolsuper)
+        from pg_database where datname = current_database()"""
+    with (
+        scratch(0, ["app"], owner="app", database=database, superuser="someone") as door,
+        closing(psycopg.connect(door.dsn.reveal(), autocommit=True)) as connection,
+    ):
+        found = connection.execute(asked.encode()).fetchone()
+    assert found == (database, "app", ["someone"])
 
 
 def test_materialized_views_are_read_and_refreshed_on_the_copy(sandbox: object) -> None:
@@ -318,6 +361,14 @@ def test_the_rehearsal_tells_what_reads_a_table_whole_from_what_only_locks_it(sa
         "create table tags (a uuid); alter table tags add foreign key (a) references users": (),
         "alter table events alter column name type varchar(99)": (),
         "alter table events add check (name <> '') not valid": (),
+        "create table mine (a uuid references users); create index on users (role)": ("public.users",),
+        "alter table sessions add foreign key (user_id) references users not valid;"
+        "alter table users add check (role <> '')": ("public.users",),
+        "create table own (a uuid references users); alter table users alter last_sign_in_at set not null": (
+            "public.users",
+        ),
+        "create index on sessions (user_id); do $$ begin alter table sessions add foreign key (user_id)"
+        " references users; end $$": ("public.sessions",),
         "lock table events in access exclusive mode; insert into tags values (null)": (),
     }
     acts = [act(str(2099 + n), text) for n, text in enumerate(tells)]

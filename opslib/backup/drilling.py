@@ -19,6 +19,8 @@ from opslib.pg import whole
 from opslib.pg.connect import DoorLike, parameters
 
 _NAME = "opslib/dr-drill"
+# What this machine is to blame for, and not the backup.
+REFUSED, EXTENSION = "refused", "extension"
 Server = Callable[[], AbstractContextManager[DoorLike]]
 
 
@@ -89,7 +91,7 @@ def drill(
             clock.step("looking at the server")
             place = restoring.examine(door, backup)
             if why := restoring.reason(place, backup):
-                kind = "extension" if place.missing_extensions else "target"
+                kind = _kind(place)
                 made.broke = (clock.now, kind, why)
                 return made
             folder = Path(parameters(door)["host"])  # of its socket, and of its data
@@ -103,11 +105,18 @@ def drill(
                 clock.step("starting the app")
                 made.app = _tried(try_app, door)
     except OpsError as error:
-        kind = getattr(error, "kind", "refused")
-        made.broke = (clock.now, "refused" if kind in tools.NO_FAULT else kind, error.message)
+        kind = getattr(error, "kind", REFUSED)
+        made.broke = (clock.now, REFUSED if kind in tools.NO_FAULT else kind, error.message)
     finally:
         clock.pause()
     return made
+
+
+def _kind(place: restoring.Place) -> str:
+    """Return of what kind it is that a backup cannot be tried here."""
+    if place.missing_extensions:
+        return EXTENSION
+    return REFUSED if place.locks else "target"
 
 
 def _compare(made: Drill, door: DoorLike) -> None:

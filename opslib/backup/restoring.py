@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Work
-from opslib.backup import in_use, manifest, reading, store, tools
+from opslib.backup import in_use, locks, manifest, money, reading, store, tools
 from opslib.backup.manifest import Holds, Manifest
 from opslib.backup.store import DUMP, Folder, Listing
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
@@ -53,6 +53,7 @@ class Place:
         lost: a person says that those in `unseen` are gone.
         vendor: who fills each new database with schemas of its own; nothing where nobody does.
         other_locale: in what it writes or sorts text in another way than the database of the backup.
+        locks: why its server has no room for the locks of the restore; nothing where it has.
     """
 
     target: str
@@ -70,6 +71,7 @@ class Place:
     lost: bool = False
     vendor: str = ""
     other_locale: str = ""
+    locks: str = ""
 
 
 def chosen(kept: Listing, name: str = "", origin: str = "") -> Manifest:
@@ -174,7 +176,10 @@ def examine(door: DoorLike, backup: Manifest) -> Place:
             missing_roles=tuple(role for role in backup.holds.roles if role not in roles),
             missing_extensions=tuple(name for name in backup.holds.extensions if name not in available),
             busy=_written_to(view),
-            other_locale=_other_locale(backup.holds.locale, manifest.locale(view)),
+            other_locale=_other_locale(
+                backup.holds.locale, {**manifest.locale(view), **money.locale(view)}
+            ),
+            locks=locks.lacking(view, backup.holds),
             vendor=next((name for role, name in _VENDORS.items() if role in roles), ""),
             holds=", ".join(f"{kind} ({count})" for kind, count in contents.value_counts().items()),
         )  # fmt: skip
@@ -203,7 +208,7 @@ def reason(place: Place, backup: Manifest) -> str:
         return f"its server lacks the extension {', '.join(place.missing_extensions)}"
     if place.missing_roles:
         return f"its server lacks the role {', '.join(place.missing_roles)}"
-    return ""
+    return f"its server {place.locks}" if place.locks else ""
 
 
 def carry_out(opening: Opening, env: Environment) -> None:
@@ -231,7 +236,7 @@ def carry_out(opening: Opening, env: Environment) -> None:
 
 
 def restore(kept: Folder, backup: Manifest, door: DoorLike, progress: tools.Progress = lambda: None) -> None:
-    """Put all of a backup into an empty database, or nothing of it.
+    """Put all of a backup into an empty database, or nothing of it; all of it into one tablespace.
 
     Raises:
         Refused: no client programs fit.
@@ -240,7 +245,10 @@ def restore(kept: Folder, backup: Manifest, door: DoorLike, progress: tools.Prog
     with whole.frozen(door, _NAME) as view:
         major, read_only = view.major, bool(view.table("server_facts")["default_read_only"].iloc[0])
     used = tools.find(major, remote=tools.over_network(door))
-    words = ["--exit-on-error", "--single-transaction", "--no-password", "--format=directory"]
+    # Tablespaces are folders of the server that was backed up: another one has none of these names.
+    words = [
+        "--exit-on-error", "--single-transaction", "--no-tablespaces", "--no-password", "--format=directory",
+    ]  # fmt: skip
     with tools.reaching(door, WRITER, writes=read_only) as environment:
         place = f"--dbname=service={environment['PGSERVICE']}"
         tools.run(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib import ids
-from opslib.backup import manifest, reading, room, tools
+from opslib.backup import manifest, money, reading, room, tools
 from opslib.backup.manifest import Content, Holds, Manifest, Sequences
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.errors import SourceError
@@ -81,7 +81,7 @@ def take(
                 warned = tools.run(
                     used, "pg_dump", *words, f"--file={dump}", environment=environment, progress=how_far
                 )
-            holds = looked.result()
+            holds = money.noted(view, looked.result())
         say("reading it back")
         found = reading.files(part)
         reading.read_back(part, used)

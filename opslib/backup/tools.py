@@ -34,7 +34,8 @@ _PLACES = (
 )
 FULL, _NO_SPACE = "room", "No space left on device"
 UNABLE, _NOT_BUILT_FOR = "compression", "not support compression"
-NO_FAULT = (FULL, UNABLE)  # of the backup: it fails where nobody has looked at it yet
+LOCKS, _NO_LOCKS, LOCKS_SETTING = "locks", "out of shared memory", "max_locks_per_transaction"
+NO_FAULT = (FULL, UNABLE, LOCKS)  # of the backup: it fails where nobody has looked at it yet
 _SERVICE = "opslib"
 _EVERY_S = 0.1
 _END_S = 5
@@ -150,8 +151,8 @@ def run(
         What it has warned of: an end without an error is not yet a whole backup.
 
     Raises:
-        Unreachable: it failed; of kind `FULL` for want of room, `UNABLE` where it was built without the
-            compression. The message carries what it said.
+        Unreachable: it failed; of kind `FULL` for want of room, `LOCKS` for want of room for locks, `UNABLE`
+            where it was built without the compression. The message carries what it said.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
     with tempfile.TemporaryFile() as said:
@@ -168,13 +169,18 @@ def run(
         said.seek(0)
         if process.returncode:
             text = _told(said.read())
-            raise Unreachable(f"{program} failed: {text}", kind=_kind(program, text))
+            raise Unreachable(f"{program} failed: {text}{_advice(text)}", kind=_kind(program, text))
         return _warned(said.read())
 
 
 def _kind(program: str, said: str) -> str:
-    known = {_NO_SPACE: FULL, _NOT_BUILT_FOR: UNABLE}
+    known = {_NO_SPACE: FULL, _NOT_BUILT_FOR: UNABLE, _NO_LOCKS: LOCKS}
     return next((kind for text, kind in known.items() if text in said), program)
+
+
+def _advice(said: str) -> str:
+    """Return what the server's own hint says, which stands on a line that is not told."""
+    return f"; raise {LOCKS_SETTING} of the server" if _NO_LOCKS in said else ""
 
 
 def compression(tools: Tools) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from opslib import frames
 from opslib.backup import comparing
 from opslib.backup.copying import DAMAGED
+from opslib.backup.drilling import EXTENSION, REFUSED
 from opslib.checks import backups, compare, copies, health, restores
 from opslib.verdict import Cause, Finding, Status
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 BROKE = Cause("restore-failed", "the backup could not be restored", 30)
 APP = Cause("restore-app-unwell", "the app does not come up on what was restored", 28)
+_ELSEWHERE = "; install it here, or let OPSLIB_PG_BIN name the folder of a server that has it"
 _BAD = (Status.WARNING, Status.CRITICAL)
 
 
@@ -42,10 +44,13 @@ def restored(drill: Drill | None, picked: restores.PickedLike) -> list[Finding]:
             restores.statistics(guessed),
         ]
     step, kind, text = drill.broke
-    if kind == "refused":
-        return [compare.unknown("restore", f"{step}: {text}", subject=drill.backup.id, expected=expected)]
+    if kind in (REFUSED, EXTENSION):
+        cause = restores.EXTENSION if kind == EXTENSION else None
+        why = f"{step}: {text}" + _ELSEWHERE * (kind == EXTENSION)
+        found = compare.unknown("restore", why, subject=drill.backup.id, expected=expected)
+        return [replace(found, cause=cause)]
     damage = backups.damage(kind)
-    cause = damage or {"extension": restores.EXTENSION, DAMAGED: copies.DAMAGED}.get(kind, BROKE)
+    cause = damage or (copies.DAMAGED if kind == DAMAGED else BROKE)
     next = "backup" if damage else ""
     return [
         Finding(

@@ -25,6 +25,7 @@ NOT_EMPTY = Cause("target-not-empty", "the target holds something already", 10)
 OLDER = Cause("restore-older-server", "the target's server is older than the backup's", 20)
 EXTENSION = Cause("restore-missing-extension", "the server lacks an extension that the backup needs", 20)
 ROLE = Cause("restore-missing-role", "the server lacks a role that the backup needs", 25)
+LOCKS = Cause("restore-too-few-locks", "the server has no room for the locks of one restore", 27)
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
 VERSION = Cause("restore-extension-version", "an extension came back in another version", 46)
 LOCALE = Cause("restore-other-locale", "the target writes or sorts text in another way", 40)
@@ -137,6 +138,7 @@ def target(seen: SeenLike, picked: PickedLike) -> list[Finding]:
             "create it there; it needs no login",
             bool(place.missing_roles),
         ),
+        (LOCKS, "too few locks", place.locks, bool(place.locks)),
     ]
     found = [
         Finding("target", Status.CRITICAL, place.database, shown, "", expected, why, cause=cause)
@@ -162,7 +164,8 @@ def _other_locale(place: Place) -> list[Finding]:
         return []
     expected = "encoding and locale of the database that was backed up"
     why = (
-        "make the target so with CREATE DATABASE; a check or a column that is computed may come out otherwise"
+        "make the target so with CREATE DATABASE, and `monetary` with ALTER DATABASE ... SET lc_monetary;"
+        " a check or a computed column may come out otherwise, and amounts of money cannot be read"
     )
     return [
         Finding("locale", Status.WARNING, place.database, place.other_locale, "", expected, why, cause=LOCALE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import pandas as pd
 
@@ -188,13 +188,10 @@ class RecoverySource:
             return self._drill(picked.backup, kept, lambda: self._copies.fetch(name, kept, self._say))
 
     def _drill(self, backup: Manifest, kept: store.Folder, fetch: Callable[[], None] | None = None) -> Drill:
-        from opslib.sandbox import scratch
+        from opslib.sandbox import proving
 
-        holds = backup.holds
-        return drilling.drill(
-            kept, backup, lambda: scratch.scratch(holds.major, holds.roles, locale=holds.locale), self._say,
-            self._try_app, fetch,
-        )  # fmt: skip
+        server = partial(proving.server, backup.holds)
+        return drilling.drill(kept, backup, server, self._say, self._try_app, fetch)
 
     def _try_app(self, door: DoorLike) -> pd.DataFrame:
         """Start an instance of the app against a database, and ask each of its endpoints once."""

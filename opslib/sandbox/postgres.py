@@ -18,15 +18,13 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from opslib.errors import SandboxError
 from opslib.sandbox import binaries, watchdog
+from opslib.sandbox.account import Account
 from opslib.sandbox.binaries import Binaries
 
-NOBODY = 65534
 # The shortest limit of the supported platforms (macOS) for a socket's path, in bytes.
 SOCKET_PATH_LIMIT = 103
 FIRST_PORT = 5432
@@ -58,43 +56,22 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Account:
-    """The operating-system account that runs the servers; `uid` is None for the one we are."""
-
-    uid: int | None = None
-
-    @classmethod
-    def for_servers(cls) -> Account:
-        """Return our own account, or nobody's when we are root."""
-        return cls(NOBODY if os.geteuid() == 0 else None)
-
-    @property
-    def switch(self) -> dict[str, Any]:
-        """Arguments of `subprocess` that make a child run as this account."""
-        return {} if self.uid is None else {"user": self.uid, "group": self.uid, "extra_groups": []}
-
-    def own(self, path: Path) -> None:
-        """Give one file or folder to this account."""
-        if self.uid is not None:
-            os.chown(path, self.uid, self.uid)
-
-
 class Ground:
     """A private folder for clusters, with a watchdog.
 
     Args:
-        password: of the role `postgres` in every cluster made here.
+        password: of the first superuser in every cluster made here.
         state: a state file that the watchdog removes too, if it names this process.
+        superuser: what that one is called.
 
     Raises:
         SandboxError: no server programs, or no place for a socket.
     """
 
-    def __init__(self, password: str, state: Path | None = None) -> None:
+    def __init__(self, password: str, state: Path | None = None, *, superuser: str = "postgres") -> None:
         self.account = Account.for_servers()
         self.base = _short_folder(self.account)
-        self._password = password
+        self._password, self.superuser = password, superuser
         self._watchdog = _watch(self.base, state or self.base / "none")
         try:
             self.account.own(self.base)
@@ -144,7 +121,7 @@ class Ground:
         secret.write_text(self._password)
         self.account.own(secret)
         self.run(
-            "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}",
+            "initdb", "-D", data, "-U", self.superuser, "-A", "scram-sha-256", f"--pwfile={secret}",
             "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions",
         )  # fmt: skip
         secret.unlink()

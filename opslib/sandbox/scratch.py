@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import LiteralString
 from urllib.parse import quote
 
@@ -13,7 +14,8 @@ from opslib.config.environment import Door
 from opslib.errors import SandboxError
 from opslib.sandbox.postgres import Cluster, Ground
 
-_DATABASE = "scratch"
+_DATABASE, _SUPERUSER = "scratch", "postgres"
+_FIRST = "template1"  # where one can be while any other is dropped and made
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 _PROVIDERS_SINCE = 15  # before, there was none but libc
 
@@ -25,8 +27,12 @@ def scratch(
     *,
     owner: str = "postgres",
     locale: Mapping[str, str] | None = None,
+    database: str = _DATABASE,
+    superuser: str = _SUPERUSER,
+    privileged: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Door]:
-    """Yield the door to an empty database on a server that was started for it.
+    """Yield the superuser's door to an empty database on a server that was started for it.
 
     Args:
         major: the least major version that will do.
@@ -34,13 +40,17 @@ def scratch(
         owner: whose the database is, one of these.
         locale: how it writes and sorts text, as the statement `manifest_locale` says; plain C in UTF-8
             where not given.
+        database: what it is called.
+        superuser: as whom one gets in. A name that nobody else has, where `postgres` is an ordinary role.
+        privileged: each of the roles is a superuser, too; else none of them.
+        settings: of the server, beside those that all have.
 
     Raises:
         SandboxError: no server of that version is on this machine, or it did not start, or the machine
             does not have the locale.
     """
     password = secrets.token_urlsafe(12)
-    ground = Ground(password)
+    ground = Ground(password, superuser=superuser)
     try:
         if ground.programs.major < major:
             there = f"{ground.programs.version} ({ground.programs.source})"
@@ -48,38 +58,54 @@ def scratch(
                 f"this needs a PostgreSQL server {major} on this machine; there is {there}",
                 hint="let OPSLIB_PG_BIN name the folder of one",
             )
-        cluster = Cluster(ground, _DATABASE, 0)
+        cluster = Cluster(ground, _DATABASE, 0, settings)
         cluster.create(ground.template())
         cluster.start()
         try:
-            yield _door(cluster, password, roles, owner, locale or {})
+            door = partial(_address, cluster, superuser, password)
+            others = [role for role in roles if role != superuser]
+            _add(door(_FIRST), others, privileged)
+            _make(door(_FIRST), database, owner, _words(locale or {}, cluster.major))
+            yield Door(database, Secret.literal("scratch", door(database)), False)
         finally:
             cluster.stop()
     finally:
         ground.close()
 
 
-def _door(
-    cluster: Cluster, password: str, roles: Iterable[str], owner: str, locale: Mapping[str, str]
-) -> Door:
+def _address(cluster: Cluster, role: str, password: str, database: str) -> str:
+    """Return an address as programs of other people read it."""
+    folder = quote(str(cluster.socket_directory), safe="/")
+    return f"postgresql://{role}:{password}@/{quote(database, safe='')}?host={folder}&port={cluster.port}"
+
+
+def _add(dsn: str, roles: Iterable[str], privileged: bool) -> None:
     import psycopg
     from psycopg import sql
 
-    folder = quote(str(cluster.socket_directory), safe="/")
-    dsn = f"postgresql://postgres:{password}@/{{}}?host={folder}&port={cluster.port}"
-    with psycopg.connect(dsn.format("postgres"), autocommit=True) as admin:
-        for role in (role for role in roles if role != "postgres"):
-            admin.execute(sql.SQL("create role {}").format(sql.Identifier(role)))
-        made = sql.SQL("create database {} owner {}").format(sql.Identifier(_DATABASE), sql.Identifier(owner))
-        words = [sql.SQL(f"{word} = {{}}").format(value) for word, value in _words(locale, cluster.major)]
+    made = sql.SQL("create role {} superuser" if privileged else "create role {}")
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        for role in roles:
+            admin.execute(made.format(sql.Identifier(role)))
+
+
+def _make(dsn: str, database: str, owner: str, words: Iterable[tuple[LiteralString, str]]) -> None:
+    """Make the database; one of this name that each server begins with gives way."""
+    import psycopg
+    from psycopg import sql
+
+    name = sql.Identifier(database)
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        made = sql.SQL("create database {} owner {}").format(name, sql.Identifier(owner))
+        told = [sql.SQL(f"{word} = {{}}").format(value) for word, value in words]
         try:
-            admin.execute(sql.SQL(" ").join([made, *words]))
+            admin.execute(sql.SQL("drop database if exists {}").format(name))
+            admin.execute(sql.SQL(" ").join([made, *told]))
         except psycopg.Error as error:
             raise SandboxError(
                 f"this machine cannot write and sort text as the database did: {error}",
                 hint="install its locale (locale-gen), or use a server that has it",
             ) from None
-    return Door(_DATABASE, Secret.literal("scratch", dsn.format(_DATABASE)), False)
 
 
 def _words(locale: Mapping[str, str], major: int) -> Iterator[tuple[LiteralString, str]]:

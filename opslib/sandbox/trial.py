@@ -1,57 +1,67 @@
 """Pending migrations, tried on a copy of the tables without rows, on a server that is made for it.
 
-The copy is all that is ever written to: its door is made here, and no other one gets near a file. The
-server, the copy and the dump go when the trial ends, however it ends: a watchdog sees to that.
+The copy is all that is ever written to: its door is made here, no other one gets near a file, and from the
+copy none leads on. The server, the copy and the dump go when the trial ends, however it ends: a watchdog
+sees to that.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opslib.acts import Statement
 from opslib.backup import tools
-from opslib.errors import OpsError, SandboxError, SourceError, Unreachable
+from opslib.errors import OpsError, SandboxError
 from opslib.pg import script, sql, whole
-from opslib.pg.connect import DoorLike, parameters
+from opslib.pg.connect import DoorLike
 from opslib.pg.relations import written
+from opslib.sandbox import trial_copy
 from opslib.sandbox.scratch import scratch
 
 if TYPE_CHECKING:
+    import psycopg
     from psycopg import Connection
 
-_NAME = "opslib/rehearsal"
-_WITHOUT = ("--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces")
 _TABLES = """select c.oid, n.nspname, c.relname, pg_relation_filenode(c.oid)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'm') and not starts_with(n.nspname, 'pg_')
 and n.nspname <> 'information_schema'"""
-# Materialized views are empty as tables are, and not unfilled, when nothing may read or refresh them. To run
-# what is behind them could reach other servers.
-_FILLED = "update pg_catalog.pg_class set relispopulated = true where relkind = 'm'"
 _HELD = "select relation from pg_locks where pid = pg_backend_pid() and granted and mode = any(%s)"
-# Nobody writes a materialized view. A foreign key that is checked as it is made may read the other table
-# whole, but on the copy only: where there are rows, they are looked up in it by their key.
-_SCANS = """select s.relid, s.seq_scan - (select count(*) from pg_catalog.pg_constraint k
-  where k.confrelid = s.relid and k.conrelid <> s.relid and k.contype = 'f'
-  and k.xmin = pg_catalog.pg_current_xact_id()::xid)
+# Nobody writes a materialized view.
+_SCANS = """select s.relid, s.seq_scan
 from pg_catalog.pg_stat_xact_all_tables s join pg_catalog.pg_class c on c.oid = s.relid
 where c.relkind <> 'm'"""
+# A foreign key that is checked as it is made is one join of both tables. As a loop it begins with the table
+# that has the key, which is read whole wherever it is, and looks up the other one for rows, of which there
+# are none here. Other joins may begin with either.
+_OPTIONS = "-c default_transaction_read_only=off -c enable_hashjoin=off -c enable_mergejoin=off"
 _SHUT = ["AccessExclusiveLock"]
 _UNWRITABLE = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"]
 NOTED = "it notes itself in the ledger, or is noted there already"
-# A failure of these kinds may be the copy's fault: it has no rows, and rights to tables alone.
+# A failure of these kinds may be the copy's fault: it has no rows, rights to tables alone, and no way out.
+_OUT = "other servers are out of reach of the copy"
 _DOUBT = {
     "23503": "the rows that it refers to are not copied",
     "23502": "the rows that it would take a value from are not copied",
     "P0001": "the rows that it may have looked for are not copied",
     "P0004": "the rows that it may have looked for are not copied",
     "P0002": "the rows that it looks for are not copied",
+    "3D000": "other databases are not copied",
     "42501": "of the rights of roles only those to tables are copied",
+}
+_DOUBT_OF_CLASS = {"08": _OUT, "HV": _OUT}
+_DOUBT_OF_WORDS = {
+    r"foreign-data wrapper .* has no handler": _OUT,
+    r"unrecognized configuration parameter": "what the login would begin with may be set for its role alone",
+    r"(tablespace|subscription) .* does not exist": "tablespaces and subscriptions are not copied",
+    r"security label provider .* is not loaded": "what a server loads as it starts is not there",
+    r"user mapping .* does not exist": "passwords for other servers are not copied",
+    r"option .* not found": "the addresses of other servers are not copied",
 }
 Tables = dict[int, tuple[str, int | None]]
 Say = Callable[[str], None]
@@ -113,47 +123,29 @@ def trial(
     """
     import psycopg
 
-    with whole.frozen(source, _NAME) as view:
+    with whole.frozen(source, trial_copy.NAME) as view:
         major = view.major
-        roles = {role for role in view.table("roles")["role"] if not role.startswith("pg_")}
-        owner = str(view.table("rehearsal_facts").iloc[0]["owner"])
+        roles = dict(view.table("roles")[["role", "superuser"]].itertuples(index=False, name=None))
+        name, owner = view.table("rehearsal_facts")[["name", "owner"]].iloc[0]
+        begins = view.table("rehearsal_settings")
         settings = {act.role: _settings(view, act.role) for act in acts}
     used = tools.find(major, remote=tools.over_network(source))
     say("starting a server for the rehearsal")
-    everybody = roles | {owner, *settings}
+    everybody = {role for role in roles if not role.startswith("pg_")} | {owner, *settings}
+    facts = trial_copy.Facts(
+        superusers=sorted(role for role in everybody if roles.get(role)), roles=list(settings),
+        settings=dict(zip(begins["name"], begins["value"], strict=True)),
+    )  # fmt: skip
     try:
-        with scratch(major, sorted(everybody), owner=owner) as copy:
+        who = trial_copy.superuser()
+        with scratch(major, sorted(everybody), owner=owner, database=name, superuser=who) as made:
             say("copying the tables without their rows")
-            lacking = _copied(used, source, copy, ledger)
-            found = _tried(copy, acts, settings, say)
+            copy = trial_copy.copied(used, source, made, ledger, facts)
+            found = _tried(copy.door, acts, settings, say)
     except psycopg.Error as error:
         raise SandboxError(f"the copy could not be made: {error}") from None
-    return Trial(
-        tuple(replace(one, doubt=lacking or one.doubt) if one.error else one for one in found), lacking
-    )
-
-
-def _copied(used: tools.Tools, source: DoorLike, copy: DoorLike, ledger: Sequence[str]) -> str:
-    """Copy all that tables are made of, and the rows of the ledger; return what could not be copied."""
-    place = Path(parameters(copy)["host"])  # the server's own folder, so that nothing outlives it
-    schema, notes = place / "schema.dump", place / "notes.dump"
-    asked = ("--format=custom", "--no-password", f"--lock-wait-timeout={whole.LOCK_TIMEOUT_S}s", *_WITHOUT)
-    with tools.reaching(source, _NAME) as environment:
-        tools.run(used, "pg_dump", *asked, "--schema-only", f"--file={schema}", environment=environment)
-        rows = ("--data-only", f"--table={written(*ledger)}", f"--file={notes}")
-        tools.run(used, "pg_dump", *asked, *rows, environment=environment)
-    lacking = ""
-    with tools.reaching(copy, _NAME) as environment:
-        into = ("--no-password", f"--dbname=service={environment['PGSERVICE']}")
-        try:
-            tools.run(used, "pg_restore", *into, schema, environment=environment)
-        except Unreachable as error:  # it goes on behind an error, as far as it can
-            lacking = error.message
-        try:
-            tools.run(used, "pg_restore", *into, notes, environment=environment)
-        except Unreachable as error:
-            raise SourceError(f"the copy is of no use: {lacking or error.message}") from None
-    return lacking
+    files = (replace(one, doubt=copy.lacking or one.doubt) if one.error else one for one in found)
+    return Trial(tuple(files), copy.lacking)
 
 
 def _settings(view: whole.Frozen, role: str) -> dict[str, str]:
@@ -168,8 +160,7 @@ def _tried(
     import psycopg
 
     found: list[Tried] = []
-    with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True)) as connection:
-        connection.execute(_FILLED)
+    with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True, options=_OPTIONS)) as connection:
         for act in acts:
             say(f"trying {act.script_name}")
             found.append(_one(connection, act, settings[act.role]))
@@ -196,7 +187,7 @@ def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) ->
             scanned = {before[oid][0] for oid in before if scans.get(oid, 0) > known.get(oid, 0)}
             error = _noted(connection, act)
     except psycopg.Error as failed:
-        error, doubt = str(failed).partition("\n")[0], _DOUBT.get(failed.sqlstate or "", "")
+        error, doubt = str(failed).partition("\n")[0], _doubt(failed)
     except OpsError as failed:
         error = failed.message
     ms = round((time.monotonic() - begun) * 1000, 1)
@@ -205,6 +196,13 @@ def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) ->
     open_ = tuple(name for name in unwritable if name not in shut)
     read = tuple(name for name in sorted({*shut, *open_}) if name in scanned.difference(anew))
     return Tried(act.script_name, ms, shut, open_, read, tuple(anew), error, doubt)
+
+
+def _doubt(failed: psycopg.Error) -> str:
+    """Return why a failure may be the copy's fault, or nothing."""
+    state = failed.sqlstate or ""
+    worded = (why for words, why in _DOUBT_OF_WORDS.items() if re.match(words, str(failed)))
+    return _DOUBT.get(state) or _DOUBT_OF_CLASS.get(state[:2]) or next(worded, "")
 
 
 def _noted(connection: Connection, act: Statement) -> str:
