@@ -12,7 +12,7 @@ from opslib.changes import upkeep_tables
 from opslib.checks import indexes, vacuum, vectors
 from opslib.config import Limit
 from opslib.verdict import Finding, Status
-from tests.answers import administrator, monitor
+from tests.answers import administrator, monitor, stranger
 
 SYSTEM = "kulti"
 OWN = "upkeep_cases"
@@ -80,6 +80,109 @@ def test_an_index_that_serves_a_foreign_key_by_half_or_without_nulls_is_none_tha
     assert "reads 12000 rows by halves_shop_idx, in halves" in told.why
     run(admin, "create index on halves (pair)", "create index on other (pair) where pair is not null")
     assert lacking(look) == {}
+
+
+def test_an_index_serves_a_foreign_key_by_the_columns_in_which_the_server_can_search_for_it(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """Not in another collation, not for a key of another kind, not by what it only includes."""
+    rows = "insert into {} select n, 1 + n % 1000 from generate_series(1, 12000) n"
+    run(
+        admin,
+        "create extension btree_gist",
+        "create table words (word text primary key)",
+        "insert into words select n::text from generate_series(1, 1000) n",
+        "create table said (id int, word text references words)",
+        rows.format("said"),
+        'create index on said (word collate "C")',
+        "create table exact (id numeric primary key)",
+        "insert into exact select generate_series(1, 1000)",
+        "create table counts (id int, exact int references exact)",
+        rows.format("counts"),
+        "create index on counts (exact)",
+        "create table pairs (a int, b int, primary key (a, b))",
+        "insert into pairs select 1, generate_series(1, 1000)",
+        "create table halves (b int, id int, a int default 1, foreign key (a, b) references pairs)",
+        "insert into halves (id, b) select n, 1 + n % 1000 from generate_series(1, 12000) n",
+        "create index on halves (a) include (b)",
+        "create table rooms (id bigint primary key)",
+        "insert into rooms select generate_series(1, 1000)",
+        "create table booked (n int, room bigint references rooms, during int4range,"
+        " exclude using gist (room with =, during with &&))",
+        "insert into booked select n, 1 + n % 1000, int4range(n, n + 1) from generate_series(1, 12000) n",
+        "create domain word as varchar(20)",
+        "create table heard (n int, word word references words)",
+        rows.format("heard"),
+        "create index on heard (word)",
+        "analyze said, counts, halves, booked, heard",
+    )
+    assert set(lacking(look)) == {"said", "counts", "halves"}
+    run(admin, "create index on said (word)", "create index on halves (b, a, id)")
+    assert set(lacking(look)) == {"counts"}
+
+
+def test_a_key_that_is_served_by_half_is_unknown_where_nothing_is_known_of_its_values(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """Never analyzed, or hidden from our role: a delete may read the whole table."""
+    run(
+        admin,
+        "create table pairs (a int, b int, primary key (a, b))",
+        "insert into pairs select 1, generate_series(1, 1000)",
+        "create table halves (a int, b int, foreign key (a, b) references pairs)"
+        " with (autovacuum_enabled = off)",
+        "insert into halves select 1, 1 + n % 1000 from generate_series(1, 12000) n",
+        "create index on halves (a)",
+        FLUSH,
+    )
+    (found,) = indexes.foreign_keys(look("foreign_keys_without_index"))
+    assert found.status is Status.UNKNOWN and f"of {OWN}.halves" in found.why
+    run(admin, "analyze halves")
+    assert set(lacking(look)) == {"halves"}
+    with stranger(SYSTEM, "pg_monitor") as plain:
+        keys = plain.table("foreign_keys_without_index")
+        (found,) = indexes.foreign_keys(keys[keys["schema"].eq(OWN)])
+    assert found.status is Status.UNKNOWN and "pg_read_all_data" in found.why
+    run(admin, "delete from halves where b > 100", "vacuum analyze halves")
+    assert {f.status for f in indexes.foreign_keys(look("foreign_keys_without_index"))} == {Status.OK}
+
+
+def test_a_foreign_key_that_nobody_enforces_needs_no_index(admin: psycopg.Connection, look: Look) -> None:
+    """No delete looks for it."""
+    if admin.info.server_version < 180000:
+        pytest.skip("each key is enforced before 18")
+    run(
+        admin,
+        "create table parents (id int primary key)",
+        "insert into parents select generate_series(1, 100)",
+        "create table loose (id int, parent int references parents not enforced)",
+        "insert into loose select n, 1 + n % 100 from generate_series(1, 12000) n",
+        "analyze loose",
+    )
+    assert lacking(look) == {}
+    run(admin, "alter table loose alter constraint loose_parent_fkey enforced")
+    assert set(lacking(look)) == {"loose"}
+
+
+def test_an_index_that_serves_a_key_by_half_is_kept_where_no_other_serves_it(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """Without it each delete would read the whole table, though no query may have asked for it so far."""
+    run(
+        admin,
+        "create table pairs (a int, b int, primary key (a, b))",
+        "create table halves (id int, a int, b int, foreign key (a, b) references pairs)",
+        "create index half on halves (b)",
+        "create index nothing on halves (id, a)",
+        "create index including on halves (a) include (b)",
+    )
+
+    def idle() -> set[str]:
+        return set(indexes.idle(look("indexes", schema="", name=""), Limit(warning=0))["index_name"])
+
+    assert idle() == {"nothing"}
+    run(admin, "create index whole on halves (b, a)")
+    assert idle() == {"nothing", "half"}
 
 
 def test_a_foreign_key_of_a_table_with_partitions_or_without_statistics_counts_its_rows(

@@ -147,18 +147,19 @@ def foreign_keys(keys: pd.DataFrame) -> list[Finding]:
     """Find foreign keys whose table has many rows and no index for them.
 
     Args:
-        keys: the statement `foreign_keys_without_index`.
+        keys: the statement `foreign_keys_without_index`; of those that an index serves by half, and of whose
+            values nothing is known, is a finding of its own, which is unknown.
     """
     expected = "each foreign key of a large table has an index"
     if reason := frames.reason(keys):
         return [compare.unknown("foreign key", reason, expected=expected)]
-    found = missing(keys)
-    small = (
-        f"none; {len(keys)} whose deletes read few rows, as far as statistics tell" if len(keys) else "none"
-    )
-    return [_without(row, expected) for row in found.head(_MOST_SUBJECTS).to_dict("records")] or [
-        _none("foreign key", expected, small)
-    ]
+    untold = keys[keys["read_rows"].isna() & ~keys["table_rows"].lt(ENOUGH_ROWS).fillna(False)]
+    told = [_without(row, expected) for row in missing(keys).head(_MOST_SUBJECTS).to_dict("records")]
+    if len(untold):
+        told.append(_untold(untold, expected))
+    few = len(keys)
+    small = f"none; {few} whose deletes read few rows, as far as statistics tell" if few else "none"
+    return told or [_none("foreign key", expected, small)]
 
 
 def bloated(estimate: pd.DataFrame) -> pd.DataFrame:
@@ -257,6 +258,16 @@ def _without(row: dict[Any, Any], expected: str) -> Finding:
     limit = f"{ENOUGH_ROWS} rows"
     subject = f"{name(row, 'table_name')} {row['constraint_name']}"
     return Finding("foreign key", Status.WARNING, subject, observed, limit, expected, why, cause=NO_INDEX)
+
+
+def _untold(keys: pd.DataFrame, expected: str) -> Finding:
+    """Return that nobody knows how much a delete reads for some keys."""
+    names = ", ".join(sorted({name(row, "table_name") for row in keys.to_dict("records")})[:_MOST_SUBJECTS])
+    reason = (
+        f"how much a delete reads for {len(keys)} keys, of {names}: their statistics are hidden from this"
+        " role (grant it pg_read_all_data, with row security also bypassrls) or were never gathered (analyze)"
+    )
+    return compare.unknown("foreign key", reason, subject="without statistics", expected=expected)
 
 
 def _bloated(row: dict[Any, Any], expected: str) -> Finding:
