@@ -174,16 +174,16 @@ def bloat(estimate: pd.DataFrame) -> list[Finding]:
     """Find b-trees that hold much more space than their entries need; an estimate.
 
     Args:
-        estimate: the statement `index_bloat_estimate`; hidden statistics are a finding of their own.
+        estimate: the statement `index_bloat_estimate`; those without statistics are a finding of their own.
     """
     expected = "indexes are not much larger than their entries"
     if reason := frames.reason(estimate):
         return [compare.unknown("index bloat", reason, expected=expected)]
-    hidden = estimate[estimate["no_statistics"] & estimate["hidden"]]
     told = [_bloated(row, expected) for row in bloated(estimate).head(_MOST_SUBJECTS).to_dict("records")]
-    if not told and (len(estimate) > len(hidden) or hidden.empty):
-        told = [_none("index bloat", expected, f"{len(estimate) - len(hidden)} large enough to be looked at")]
-    return [*told, *([_hidden(len(hidden), len(estimate))] if len(hidden) else [])]
+    blind = estimate[estimate["no_statistics"]]
+    if not told and (len(estimate) > len(blind) or blind.empty):
+        told = [_none("index bloat", expected, f"{len(estimate) - len(blind)} large enough to be looked at")]
+    return [*told, *([_blind(blind, len(estimate))] if len(blind) else [])]
 
 
 def per_row(indexes: pd.DataFrame) -> pd.DataFrame:
@@ -288,9 +288,12 @@ def _locked(check: str, count: int) -> Finding:
     return compare.unknown(check, reason, subject="locked tables")
 
 
-def _hidden(hidden: int, of: int) -> Finding:
-    reason = (
-        f"statistics of {hidden} of {of} tables with large indexes are hidden from this role;"
-        " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
-    )
-    return compare.skipped("index bloat", reason, subject="hidden tables")
+def _blind(blind: pd.DataFrame, of: int) -> Finding:
+    hidden = int(blind["hidden"].sum())
+    reason = f"{len(blind)} of {of} large indexes have no statistics of every column: analyze their tables"
+    if hidden:
+        reason = (
+            f"statistics of {hidden} of {of} large indexes are hidden from this role;"
+            " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
+        )
+    return compare.skipped("index bloat", reason, subject="without statistics")
