@@ -342,8 +342,56 @@ def test_tables_without_statistics_are_counted_apart_from_those_that_were_looked
         "insert into blind select generate_series(1, 3000)",
         "vacuum analyze blind",
     )
-    (told,) = vacuum.bloat(look("table_bloat_estimate", min_bytes=0))
-    assert told.observed == "no table is large enough to matter; 1 without statistics of every column"
+    (told,) = vacuum.bloat(look("table_bloat_estimate", min_bytes=8192))
+    assert told.status is Status.SKIPPED and told.why.startswith("1 of 1 large tables have no statistics")
+
+
+def test_tables_of_an_upgraded_server_are_not_called_small(admin: psycopg.Connection, look: Look) -> None:
+    """Until somebody analyzes them the catalog says that they have no page."""
+    run(
+        admin,
+        "create table moved (id int, body text) with (autovacuum_enabled = off)",
+        "insert into moved select n, repeat('x', 100) from generate_series(1, 10000) n",
+        "vacuum analyze moved",
+        "update pg_class set relpages = 0, reltuples = -1 where relname = 'moved'",
+    )
+    (told,) = vacuum.bloat(look("table_bloat_estimate", min_bytes=1_000_000))
+    assert told.status is Status.SKIPPED and "1 of 1 large tables" in told.why
+    run(admin, "analyze moved")
+    (told,) = vacuum.bloat(look("table_bloat_estimate", min_bytes=1_000_000))
+    assert (told.status, told.observed) == (Status.OK, "1 table looked at")
+
+
+def test_a_column_that_is_computed_when_it_is_read_hides_no_bloat(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """It takes no room, and has no statistics for that reason."""
+    if admin.info.server_version < 180000:
+        pytest.skip("no such columns before 18")
+    run(
+        admin,
+        "create table loud (id int, said text, loud text generated always as (upper(said)) virtual)"
+        " with (autovacuum_enabled = off)",
+        "insert into loud select n, repeat('x', 200) from generate_series(1, 10000) n",
+        "vacuum analyze loud",
+    )
+    full = wasted(look, "table")["loud"]
+    run(admin, "delete from loud where id % 10 > 0", "vacuum analyze loud")
+    assert full < 3 and wasted(look, "table")["loud"] > 85
+
+
+def test_rows_of_which_only_one_fits_into_a_page_are_not_called_bloated(
+    admin: psycopg.Connection, look: Look
+) -> None:
+    """What is left of each page stays empty after any rewrite."""
+    run(
+        admin,
+        "create table wide (id int, body text) with (toast_tuple_target = 8160)",
+        "alter table wide alter body set storage plain",
+        "insert into wide select n, repeat('x', 4100) from generate_series(1, 300) n",
+        "vacuum analyze wide",
+    )
+    assert wasted(look, "table")["wide"] < 2
 
 
 @pytest.mark.parametrize(
