@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from opslib.changes import upkeep_tables
-from opslib.checks import indexes, vacuum, vectors
+from opslib.checks import indexes, plans, statistics, vacuum, vectors
 from opslib.config import Limit
 from opslib.verdict import Finding, Status
 from tests.answers import administrator, monitor, stranger
@@ -347,14 +347,30 @@ def test_tables_without_statistics_are_counted_apart_from_those_that_were_looked
 
 
 def test_tables_of_an_upgraded_server_are_not_called_small(admin: psycopg.Connection, look: Look) -> None:
-    """Until somebody analyzes them the catalog says that they have no page."""
+    """Until somebody analyzes them the catalog says that they have no page, and no row was counted."""
+    upgraded = "update pg_class set relpages = 0, reltuples = -1 where relname = 'moved'"
     run(
         admin,
-        "create table moved (id int, body text) with (autovacuum_enabled = off)",
-        "insert into moved select n, repeat('x', 100) from generate_series(1, 10000) n",
+        "create table kinds (id int primary key)",
+        "insert into kinds values (1)",
+        "create table moved (id int references kinds, body text) with (autovacuum_enabled = off)",
+        "insert into moved select 1, repeat('x', 100) from generate_series(1, 10000) n",
         "vacuum analyze moved",
-        "update pg_class set relpages = 0, reltuples = -1 where relname = 'moved'",
+        FLUSH,
+        f"{upgraded} returning pg_stat_reset_single_table_counters(oid)",
     )
+    with monitor(SYSTEM) as database:
+        counted = database.table("counted_since")
+    (old,) = statistics.stale(look("tended_tables", schema="", name=""), PCT, counted.assign(tracked=True))
+    assert (old.cause, old.observed) == (statistics.STALE, "none, over 1.35 MB")
+    (key,) = indexes.foreign_keys(look("foreign_keys_without_index"))
+    assert key.status is Status.UNKNOWN and f"{OWN}.moved" in key.why
+    scan = {"schema": OWN, "table_name": "moved", "column_name": "body", "condition": "(moved.body = $1)"}
+    scans = pd.DataFrame(
+        [scan | {"way": "column", "asked": "body", "rows_wanted": 1, "calls": 1, "total_ms": 1.0}]
+    )
+    (scanned,) = plans.missing_indexes(scans, look("table_scans"))
+    assert scanned.status is Status.SKIPPED and f"analyze them: {OWN}.moved" in scanned.why
     (told,) = vacuum.bloat(look("table_bloat_estimate", min_bytes=1_000_000))
     assert told.status is Status.SKIPPED and "1 of 1 large tables" in told.why
     run(admin, "analyze moved")

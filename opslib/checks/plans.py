@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import pandas as pd
 
 from opslib import frames
-from opslib.checks import compare, conditions, wanted
+from opslib.checks import compare, conditions, statistics, wanted
 from opslib.checks.conditions import Way
+from opslib.checks.indexes import name
 from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
@@ -124,6 +125,7 @@ def missing_indexes(found: pd.DataFrame, tables: pd.DataFrame) -> list[Finding]:
         return [blind]
     rows = [_candidate(row) for row in named.to_dict("records")[:_MOST_SUBJECTS]]
     rows += [_unserved(*pair) for pair in unserved(found, tables)[:_MOST_SUBJECTS]]
+    rows += _uncounted(found, tables)
     seen = f"{len(found)} scans under a condition in these plans"
     return rows or [Finding("missing index", Status.OK, "", seen, "", _SERVED)]
 
@@ -224,6 +226,15 @@ def _candidate(row: Mapping[Any, Any]) -> Finding:
         )
     why = f"{took}; where {row['condition']}"
     return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=MISSING)
+
+
+def _uncounted(found: pd.DataFrame, tables: pd.DataFrame) -> list[Finding]:
+    """Say of which tables nobody knows how many of their rows are few, as after pg_upgrade."""
+    empty = tables["rows_estimate"].eq(0) & tables["bytes"].ge(statistics.ENOUGH_BYTES).fillna(False)
+    named = {name(row, "table_name") for row in tables[empty].to_dict("records")}
+    asked = sorted(named & {name(row, "table_name") for row in found.to_dict("records")})
+    reason = f"how many rows these hold is not known, so analyze them: {', '.join(asked[:_MOST_SUBJECTS])}"
+    return [compare.skipped("missing index", reason, subject="without statistics")] if asked else []
 
 
 def _unserved(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> Finding:

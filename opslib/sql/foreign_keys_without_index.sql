@@ -14,7 +14,11 @@
 -- knows. A partitioned table is listed once, with what its partitions without an index hold.
 -- An index serves by what it can search: by the key's own comparison, in the column's collation.
 -- `definition`: what the server will say of the index that is missing.
-with recursive family as (
+with recursive held as materialized (
+  select relation from pg_locks where relation is not null and mode = 'AccessExclusiveLock'
+    and database = (select oid from pg_database where datname = current_database())
+),
+family as (
   select oid as root, oid as member from pg_constraint
   where contype = 'f' and conparentid = 0
     and conenforced -- pg>=18
@@ -22,13 +26,20 @@ with recursive family as (
   select f.root, x.oid from pg_constraint x join family f on x.conparentid = f.member where x.contype = 'f'
 ),
 leaves as (
-  -- Rows that nobody has analyzed yet are at least counted.
-  select distinct f.root, x.conrelid, x.conkey, x.conpfeqop, n.nspname, c.relname, c.relpages,
-         greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)::numeric as held
+  -- Rows that nobody has analyzed yet are at least counted, but for those of before an upgrade.
+  select distinct f.root, x.conrelid, x.conkey, x.conpfeqop, n.nspname, c.relname, size.bytes, size.counted,
+         case when size.counted then greatest(c.reltuples, pg_stat_get_live_tuples(c.oid), 0)
+              else size.bytes / 28 end::numeric as held
   from family f
     join pg_constraint x on x.oid = f.member
     join pg_class c on c.oid = x.conrelid
     join pg_namespace n on n.oid = c.relnamespace
+    cross join lateral (
+      select case when c.reltuples >= 0 or c.oid in (select relation from held)
+                  then c.relpages * current_setting('block_size')::bigint
+                  else pg_relation_size(c.oid) end as bytes,
+             c.reltuples >= 0 or pg_stat_get_live_tuples(c.oid) > 0 as counted
+    ) size
   where c.relkind = 'r' and c.relpersistence <> 't'
 ),
 keys as (
@@ -74,7 +85,8 @@ serving as (
 ),
 lacking as (
   select l.*, half.index_name,
-         case when half.index_name is null then l.held
+         case when not l.counted and l.bytes > 0 then null
+              when half.index_name is null then l.held
               when half.distinct_values <> 0 then l.held / half.distinct_values end as read_rows
   from leaves l
     left join lateral (
@@ -92,12 +104,12 @@ lacking as (
   where not exists (select from serving s where s.root = l.root and s.conrelid = l.conrelid and s.whole)
 ),
 missing as (
-  select x.*, n.nspname, c.relname, c.relkind, l.held, l.read_rows, l.served_by, l.pages,
+  select x.*, n.nspname, c.relname, c.relkind, l.held, l.read_rows, l.served_by, l.bytes,
          (select array_agg(a.attname::text order by key.place)
           from unnest(x.conkey) with ordinality as key (number, place)
             join pg_attribute a on a.attrelid = x.conrelid and a.attnum = key.number) as columns
-  from (select root, sum(held) as held, sum(read_rows) as read_rows, min(index_name::text) as served_by,
-               sum(relpages) as pages
+  from (select root, sum(held) as held, min(index_name::text) as served_by, sum(bytes) as bytes,
+               case when bool_and(read_rows is not null) then sum(read_rows) end as read_rows
         from lacking group by root) l
     join pg_constraint x on x.oid = l.root
     join pg_class c on c.oid = x.conrelid
@@ -119,7 +131,7 @@ select nspname as schema,
        held::bigint as table_rows,
        coalesce(served_by, '') as served_by,
        read_rows::bigint as read_rows,
-       pages::bigint * current_setting('block_size')::bigint as bytes,
+       bytes::bigint as bytes,
        index_name,
        relkind = 'p' or octet_length(index_name) > 63
          or exists (select from pg_class k

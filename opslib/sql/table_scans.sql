@@ -12,10 +12,13 @@
 -- `partial`: of each index over a part of the rows the columns that say which part: plans without values
 -- cannot use it, and those with values may. `varchars`: columns that a cast to text leaves as they are, so
 -- that an index over them serves it, too. `distinct_values`: how many each column has, as the planner knows
--- it, of the columns that our role may read. Bytes as of the last vacuum or analyze.
+-- it, of the columns that our role may read. Bytes as of the last vacuum or analyze, if any.
 select s.schemaname::text as schema, s.relname::text as table_name,
        greatest(c.reltuples, s.n_live_tup, 0)::bigint as rows_estimate,
-       c.relpages::bigint * current_setting('block_size')::bigint as bytes,
+       case when c.reltuples >= 0 or exists (
+              select from pg_locks l where l.relation = s.relid and l.mode = 'AccessExclusiveLock'
+              and l.database = (select oid from pg_database where datname = current_database()))
+            then c.relpages * current_setting('block_size')::bigint else pg_relation_size(c.oid) end as bytes,
        s.seq_scan as seq_scans, s.seq_tup_read / nullif(s.seq_scan, 0) as rows_per_scan,
        coalesce(s.idx_scan, 0) as index_scans,
        array(select distinct a.attname::text from pg_index i
