@@ -26,7 +26,8 @@ QUERY: dict[str, Any] = {
 }  # fmt: skip
 TABLE: dict[str, Any] = {
     "schema": "public", "table_name": "logs", "rows_estimate": 50_000, "seq_scans": 40, "index_scans": 0,
-    "led_by": ["id"], "varchars": ["person"], "distinct_values": None,
+    "bytes": 2_000_000, "led_by": ["id"], "hashed": [], "partial": None, "varchars": ["person"],
+    "distinct_values": None,
 }  # fmt: skip
 WHOLE: dict[str, Any] = {
     "Node Type": "Seq Scan", "Schema": "public", "Relation Name": "logs", "Plan Rows": 3,
@@ -227,6 +228,62 @@ def test_where_nothing_is_compared_it_is_said_that_no_index_is_offered(condition
     """Not a fault that an index mends, and no clean bill."""
     (found,) = judged(SCAN | {"Plans": [WHOLE | {"Filter": condition}]}, TABLE)
     assert found.status is Status.SKIPPED and "none is offered" in found.why
+
+
+def test_a_statement_that_is_too_quick_for_reading_the_table_has_another_plan() -> None:
+    """Whoever else read the table whole, as each nightly copy of it does."""
+    plan = SCAN | {"Plans": [WHOLE]}
+    assert causes(judged(plan, TABLE)) == {"missing-index"}
+    assert statuses(judged(plan, TABLE | {"bytes": 9_000_000})) == {Status.OK}
+
+
+@pytest.mark.parametrize(
+    "condition, columns, status",
+    [
+        ("((logs.person = $1) AND (logs.state = $2))", ["state"], Status.SKIPPED),
+        ("((logs.person = $1) AND (lower(logs.state) = $2))", ["state"], Status.SKIPPED),
+        ("((logs.person = $1) AND ((logs.state = $2) OR (logs.at > $3)))", ["at"], Status.SKIPPED),
+        ("(logs.person = $1)", ["state"], Status.WARNING),
+        ("((logs.person = $1) AND (logs.states = $2))", ["state"], Status.WARNING),
+        ("((logs.person = $1) AND (logs.gone IS NULL))", ["gone"], Status.WARNING),
+    ],
+)
+def test_an_index_over_a_part_of_the_rows_that_a_value_may_ask_for_is_named_instead_of_another(
+    condition: str, columns: list[str], status: Status
+) -> None:
+    """A plan without values cannot use it; what is written out has been tried and passed by."""
+    plan, table = SCAN | {"Plans": [WHOLE | {"Filter": condition}]}, TABLE | {"partial": {"few": columns}}
+    (found,) = judged(plan, table)
+    assert found.status is status and ("may be served by few" in found.why) is (status is Status.SKIPPED)
+    looks = plans.look(Planner(plan), answer("slow_statements", QUERY), FACTS, 5)
+    offered = plans.candidates(plans.scans(looks), answer("table_scans", table))
+    assert len(offered) == (status is Status.WARNING)
+
+
+@pytest.mark.parametrize("sign, indexed", [("=", True), (">", False)])
+def test_an_index_that_knows_no_order_serves_no_range(sign: str, indexed: bool) -> None:
+    """It is not passed by: it cannot be used."""
+    table = TABLE | {"hashed": ["person"]}
+    (found,) = judged(SCAN | {"Plans": [WHOLE | {"Filter": f"(logs.person {sign} $1)"}]}, table)
+    assert found.cause == (plans.BAD if indexed else plans.MISSING)
+
+
+def test_what_an_index_is_good_for_is_read_from_the_server(sandbox: object) -> None:
+    """By its kind, its collation, and the columns that say which rows it holds."""
+    with administrator(SYSTEM) as admin, monitor(SYSTEM) as asked:
+        admin.execute("create table kinds (id int, at timestamptz, n int, word text, state text, gone date)")
+        for index in (
+            "(id)", "using brin (at)", "using hash (n)", '(word collate "C")',
+            "(word) where state = 'open' and gone is null",
+        ):  # fmt: skip
+            admin.execute(f"create index on kinds {index}".encode())
+        try:
+            found = asked.table("table_scans")
+        finally:
+            admin.execute("drop table kinds")
+    (row,) = found[found["table_name"].eq("kinds")].to_dict("records")
+    assert (row["led_by"], row["hashed"]) == (["id"], ["n"])
+    assert row["partial"] == {"kinds_word_idx1": ["gone", "state"]}
 
 
 def test_an_expression_of_a_real_plan_is_said_as_the_index_would_have_it(asked: DatabaseSource) -> None:

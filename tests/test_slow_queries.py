@@ -170,6 +170,35 @@ def test_of_a_partition_the_whole_table_gets_the_index_and_wide_values_get_none(
             admin.execute(b"drop table events_by, notes_alone")
 
 
+def test_an_index_that_could_not_be_built_is_not_planned_though_the_sample_shows_short_values_only(
+    sandbox: object,
+) -> None:
+    """One long value stops the build; and what it leaves behind would stop each later one."""
+    with administrator(SYSTEM) as admin, monitor(SYSTEM) as asked:
+        admin.execute("create table tokens (id int, token text, code varchar(40), amount numeric, word text)")
+        admin.execute("alter table tokens alter token set storage external")
+        admin.execute(
+            "insert into tokens select n, concat('t', n), concat('c', n), n, concat('w', n)"
+            " from generate_series(1, 2000) n union all select 0, repeat('x', 3000), 'c', 0, 'w'"
+        )
+        admin.execute("analyze tokens")
+        try:
+
+            def stands(column: str) -> str:
+                found = asked.table("wanted_index", schema="public", table="tokens", column=column)
+                return str(found.iloc[0]["stands"])
+
+            with pytest.raises(psycopg.errors.ProgramLimitExceeded):
+                admin.execute("create index concurrently tokens_token_idx on tokens (token)")
+            assert [stands(name) for name in ("token", "word")] == ["wide", "wide"]
+            assert [stands(name) for name in ("id", "code", "amount")] == ["", "", ""]
+            admin.execute("delete from tokens where id = 0")
+            admin.execute("vacuum full analyze tokens")
+            assert [stands(name) for name in ("token", "word")] == ["other", ""]
+        finally:
+            admin.execute("drop table tokens")
+
+
 def test_what_cannot_be_built_here_is_named_with_its_reason() -> None:
     """A taken name, a table of partitions, a build under way, an old transaction, one plan's most."""
     for stands, said in _WHY_NOT:

@@ -132,6 +132,27 @@ def test_the_types_that_the_server_gives_are_those_of_the_header(servers: Databa
         assert given[column.name] in OIDS[column.type], (column, given[column.name])
 
 
+def test_indexes_over_a_part_or_an_expression_are_the_same_whatever_their_names(servers: Databases) -> None:
+    """Some versions keep where each part of it stood in its statement; a value of it is no such place."""
+    door = Door("direct", Secret.literal("test", servers.dsn(SYSTEM, "monitor")), False)
+    with servers.admin(SYSTEM) as admin, closing(Database([door], application_name="opslib/test/1")) as asked:
+        admin.execute("create table mail (owner int, gone timestamptz, address text, state int)")
+        for index in (
+            "kept on mail (owner) where gone is null and state = 1",
+            "a_longer_name_for_it on mail (owner) where gone is null and state = 1",
+            "other_state on mail (owner) where gone is null and state = 2",
+            "low on mail (lower(address))",
+            "a_longer_low on mail (lower(address))",
+            "upp on mail (upper(address))",
+        ):
+            admin.execute(f"create index {index}".encode())
+        found = asked.table("duplicate_indexes")
+        admin.execute("drop table mail")
+    found = found[found["table_name"].eq("mail")]
+    pairs = set(zip(found["index_name"], found["covered_by"], strict=True))
+    assert pairs == {("a_longer_name_for_it", "kept"), ("a_longer_low", "low")}
+
+
 def test_a_line_is_kept_only_for_its_versions() -> None:
     """One file serves all versions and is still read from top to bottom."""
     source = "\n".join(

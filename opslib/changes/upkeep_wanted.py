@@ -21,7 +21,10 @@ _ASKED = "wanted_index"
 _WHY_NOT = {
     "other": "its name is taken by something else: give it another one, in a migration",
     "partitions": "the table has partitions, which are built one by one: in a migration",
-    "wide": "its values are wide: one that does not fit could not be written any more; take a hash index",
+    "wide": (
+        "its values are long, or may be: one that does not fit stops the build, and could not be written"
+        " afterwards; take a hash index, in a migration"
+    ),
 }
 _FINAL = "an index that a failed build left is built again, and stays: index-usage drops it where it is idle"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,6 +55,13 @@ def asked(condition: str) -> Asked:
 def parts(condition: str) -> list[Asked]:
     """Return what each part of a condition asks, all of which must hold."""
     return [_part(part) for part in _split(condition, "AND")]
+
+
+def compared(condition: str, columns: Iterable[str]) -> bool:
+    """Tell whether a condition compares one of some columns, or something made of it, with a value."""
+    sides = [side for part in parts(condition) for side in (part.sides or (part,)) if side.sign]
+    texts = " ".join(side.column or side.text for side in sides)
+    return any(re.search(rf"(?<!\w){re.escape(column)}(?!\w)", texts) for column in columns)
 
 
 def _part(text: str) -> Asked:

@@ -147,18 +147,19 @@ def foreign_keys(keys: pd.DataFrame) -> list[Finding]:
     """Find foreign keys whose table has many rows and no index for them.
 
     Args:
-        keys: the statement `foreign_keys_without_index`.
+        keys: the statement `foreign_keys_without_index`; of those that an index serves by half, and of whose
+            values nothing is known, is a finding of its own, which is unknown.
     """
     expected = "each foreign key of a large table has an index"
     if reason := frames.reason(keys):
         return [compare.unknown("foreign key", reason, expected=expected)]
-    found = missing(keys)
-    small = (
-        f"none; {len(keys)} whose deletes read few rows, as far as statistics tell" if len(keys) else "none"
-    )
-    return [_without(row, expected) for row in found.head(_MOST_SUBJECTS).to_dict("records")] or [
-        _none("foreign key", expected, small)
-    ]
+    untold = keys[keys["read_rows"].isna() & ~keys["table_rows"].lt(ENOUGH_ROWS).fillna(False)]
+    told = [_without(row, expected) for row in missing(keys).head(_MOST_SUBJECTS).to_dict("records")]
+    if len(untold):
+        told.append(_untold(untold, expected))
+    few = len(keys)
+    small = f"none; {few} whose deletes read few rows, as far as statistics tell" if few else "none"
+    return told or [_none("foreign key", expected, small)]
 
 
 def bloated(estimate: pd.DataFrame) -> pd.DataFrame:
@@ -173,16 +174,16 @@ def bloat(estimate: pd.DataFrame) -> list[Finding]:
     """Find b-trees that hold much more space than their entries need; an estimate.
 
     Args:
-        estimate: the statement `index_bloat_estimate`; hidden statistics are a finding of their own.
+        estimate: the statement `index_bloat_estimate`; those without statistics are a finding of their own.
     """
     expected = "indexes are not much larger than their entries"
     if reason := frames.reason(estimate):
         return [compare.unknown("index bloat", reason, expected=expected)]
-    hidden = estimate[estimate["no_statistics"] & estimate["hidden"]]
     told = [_bloated(row, expected) for row in bloated(estimate).head(_MOST_SUBJECTS).to_dict("records")]
-    if not told and (len(estimate) > len(hidden) or hidden.empty):
-        told = [_none("index bloat", expected, f"{len(estimate) - len(hidden)} large enough to be looked at")]
-    return [*told, *([_hidden(len(hidden), len(estimate))] if len(hidden) else [])]
+    blind = estimate[estimate["no_statistics"]]
+    if not told and (len(estimate) > len(blind) or blind.empty):
+        told = [_none("index bloat", expected, f"{len(estimate) - len(blind)} large enough to be looked at")]
+    return [*told, *([_blind(blind, len(estimate))] if len(blind) else [])]
 
 
 def per_row(indexes: pd.DataFrame) -> pd.DataFrame:
@@ -259,6 +260,16 @@ def _without(row: dict[Any, Any], expected: str) -> Finding:
     return Finding("foreign key", Status.WARNING, subject, observed, limit, expected, why, cause=NO_INDEX)
 
 
+def _untold(keys: pd.DataFrame, expected: str) -> Finding:
+    """Return that nobody knows how much a delete reads for some keys."""
+    names = ", ".join(sorted({name(row, "table_name") for row in keys.to_dict("records")})[:_MOST_SUBJECTS])
+    reason = (
+        f"how much a delete reads for {len(keys)} keys, of {names}: their statistics are hidden from this"
+        " role (grant it pg_read_all_data, with row security also bypassrls) or were never gathered (analyze)"
+    )
+    return compare.unknown("foreign key", reason, subject="without statistics", expected=expected)
+
+
 def _bloated(row: dict[Any, Any], expected: str) -> Finding:
     observed = f"about {row['bloat_pct']:.0f} % of {_size(row)}"
     why = "an estimate; a rebuild beside it gives the space back and shuts nobody out"
@@ -277,9 +288,12 @@ def _locked(check: str, count: int) -> Finding:
     return compare.unknown(check, reason, subject="locked tables")
 
 
-def _hidden(hidden: int, of: int) -> Finding:
-    reason = (
-        f"statistics of {hidden} of {of} tables with large indexes are hidden from this role;"
-        " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
-    )
-    return compare.skipped("index bloat", reason, subject="hidden tables")
+def _blind(blind: pd.DataFrame, of: int) -> Finding:
+    hidden = int(blind["hidden"].sum())
+    reason = f"{len(blind)} of {of} large indexes have no statistics of every column: analyze their tables"
+    if hidden:
+        reason = (
+            f"statistics of {hidden} of {of} large indexes are hidden from this role;"
+            " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
+        )
+    return compare.skipped("index bloat", reason, subject="without statistics")

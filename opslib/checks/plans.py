@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import pandas as pd
 
 from opslib import frames
-from opslib.checks import compare, conditions
+from opslib.checks import compare, conditions, statistics, wanted
 from opslib.checks.conditions import Way
+from opslib.checks.indexes import name
 from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
 
@@ -27,16 +28,13 @@ SCAN_COLUMNS = (
     "total_ms",
 )  # fmt: skip
 CANDIDATE_COLUMNS = (*SCAN_COLUMNS, "rows", "seq_scans", "indexed")
-# Smaller tables are read whole for good reason; so is a table of which much is wanted.
 LONGEST_QUERY = 20_000  # as `slow_statements` gives it
-ENOUGH_ROWS, WANTED_SHARE, ENOUGH_SCANS = 10_000, 0.05, 10
+# Smaller tables are read whole for good reason.
+ENOUGH_ROWS, ENOUGH_SCANS = 10_000, 10
+# No server reads a table faster: a statement that ends earlier has another plan, once it has its values.
+_MOST_BYTES_A_MS = 2_000_000
 _REFUSED, _RECORDED = "permission denied", 'syntax error at or near "$'
 _MOST_SUBJECTS = 5
-_EXPRESSION = (
-    "an index over the column does not serve what is made of it: one over ({asked}) does, where that"
-    " gives the same at all times"
-)
-_TOGETHER = "no column of it alone tells few rows from many; one index over ({columns}) may"
 _SERVED = "no large table is read whole for a few rows"
 
 
@@ -127,6 +125,7 @@ def missing_indexes(found: pd.DataFrame, tables: pd.DataFrame) -> list[Finding]:
         return [blind]
     rows = [_candidate(row) for row in named.to_dict("records")[:_MOST_SUBJECTS]]
     rows += [_unserved(*pair) for pair in unserved(found, tables)[:_MOST_SUBJECTS]]
+    rows += _uncounted(found, tables)
     seen = f"{len(found)} scans under a condition in these plans"
     return rows or [Finding("missing index", Status.OK, "", seen, "", _SERVED)]
 
@@ -139,8 +138,8 @@ def candidates(found: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
         tables: the statement `table_scans`.
 
     Returns:
-        The columns of `scans`, and rows (of the table), seq_scans, indexed (an index begins with the
-        column, and is passed by).
+        The columns of `scans`, and rows (of the table), seq_scans, indexed (an index over the column is
+        passed by).
     """
     if reason := frames.reason(tables):
         return frames.unavailable(CANDIDATE_COLUMNS, reason)
@@ -150,10 +149,12 @@ def candidates(found: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
     kept: dict[tuple[str, ...], tuple[Any, ...]] = {}
     for scan in found.to_dict("records"):
         table = known.get((scan["schema"], scan["table_name"]))
-        if table is None or not _matters(scan, table) or not (column := _column(scan, table)):
+        if table is None or not _matters(scan, table) or not (column := wanted.offered(scan, table)):
             continue
         place, found_by = (scan["schema"], scan["table_name"], column), {**scan, "column_name": column}
-        indexed = column in table["led_by"]
+        indexed = any(
+            wanted.led(table, part) for part in conditions.parts(scan["condition"]) if part.column == column
+        )
         kept.setdefault(
             place, (*found_by.values(), int(table["rows_estimate"]), int(table["seq_scans"]), indexed)
         )
@@ -174,7 +175,7 @@ def unserved(found: pd.DataFrame, tables: pd.DataFrame) -> list[tuple[dict[Any, 
     kept: dict[tuple[str, ...], tuple[dict[Any, Any], dict[Any, Any]]] = {}
     for scan in found.to_dict("records"):
         table = known.get((scan["schema"], scan["table_name"]))
-        if table is not None and _matters(scan, table) and not _column(scan, table):
+        if table is not None and _matters(scan, table) and not wanted.offered(scan, table):
             kept.setdefault((scan["schema"], scan["table_name"], scan["asked"]), (scan, table))
     return list(kept.values())
 
@@ -208,35 +209,9 @@ def _scans(node: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str, s
 def _matters(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> bool:
     """Tell whether a scan reads a large table for few of its rows, and does so often."""
     rows = int(table["rows_estimate"])
-    few = float(scan["rows_wanted"]) <= rows * WANTED_SHARE
-    return rows >= ENOUGH_ROWS and few and int(table["seq_scans"]) >= ENOUGH_SCANS
-
-
-def _column(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> str:
-    """Return the column over which an index serves a scan; nothing where no single one does."""
-    if scan["way"] == Way.PLAIN:
-        return _telling(scan["condition"], table["distinct_values"] or {})
-    # What a cast makes of a column is another thing, mostly.
-    same = scan["way"] == Way.CAST and scan["asked"].endswith("::text")
-    return str(scan["column_name"]) if same and scan["column_name"] in table["varchars"] else ""
-
-
-def _telling(condition: str, values: Mapping[str, float]) -> str:
-    """Return which of the columns that a condition compares tells few rows from many, best by equality."""
-    parts = conditions.parts(condition)
-    plain = [part for part in parts if part.way == Way.PLAIN]
-    best = {
-        equal: max(sides, key=lambda part: values.get(part.column, 1 / WANTED_SHARE))
-        for equal in (True, False)
-        if (sides := [part for part in plain if (part.sign == "=") is equal])
-    }
-    # Of the only condition the planner has said already that it leaves few rows.
-    enough = (part for part in best.values() if len(parts) == 1 or _many(part.column, values))
-    return next((part.column for part in enough), "")
-
-
-def _many(column: str, values: Mapping[str, float]) -> bool:
-    return values.get(column, 1 / WANTED_SHARE) * WANTED_SHARE >= 1
+    few = float(scan["rows_wanted"]) <= rows * wanted.WANTED_SHARE
+    long = float(scan["total_ms"]) * _MOST_BYTES_A_MS >= int(table["bytes"]) * int(scan["calls"])
+    return rows >= ENOUGH_ROWS and few and long and int(table["seq_scans"]) >= ENOUGH_SCANS
 
 
 def _candidate(row: Mapping[Any, Any]) -> Finding:
@@ -253,33 +228,23 @@ def _candidate(row: Mapping[Any, Any]) -> Finding:
     return Finding("missing index", Status.WARNING, subject, seen, "", _SERVED, why, cause=MISSING)
 
 
+def _uncounted(found: pd.DataFrame, tables: pd.DataFrame) -> list[Finding]:
+    """Say of which tables nobody knows how many of their rows are few, as after pg_upgrade."""
+    empty = tables["rows_estimate"].eq(0) & tables["bytes"].ge(statistics.ENOUGH_BYTES).fillna(False)
+    named = {name(row, "table_name") for row in tables[empty].to_dict("records")}
+    asked = sorted(named & {name(row, "table_name") for row in found.to_dict("records")})
+    reason = f"how many rows these hold is not known, so analyze them: {', '.join(asked[:_MOST_SUBJECTS])}"
+    return [compare.skipped("missing index", reason, subject="without statistics")] if asked else []
+
+
 def _unserved(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> Finding:
     """Say of a table that is read whole why no index is offered for it."""
     subject = f"{scan['schema']}.{scan['table_name']} ({scan['asked']})"
     took = f"query {scan['queryid']}: {scan['calls']} calls, {compare.number(float(scan['total_ms']), 'ms')}"
     seen = f"{table['seq_scans']} times read whole, about {table['rows_estimate']} rows"
-    if scan["way"] == Way.OTHER:
-        reason = f"{seen}, {took}; none is offered: nothing is compared there as a plain index has it"
-        return compare.skipped("missing index", reason, subject=subject)
-    why = _why_none(scan, table)
-    wanted = f"{seen}, for {scan['rows_wanted']:.0f}"
+    why = wanted.why_none(scan, table)
+    if scan["way"] == Way.OTHER or wanted.in_part(scan, table):
+        return compare.skipped("missing index", f"{seen}, {took}; none is offered: {why}", subject=subject)
+    few = f"{seen}, for {scan['rows_wanted']:.0f}"
     words = f"{took}; {why}; the plan offers none: write it into a migration"
-    return Finding("missing index", Status.WARNING, subject, wanted, "", _SERVED, words, cause=MISSING)
-
-
-def _why_none(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> str:
-    if scan["way"] == Way.EITHER:
-        return _either(scan, table)
-    columns = [part.column for part in conditions.parts(scan["condition"]) if part.way == Way.PLAIN]
-    if len(columns) > 1:
-        return _TOGETHER.format(columns=", ".join(columns))
-    return _EXPRESSION.format(**scan)
-
-
-def _either(scan: Mapping[Any, Any], table: Mapping[Any, Any]) -> str:
-    """Say which sides of an OR have no index: one of them is enough to have the whole table read."""
-    sides = conditions.asked(scan["condition"]).sides
-    without = sorted({side.column or side.text for side in sides} - set(table["led_by"]))
-    if without:
-        return f"an OR is served only where each side has an index, and none begins with {', '.join(without)}"
-    return "an OR of which each side has an index, and that is read whole: two queries with UNION may serve"
+    return Finding("missing index", Status.WARNING, subject, few, "", _SERVED, words, cause=MISSING)

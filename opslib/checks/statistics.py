@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Below this volume a plan that is wrong costs little.
 ENOUGH_ROWS = 10_000
+# What nobody has counted, as after pg_upgrade.
+ENOUGH_BYTES = 1024**2
 _MOST_SUBJECTS = 5
 _EXPECTED = "statistics are not much older than the rows"
 
@@ -32,7 +34,8 @@ def old(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
     if frames.reason(tables):
         return tables
     least = limit.warning if limit.warning is not None else limit.critical or 0
-    never = tables["never_analyzed"] & tables["live_rows"].ge(ENOUGH_ROWS)
+    uncounted = tables["live_rows"].eq(0) & tables["bytes"].ge(ENOUGH_BYTES).fillna(False)
+    never = tables["never_analyzed"] & (tables["live_rows"].ge(ENOUGH_ROWS) | uncounted)
     much = tables["changed_rows"].ge(ENOUGH_ROWS) & tables["changed_pct"].ge(least)
     return tables[never | much]
 
@@ -59,7 +62,8 @@ def stale(tables: pd.DataFrame, limit: Limit, counted: pd.DataFrame) -> list[Fin
 def _stale(row: dict[Any, Any], limit: Limit) -> Finding:
     observed = f"{row['changed_rows']} rows changed since, {row['changed_pct']:.0f} %"
     if row["never_analyzed"]:
-        observed = f"none, over {row['live_rows']} rows"
+        rows, size = row["live_rows"], compare.number(row["bytes"] / 1024**2, "MB")
+        observed = f"none, over {f'{rows} rows' if rows else size}"
     bound = compare.number(limit.warning or limit.critical or 0, limit.unit)
     why = "the planner guesses wrong, and takes slow ways; analyze the table"
     return Finding(

@@ -112,24 +112,24 @@ def rewrite(estimate: pd.DataFrame) -> pd.DataFrame:
 
 
 def bloat(estimate: pd.DataFrame) -> list[Finding]:
-    """Find tables that hold much more space than their rows need; an estimate, give or take a fifth.
+    """Find tables that hold much more space than their rows need; an estimate.
 
     Args:
-        estimate: the statement `table_bloat_estimate`; tables whose statistics are hidden from our
-            role are counted in a finding of their own, which is skipped.
+        estimate: the statement `table_bloat_estimate`; tables without statistics, or whose statistics are
+            hidden from our role, are counted in a finding of their own, which is skipped.
     """
     if reason := frames.reason(estimate):
         return [compare.unknown("bloat", reason)]
-    hidden = estimate[estimate["no_statistics"] & estimate["hidden"]]
-    seen = estimate.drop(hidden.index)
-    parts = pd.concat([seen.assign(of=""), _outside(estimate)])
+    parts = pd.concat([estimate.assign(of=""), _outside(estimate)])
     large = parts[
         parts["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False) & parts["bloat_pct"].ge(BLOAT_PCT)
     ]
     found = [_bloated(row) for row in large.head(_MOST_SUBJECTS).to_dict("records")]
-    if not found and (len(seen) or hidden.empty):
-        found = [_no_bloat(seen)]
-    return [*found, *([_hidden(len(hidden), len(estimate))] if len(hidden) else [])]
+    blind = estimate[estimate["no_statistics"]]
+    if not found and (len(estimate) > len(blind) or blind.empty):
+        expected = "tables are not much larger than their rows"
+        found = [_all_well("bloat", len(estimate) - len(blind), expected)]
+    return [*found, *([_blind(blind, len(estimate))] if len(blind) else [])]
 
 
 def old_snapshots(horizon: pd.DataFrame, facts: pd.DataFrame) -> list[Finding]:
@@ -212,19 +212,15 @@ def _outside(estimate: pd.DataFrame) -> pd.DataFrame:
     return estimate.assign(heap_bytes=heap, bloat_bytes=spare, bloat_pct=share, of=_TOAST)
 
 
-def _no_bloat(seen: pd.DataFrame) -> Finding:
-    blind = int(seen["no_statistics"].sum())
-    found = _all_well("bloat", len(seen) - blind, "tables are not much larger than their rows")
-    without = f"; {blind} without statistics of every column" if blind else ""
-    return replace(found, observed=found.observed + without)
-
-
-def _hidden(hidden: int, tables: int) -> Finding:
-    reason = (
-        f"statistics of {hidden} of {tables} tables are hidden from this role;"
-        " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
-    )
-    return compare.skipped("bloat", reason, subject="hidden tables")
+def _blind(blind: pd.DataFrame, of: int) -> Finding:
+    hidden = int(blind["hidden"].sum())
+    reason = f"{len(blind)} of {of} large tables have no statistics of every column: analyze them"
+    if hidden:
+        reason = (
+            f"statistics of {hidden} of {of} tables are hidden from this role;"
+            " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
+        )
+    return compare.skipped("bloat", reason, subject="without statistics")
 
 
 def _is_old(row: dict[Any, Any]) -> bool:

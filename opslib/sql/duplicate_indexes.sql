@@ -9,7 +9,8 @@
 -- pooler: yes
 -- Never one that enforces something: unique ones, those of constraints, replica identities. Of two that
 -- are the same, the younger one. Method, operator classes, collation, order, predicate, expressions and
--- options must agree, but for options that only say how it is filled.
+-- options must agree, but for options that only say how it is filled. Before 17 the catalog also keeps where
+-- in the text of its statement each part of an expression stood, which is all one.
 with found as (
   select i.indrelid, i.indexrelid, i.indisunique, c.relam, n.nspname, c.relname, c.relpages,
          am.amname = 'btree' as is_btree, i.indnkeyatts::int as keys,
@@ -17,7 +18,8 @@ with found as (
          string_to_array(i.indclass::text, ' ') as classes,
          string_to_array(i.indoption::text, ' ') as orders,
          string_to_array(i.indcollation::text, ' ') as collations,
-         coalesce(i.indexprs::text, '') as expressions, coalesce(i.indpred::text, '') as predicate,
+         coalesce(regexp_replace(i.indexprs::text, ' :location -?\d+', '', 'g'), '') as expressions,
+         coalesce(regexp_replace(i.indpred::text, ' :location -?\d+', '', 'g'), '') as predicate,
          array(select part from unnest(c.reloptions) as option (part)
                where split_part(part, '=', 1) not in ('fillfactor', 'deduplicate_items', 'fastupdate')
                order by part) as options,

@@ -65,8 +65,19 @@ select f.nspname as schema,
                          and e.refclassid = 'pg_extension'::regclass
                          and e.objid in (f.indexrelid, f.indrelid)) then 'extension'
             else '' end as needed_for,
-       exists (select from pg_constraint x where x.contype = 'f' and x.conrelid = f.indrelid
-               and (f.indkey::int2[])[0:cardinality(x.conkey) - 1] @> x.conkey) as supports_foreign_key,
+       -- One that serves a key by half does so where no other serves all of it.
+       exists (select from pg_constraint x
+               where x.contype = 'f' and x.conrelid = f.indrelid
+                 and (f.indkey[0] = any(x.conkey)
+                      or f.amname not in ('btree', 'hash') and f.indkey::int2[] && x.conkey)
+                 and ((f.indkey::int2[])[0:cardinality(x.conkey) - 1] @> x.conkey
+                      or not exists (
+                        select from pg_index o
+                        where o.indrelid = f.indrelid and o.indexrelid <> f.indexrelid
+                          and o.indisvalid and o.indpred is null
+                          and (o.indkey::int2[])[0:least(cardinality(x.conkey), o.indnkeyatts) - 1]
+                            @> x.conkey
+                      ))) as supports_foreign_key,
        coalesce(s.idx_scan, 0) as scans,
        s.last_idx_scan as last_scan, -- pg>=16
        null::timestamptz as last_scan, -- pg<16

@@ -12,9 +12,9 @@
 -- since: 14
 -- pooler: yes
 -- All of them where no name is given, but for temporary ones, which only their own session can tend.
--- Sizes are those of the last vacuum or analyze, ages those of the oldest row that is not frozen, be it
--- stored out of line; `toast_*` counts the pieces that are. `locked`: somebody holds a lock that keeps vacuum
--- and analyze off, which then skip the table.
+-- Sizes are those of the last vacuum or analyze, if there was one, ages those of the oldest row that is not
+-- frozen, be it stored out of line; `toast_*` counts the pieces that are. `locked`: somebody holds a lock
+-- that keeps vacuum and analyze off, which then skip the table.
 select s.schemaname as schema,
        s.relname as table_name,
        s.n_live_tup as live_rows,
@@ -30,7 +30,10 @@ select s.schemaname as schema,
        coalesce((select option_value from pg_options_to_table(c.reloptions)
                  where option_name = 'autovacuum_enabled'), 'true')::boolean
          and current_setting('autovacuum')::boolean as autovacuum_enabled,
-       c.relpages * block.size as bytes,
+       case when c.reltuples >= 0 or exists (
+              select from pg_locks l where l.relation = s.relid and l.mode = 'AccessExclusiveLock'
+              and l.database = (select oid from pg_database where datname = current_database()))
+            then c.relpages * block.size else pg_relation_size(c.oid) end as bytes,
        coalesce((select sum(k.relpages) from pg_index i join pg_class k on k.oid = i.indexrelid
                  where i.indrelid = s.relid), 0)::bigint * block.size as index_bytes,
        age.xid as xid_age,
