@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,54 +9,14 @@ import psycopg
 import pytest
 
 from opslib import config
-from opslib.backup import comparing, drilling, manifest, restoring, taking, tools
-from opslib.backup.drilling import Drill
-from opslib.backup.manifest import Holds, Table
+from opslib.backup import comparing, restoring
+from opslib.backup.manifest import Table
 from opslib.backup.store import Folder
 from opslib.checks import drills, restores
-from opslib.config import Door
-from opslib.pg import whole
 from opslib.run.recovery import Picked, RecoverySource, Seen, _frame
-from opslib.sandbox.scratch import scratch
 from opslib.verdict import Status
 from tests import majors
-
-NAME = "opslib/test"
-
-
-@contextmanager
-def server(
-    major: str = majors.PACKAGED, *roles: str, locale: Mapping[str, str] | None = None
-) -> Iterator[Door]:
-    """Yield the door to an empty database of a server of one of the versions at hand."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPSLIB_PG_BIN", majors.folders()[major])
-        with scratch(0, roles, locale=locale) as door:
-            yield door
-
-
-def make(door: Door, statements: str) -> None:
-    """Run statements in a database."""
-    with psycopg.connect(door.dsn.reveal(), autocommit=True) as session:
-        session.execute(statements.encode())
-
-
-def held(door: Door) -> Holds:
-    """Return what a database holds."""
-    with whole.frozen(door, NAME) as view:
-        return manifest.look(view)
-
-
-def drilled(door: Door, folder: Path, major: str = majors.PACKAGED, to: str = "") -> Drill:
-    """Take a backup, and restore it into a server that has the roles that the manifest names."""
-    kept = Folder(folder / "sandbox", "kulti")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPSLIB_PG_CLIENT_BIN", majors.folders()[major])
-        patch.setattr(tools, "_PACKED", ())  # gzip, which programs of all versions can read
-        backup = taking.take(taking.Source("kulti", "sandbox", door, NAME), kept)
-        holds = backup.holds
-        return drilling.drill(kept, backup, lambda: server(to or major, *holds.roles, locale=holds.locale))
-
+from tests.restored import drilled, held, make, server
 
 GRANTED = {
     "a_column": "grant select (id) on t to {}",
@@ -155,7 +113,7 @@ THINGS = {
     "trigger public.fired.t": (
         "create table fired (id int);"
         " create function fires() returns trigger language plpgsql as 'begin return new; end';"
-        " create trigger t before insert on fired for each row execute function fires()",
+        " create trigger t before insert on fired for each row execute function fires('Bearer secret')",
         "drop trigger t on fired; create trigger t after delete on fired execute function fires()",
     ),
     "table public.columns": (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opslib.backup.definitions import settled
 from opslib.backup.manifest import BY_NAME, Holds, Table
 
 VERSION, SETTING, UNSEEN = "extension version", "setting", "not compared"
@@ -16,6 +17,8 @@ _WITH_ROWS = ("filled ", "large objects ")  # a backup of the schema alone has n
 _FIRST = tuple(
     f"{kind} " for kind in ("schema", "table", "index", "row security", "policy", "function", "view", "type")
 )
+# These were written down in another way before the second: there they have names only.
+_ANEW = tuple(f"{kind} " for kind in ("function", "trigger", "view"))
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _differing(part: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
 
 def _behind(was: Holds, now: Holds) -> Iterator[Difference]:
     """Yield the sequences that are only on one side, or would give again what was given before."""
-    names = {*was.sequences, *now.sequences} if _alike(was, now) else {*now.sequences}
+    names = {*was.sequences, *now.sequences} if _listed(was, now) else {*now.sequences}
     for name in sorted(names):
         if name not in was.sequences or name not in now.sequences:
             there, here = was.sequences.get(name, _ABSENT), now.sequences.get(name, _ABSENT)
@@ -118,12 +121,22 @@ def _alike(was: Holds, now: Holds) -> bool:
     return was.written == now.written
 
 
+def _listed(was: Holds, now: Holds) -> bool:
+    """Tell whether both name the same kinds of things."""
+    return bool(was.written and now.written)
+
+
 def _objects(one: Holds, other: Holds, content: str) -> Mapping[str, str]:
-    if not _alike(one, other):
+    if not _listed(one, other):
         return _names(name for name in one.objects if name.startswith(_FIRST))
     left = (f"{SETTING} ", *(_WITH_ROWS if content == "schema" else ()))
-    found = {name: said for name, said in one.objects.items() if not name.startswith(left)}
-    return found if one.major == other.major else _names(found)
+    found = [name for name in one.objects if not name.startswith(left)]
+    named = found if one.major != other.major else () if _alike(one, other) else _of(_ANEW, found)
+    return {**{name: settled(one.objects[name]) for name in found}, **_names(named)}
+
+
+def _of(kinds: tuple[str, ...], found: Iterable[str]) -> Iterator[str]:
+    return (name for name in found if name.startswith(kinds))
 
 
 def _lacking(was: Holds, now: Holds) -> Iterator[Difference]:

@@ -17,6 +17,7 @@ import pandas as pd
 import rfc8785
 
 from opslib import ids
+from opslib.backup.definitions import settled
 from opslib.errors import Malformed
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 TYPE, _WITHOUT_DIGEST = "https://opslib.dev/backup/v0.2", "https://opslib.dev/backup/v0.1"
 UNREADABLE, CHANGED = "manifest", "manifest-changed"  # kinds of `Malformed`
 FOREIGN, UNSEALED = "foreign", "unsealed"  # of one that can be read
-WRITTEN, BY_NAME = 1, "by name "
+WRITTEN, BY_NAME = 2, "by name "
 _EXACT = 2**53  # up to here every reader of JSON has the same number
 Content = Literal["all", "schema", "data"]
 Sequences = Mapping[str, tuple[int | None, int]]
@@ -64,7 +65,8 @@ class Holds:
         steps: of the sequences that do not count up by one; 0 for one that begins again at its end.
         placed: the schema of each extension; none in manifests of before that was noted.
         locale: the columns of the statement `manifest_locale`; nothing in manifests of before that was noted.
-        written: in which way `objects` were written down; 0 of before that was noted.
+        written: in which way `objects` were written down; 0 of before that was noted. Since 2 functions,
+            triggers and views are checksums of what a restore leaves of their definitions.
     """
 
     database: str
@@ -235,7 +237,7 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
     """
     asked = view.table("manifest_tables").to_dict("records") if checksums else []
     tables = {f"{row['schema']}.{row['name']}": _table(view, row) for row in asked}
-    objects = pd.concat([view.table("manifest_objects"), view.table("manifest_rights")])
+    objects = pd.concat([view.table("manifest_objects"), view.table("manifest_rights"), _defined(view)])
     extensions = view.table("extensions").set_index("name")
     counted = view.sequences() if sequences is None else sequences
     return Holds(
@@ -252,6 +254,12 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
         locale=locale(view),
         written=WRITTEN,
     )
+
+
+def _defined(view: Frozen) -> pd.DataFrame:
+    found = view.table("manifest_definitions")
+    sums = [hashlib.sha256(settled(text).encode()).hexdigest() for text in found["definition"]]
+    return found.assign(detail=(found["detail"] + " " + pd.Series(sums, dtype="str")).str.strip())
 
 
 def locale(view: Frozen) -> dict[str, str]:

@@ -10,7 +10,8 @@
 -- Members of extensions are left out: they come with their extension. So is what a partitioned table hands
 -- down to its partitions, which is numbered anew, and an index that is not valid, which no dump holds.
 -- Columns are by name: one that a parent got later moves to the front of its children. Options of foreign
--- things may hold secrets, so only a checksum of them is here.
+-- things may hold secrets, so only a checksum of them is here. Functions, triggers and views have a statement
+-- of their own, `manifest_definitions`.
 with own as (
   select oid from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
 ), member as (
@@ -90,27 +91,16 @@ select 'policy', c.oid::regclass::text || '.' || p.polname,
 from pg_policy p join relation c on c.oid = p.polrelid
 union all
 select 'function', p.oid::regprocedure::text,
-       case p.prokind when 'a' then
-         (select concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
-            a.aggtranstype::regtype, a.aggsortop::regoperator, a.agginitval)
-          from pg_aggregate a where a.aggfnoid = p.oid)
-       else md5(pg_get_functiondef(p.oid)) end
+       (select concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
+          a.aggtranstype::regtype, a.aggsortop::regoperator, a.agginitval)
+        from pg_aggregate a where a.aggfnoid = p.oid)
 from pg_proc p
-where p.pronamespace in (select oid from own) and not exists (
+where p.prokind = 'a' and p.pronamespace in (select oid from own) and not exists (
   select from member m where m.classid = 'pg_proc'::regclass and m.objid = p.oid)
-union all
-select 'trigger', t.tgrelid::regclass::text || '.' || t.tgname,
-       pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
-from pg_trigger t join relation c on c.oid = t.tgrelid where not t.tgisinternal and t.tgparentid = 0
 union all
 select 'rule', r.ev_class::regclass::text || '.' || r.rulename,
        pg_get_ruledef(r.oid) || ' ' || r.ev_enabled::text
 from pg_rewrite r join relation c on c.oid = r.ev_class where r.rulename <> '_RETURN'
-union all
-select 'view', c.oid::regclass::text,
-       concat_ws(' ', md5(pg_get_viewdef(c.oid)),
-         (select 'with ' || string_agg(o, ', ' order by o) from unnest(c.reloptions) o))
-from relation c where c.relkind in ('v', 'm')
 union all
 select 'filled', c.oid::regclass::text, c.relispopulated::text from relation c where c.relkind = 'm'
 union all
