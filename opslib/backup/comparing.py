@@ -12,6 +12,7 @@ from opslib.backup.manifest import BY_NAME, Holds, Table
 VERSION, SETTING, UNSEEN = "extension version", "setting", "not compared"
 CONTENTS = "contents of rows"
 _ABSENT = "not there"
+_MEMBER = "extension table "
 _WITH_ROWS = ("filled ", "large objects ")  # a backup of the schema alone has nothing of them
 # Manifests of before it was noted how they are written have these kinds, with which names can be compared.
 _FIRST = tuple(
@@ -64,6 +65,7 @@ def differences(was: Holds, now: Holds, *, content: str = "all") -> list[Differe
         *(_behind(was, now) if whole else ()),
         *_differing("extension", _names(was.extensions), _names(now.extensions)),
         *_differing("extension", _placed(was, now), _placed(now, was)),
+        *_members(was, now),
         *_lacking(was, now),
         *(_other_versions(was, now) if same else ()),
         *_unseen(was, now),
@@ -129,7 +131,7 @@ def _listed(was: Holds, now: Holds) -> bool:
 def _objects(one: Holds, other: Holds, content: str) -> Mapping[str, str]:
     if not _listed(one, other):
         return _names(name for name in one.objects if name.startswith(_FIRST))
-    left = (f"{SETTING} ", *(_WITH_ROWS if content == "schema" else ()))
+    left = (f"{SETTING} ", _MEMBER, *(_WITH_ROWS if content == "schema" else ()))
     found = [name for name in one.objects if not name.startswith(left)]
     named = found if one.major != other.major else () if _alike(one, other) else _of(_ANEW, found)
     return {**{name: settled(one.objects[name]) for name in found}, **_names(named)}
@@ -137,6 +139,15 @@ def _objects(one: Holds, other: Holds, content: str) -> Mapping[str, str]:
 
 def _of(kinds: tuple[str, ...], found: Iterable[str]) -> Iterator[str]:
     return (name for name in found if name.startswith(kinds))
+
+
+def _members(was: Holds, now: Holds) -> Iterator[Difference]:
+    """Yield the tables of extensions that did not come back; another version may be made of other tables."""
+    for name, owner in was.objects.items():
+        if not name.startswith(_MEMBER) or name in now.objects or owner not in now.extensions:
+            continue
+        same = was.extensions[owner] == now.extensions[owner]
+        yield Difference("object" if same else UNSEEN, name, f"of {owner} {was.extensions[owner]}", _ABSENT)
 
 
 def _lacking(was: Holds, now: Holds) -> Iterator[Difference]:

@@ -7,7 +7,8 @@
 -- lock: access share, for as long as a definition is read
 -- since: 14
 -- pooler: yes
--- Members of extensions are left out: they come with their extension. So is what a partitioned table hands
+-- Members of extensions are left out: they come with their extension. But of their tables the names are here,
+-- as one may have been added to it by hand, and then no dump has it. Left out is what a partitioned table hands
 -- down to its partitions, which is numbered anew, and an index that is not valid, which no dump holds.
 -- Columns are by name: one that a parent got later moves to the front of its children. Options of foreign
 -- things may hold secrets, so only a checksum of them is here. Functions, triggers and views have a statement
@@ -77,6 +78,12 @@ union all
 select 'constraint', o.conrelid::regclass::text || '.' || o.conname,
        pg_get_constraintdef(o.oid) || case when o.convalidated then '' else ' not valid' end
 from pg_constraint o join relation c on c.oid = o.conrelid where o.contype <> 'n' and o.conparentid = 0
+union all
+select 'extension table', c.oid::regclass::text, x.extname
+from pg_class c
+join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+join pg_extension x on d.refclassid = 'pg_extension'::regclass and x.oid = d.refobjid
+where c.relkind in ('r', 'p') and c.relpersistence <> 't'
 union all
 select 'row security', c.oid::regclass::text,
        case when c.relforcerowsecurity then 'forced' else 'on' end
