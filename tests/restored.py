@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,12 +44,18 @@ def held(door: Door) -> Holds:
         return manifest.look(view)
 
 
-def drilled(door: Door, folder: Path, major: str = majors.PACKAGED, to: str = "") -> Drill:
+def drilled(
+    door: Door,
+    folder: Path,
+    major: str = majors.PACKAGED,
+    to: str = "",
+    say: Callable[[str], None] = lambda text: None,
+) -> Drill:
     """Take a backup, and restore it into a server that has the roles that the manifest names."""
     kept = Folder(folder / "sandbox", "kulti")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPSLIB_PG_CLIENT_BIN", majors.folders()[major])
         patch.setattr(tools, "_PACKED", ())  # gzip, which programs of all versions can read
-        backup = taking.take(taking.Source("kulti", "sandbox", door, NAME), kept)
+        backup = taking.take(taking.Source("kulti", "sandbox", door, NAME), kept, say=say)
         holds = backup.holds
         return drilling.drill(kept, backup, lambda: server(to or major, *holds.roles, locale=holds.locale))

@@ -17,7 +17,7 @@ with own as (
 ), relation as (
   select c.* from pg_class c
   where c.relnamespace in (select oid from own) and c.relpersistence <> 't'
-    and not exists (
+    and c.oid::regclass::text !~ '^\d+$' and not exists (
       select from member m where m.classid = 'pg_class'::regclass and m.objid = c.oid)
 ), found as (
   select 'function' as kind, p.oid::regprocedure::text as name, '' as detail,

@@ -12,7 +12,8 @@
 -- down to its partitions, which is numbered anew, and an index that is not valid, which no dump holds.
 -- Columns are by name: one that a parent got later moves to the front of its children. Options of foreign
 -- things may hold secrets, so only a checksum of them is here. Functions, triggers and views have a statement
--- of their own, `manifest_definitions`.
+-- of their own, `manifest_definitions`. The server looks names up in the newest catalog: what was dropped since
+-- the view began has a bare number there, and is left out.
 with own as (
   select oid from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
 ), member as (
@@ -20,7 +21,7 @@ with own as (
 ), relation as (
   select c.* from pg_class c
   where c.relnamespace in (select oid from own) and c.relpersistence <> 't'
-    and not exists (
+    and c.oid::regclass::text !~ '^\d+$' and not exists (
       select from member m where (m.classid = 'pg_class'::regclass and m.objid = c.oid)
         or (m.classid = 'pg_type'::regclass and c.relkind = 'c' and m.objid = c.reltype))
 ), attribute as (
@@ -77,7 +78,8 @@ where c.relkind = 'I' or (c.relkind = 'i' and i.indisvalid)
 union all
 select 'constraint', o.conrelid::regclass::text || '.' || o.conname,
        pg_get_constraintdef(o.oid) || case when o.convalidated then '' else ' not valid' end
-from pg_constraint o join relation c on c.oid = o.conrelid where o.contype <> 'n' and o.conparentid = 0
+from pg_constraint o join relation c on c.oid = o.conrelid
+where o.contype <> 'n' and o.conparentid = 0 and pg_get_constraintdef(o.oid) is not null
 union all
 select 'extension table', c.oid::regclass::text, x.extname
 from pg_class c
@@ -102,7 +104,8 @@ select 'function', p.oid::regprocedure::text,
           a.aggtranstype::regtype, a.aggsortop::regoperator, a.agginitval)
         from pg_aggregate a where a.aggfnoid = p.oid)
 from pg_proc p
-where p.prokind = 'a' and p.pronamespace in (select oid from own) and not exists (
+where p.prokind = 'a' and p.oid::regprocedure::text !~ '^\d+$'
+  and p.pronamespace in (select oid from own) and not exists (
   select from member m where m.classid = 'pg_proc'::regclass and m.objid = p.oid)
 union all
 select 'rule', r.ev_class::regclass::text || '.' || r.rulename,
@@ -134,7 +137,8 @@ select case t.typtype when 'd' then 'domain' when 'r' then 'range type' else 'ty
          (select string_agg(k.conname || ' ' || pg_get_constraintdef(k.oid), ', ' order by k.conname)
           from pg_constraint k where k.contypid = t.oid and k.contype <> 'n'))
 from pg_type t
-where t.typtype in ('d', 'e', 'r') and t.typnamespace in (select oid from own) and not exists (
+where t.typtype in ('d', 'e', 'r') and t.typnamespace in (select oid from own)
+  and t.oid::regtype::text !~ '^\d+$' and not exists (
   select from member m where m.classid = 'pg_type'::regclass and m.objid = t.oid)
 union all
 select 'statistics', s.stxnamespace::regnamespace || '.' || s.stxname, pg_get_statisticsobjdef(s.oid)
@@ -180,6 +184,6 @@ from pg_largeobject_metadata l having count(*) > 0
 union all
 select 'other', o.type || ' ' || o.identity, ''
 from generic g, pg_identify_object(g.catalog, g.number, 0) o
-where g.number >= 16384 and coalesce(o.schema, '') !~ '^pg_' and not exists (
+where g.number >= 16384 and o.identity is not null and coalesce(o.schema, '') !~ '^pg_' and not exists (
   select from pg_depend d where d.classid = g.catalog and d.objid = g.number and d.deptype = any ('{i,e}'))
 order by 1, 2
