@@ -9,14 +9,16 @@ import psycopg
 import pytest
 
 from opslib import config
-from opslib.backup import comparing, restoring
+from opslib.backup import comparing, manifest, restoring
 from opslib.backup.manifest import Table
 from opslib.backup.store import Folder
 from opslib.checks import drills, restores
+from opslib.config import Door, Secret
+from opslib.pg import whole
 from opslib.run.recovery import Picked, RecoverySource, Seen, _frame
 from opslib.verdict import Status
 from tests import majors
-from tests.restored import drilled, held, make, server
+from tests.restored import NAME, drilled, held, make, server
 
 GRANTED = {
     "a_column": "grant select (id) on t to {}",
@@ -65,6 +67,20 @@ create extension hstore schema apart;
 create sequence apart.counted;
 alter extension hstore add sequence apart.counted;
 select nextval('apart.counted');
+create table checked (id int constraint k check (id > 0) references parted) partition by range (id);
+create table checked_1 partition of checked for values from (0) to (10);
+create trigger t after insert on checked for each row execute function f();
+comment on trigger t on checked_1 is 'x';
+comment on constraint k on checked_1 is 'y';
+comment on constraint checked_id_fkey on checked_1 is 'z';
+comment on constraint part_1_pkey on part_1 is 'z';
+comment on index part_1_pkey is 'w';
+create table shrunk (id int, secret text);
+create role reader;
+create role former;
+grant select (id, secret) on shrunk to reader;
+grant select (secret) on shrunk to former;
+alter table shrunk drop column secret;
 """
 
 
@@ -77,11 +93,63 @@ def test_what_a_restore_writes_down_in_another_way_is_no_difference(major: str, 
             make(door, "create unique index concurrently invalid on doubled (id)")
         made = drilled(door, tmp_path, major)
         assert (made.broke, made.differences) == (None, [])
+        assert "former" not in made.backup.holds.roles
         was, now = replace(made.backup.holds, written=0), held(door)
         assert not list(filter(comparing.grave, comparing.differences(was, now)))
         newer = drilled(door, tmp_path, major, majors.PACKAGED)
     if major != majors.PACKAGED:
         assert newer.broke is None and [one.part for one in newer.differences] == [comparing.UNSEEN]
+
+
+@pytest.mark.parametrize("major", majors.folders())
+def test_whose_the_schema_public_is_comes_back_whatever_the_first_superuser_is_called(
+    major: str, tmp_path: Path
+) -> None:
+    """A tool that resets makes it anew; before 15 it is the first superuser's, who has many names."""
+    with server(major) as door:
+        make(door, "create role other superuser login password 'other'")
+        make(_as(door, "other", password="other"), "alter role postgres rename to admin")
+        admin = _as(door, "admin")
+        made = drilled(admin, tmp_path / "first", major)
+        assert made.differences == []
+        if made.backup.holds.major >= 15:
+            make(admin, "drop schema public cascade; create schema public")
+            assert drilled(admin, tmp_path / "reset", major).differences == []
+            make(admin, "create role postgres; alter schema public owner to postgres")
+            assert drilled(admin, tmp_path / "second", major).differences == []
+
+
+def _as(door: Door, user: str, **words: str) -> Door:
+    dsn = psycopg.conninfo.make_conninfo(door.dsn.reveal(), user=user, **words)
+    return Door(door.name, Secret.literal("test", dsn), False)
+
+
+def test_a_deploy_while_rows_are_counted_leaves_no_trace_in_a_manifest(tmp_path: Path) -> None:
+    """The dump has what was there when the view began, so what a manifest says of that is asked for first."""
+    with server() as door:
+        function = "create or replace function f() returns int language sql as 'select {}'"
+        make(door, function.format(1))
+
+        def deploy(text: str) -> None:
+            if text.startswith("counting"):
+                make(door, function.format(2))
+
+        made = drilled(door, tmp_path, say=deploy)
+    assert (made.broke, made.differences) == (None, [])
+
+
+def test_what_was_dropped_since_a_view_began_is_not_written_down_under_a_number() -> None:
+    """The server has no name of it any more, and no definition."""
+    with server() as door:
+        make(door, "create function f() returns int language sql as 'select 1'; create type y as enum ('a');"
+                   " create aggregate a(int) (sfunc = int4pl, stype = int); create view v as select 1 as one;"
+                   " create table t (id int primary key check (id > 1))")  # fmt: skip
+        with whole.frozen(door, NAME) as view:
+            make(door, "drop view v; drop table t; drop function f; drop aggregate a(int); drop type y")
+            found = manifest.look(view, checksums=False)
+    assert set(found.objects) == {"schema public", "rights schema public"} | {
+        name for name in found.objects if name.startswith(("comment ", "database "))
+    }
 
 
 # Each thing that a manifest has: its name there, how it is made, and a change that nobody should overlook.
