@@ -12,7 +12,7 @@ from opslib.backup.manifest import BY_NAME, Holds, Table
 VERSION, SETTING, UNSEEN = "extension version", "setting", "not compared"
 CONTENTS = "contents of rows"
 _ABSENT = "not there"
-_MEMBER = "extension table "
+_MEMBER, _DATABASE = "extension table ", "database "
 _WITH_ROWS = ("filled ", "large objects ")  # a backup of the schema alone has nothing of them
 # Manifests of before it was noted how they are written have these kinds, with which names can be compared.
 _FIRST = tuple(
@@ -28,7 +28,7 @@ class Difference:
 
     Args:
         part: rows, object, sequence, extension; or `VERSION` of an extension, which may differ; `SETTING` of
-            the database, which no dump holds; `UNSEEN` for what could not be compared.
+            the database, or right on it, which no dump holds; `UNSEEN` for what could not be compared.
         name: of the thing.
         was: in the manifest.
         now: in the database.
@@ -131,7 +131,7 @@ def _listed(was: Holds, now: Holds) -> bool:
 def _objects(one: Holds, other: Holds, content: str) -> Mapping[str, str]:
     if not _listed(one, other):
         return _names(name for name in one.objects if name.startswith(_FIRST))
-    left = (f"{SETTING} ", _MEMBER, *(_WITH_ROWS if content == "schema" else ()))
+    left = (f"{SETTING} ", _MEMBER, _DATABASE, *(_WITH_ROWS if content == "schema" else ()))
     found = [name for name in one.objects if not name.startswith(left)]
     named = found if one.major != other.major else () if _alike(one, other) else _of(_ANEW, found)
     return {**{name: settled(one.objects[name]) for name in found}, **_names(named)}
@@ -151,10 +151,16 @@ def _members(was: Holds, now: Holds) -> Iterator[Difference]:
 
 
 def _lacking(was: Holds, now: Holds) -> Iterator[Difference]:
-    """Yield the settings of the database that are not there; one too many may be a vendor's own."""
+    """Yield what of the database itself is not there: its settings, whose it is, who may do what with it.
+
+    A setting or a right too many may be a vendor's own.
+    """
     yield from (
         Difference(SETTING, name, "set", _ABSENT) for name in _settings(was) if name not in _settings(now)
     )
+    for name, said in was.objects.items() if _alike(was, now) else ():
+        if name.startswith(_DATABASE) and (there := now.objects.get(name, _ABSENT)) != said:
+            yield Difference(SETTING, f"{name} ({said})", said, there)
 
 
 def _settings(one: Holds) -> dict[str, str]:
