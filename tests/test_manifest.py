@@ -251,7 +251,18 @@ THINGS = {
     "user mapping member at s": (
         "create user mapping for member server s", "drop user mapping for member server s"
     ),
-    "large objects all": ("select lo_create(5)", "select lo_unlink(5)"),
+    "large objects all": (
+        "select lo_create(5); grant select on large object 5 to member",
+        "grant update on large object 5 to member",
+    ),
+    "trigger state public.part_1.t": (
+        "create table part (id int) partition by range (id);"
+        " create table part_1 partition of part for values from (0) to (9);"
+        " create table part_2 partition of part for values from (9) to (20);"
+        " create trigger t after insert on part for each row execute function fires();"
+        " alter table part_2 disable trigger t",
+        "alter table part_1 disable trigger t",
+    ),
     "comment table public.owned": ("comment on table owned is 'a'", "comment on table owned is 'b'"),
     "default rights postgres apart r": (
         "alter default privileges in schema apart grant select on tables to member",

@@ -18,8 +18,9 @@ _WITH_ROWS = ("filled ", "large objects ")  # a backup of the schema alone has n
 _FIRST = tuple(
     f"{kind} " for kind in ("schema", "table", "index", "row security", "policy", "function", "view", "type")
 )
-# These were written down in another way before the second: there they have names only.
-_ANEW = tuple(f"{kind} " for kind in ("function", "trigger", "view"))
+# These were written down in another way before the second: there they have names only; or not at all.
+_ANEW = tuple(f"{kind} " for kind in ("function", "trigger", "view", "large objects"))
+_ADDED = "trigger state "
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,11 @@ def _listed(was: Holds, now: Holds) -> bool:
 def _objects(one: Holds, other: Holds, content: str) -> Mapping[str, str]:
     if not _listed(one, other):
         return _names(name for name in one.objects if name.startswith(_FIRST))
+    alike = _alike(one, other)
     left = (f"{SETTING} ", _MEMBER, _DATABASE, *(_WITH_ROWS if content == "schema" else ()))
+    left = left if alike else (*left, _ADDED)
     found = [name for name in one.objects if not name.startswith(left)]
-    named = found if one.major != other.major else () if _alike(one, other) else _of(_ANEW, found)
+    named = found if one.major != other.major else () if alike else _of(_ANEW, found)
     return {**{name: settled(one.objects[name]) for name in found}, **_names(named)}
 
 

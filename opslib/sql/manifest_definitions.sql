@@ -7,9 +7,10 @@
 -- lock: access share, for as long as a definition is read
 -- since: 14
 -- pooler: yes
--- Of `definition` a manifest has a checksum only: it is long, and a trigger that calls a webhook has its token
--- among the arguments. `detail` is what does not stand in it. Members of extensions come with their extension,
--- a partition's triggers with those of its parent. What was dropped a moment ago has no definition any more.
+-- Of `definition` a manifest has a checksum only: it is long, and a trigger that calls a webhook has its
+-- token among the arguments. `detail` is what does not stand in it. Members of extensions come with their
+-- extension, a partition's triggers with those of its parent. What was dropped a moment ago has no
+-- definition any more.
 with own as (
   select oid from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
 ), member as (

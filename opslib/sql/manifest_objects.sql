@@ -7,13 +7,14 @@
 -- lock: access share, for as long as a definition is read
 -- since: 14
 -- pooler: yes
--- Members of extensions are left out: they come with their extension. But of their tables the names are here,
--- as one may have been added to it by hand, and then no dump has it. Left out is what a partitioned table hands
--- down to its partitions, which is numbered anew, and an index that is not valid, which no dump holds.
--- Columns are by name: one that a parent got later moves to the front of its children. Options of foreign
--- things may hold secrets, so only a checksum of them is here. Functions, triggers and views have a statement
--- of their own, `manifest_definitions`. The server looks names up in the newest catalog: what was dropped since
--- the view began has a bare number there, and is left out.
+-- Members of extensions are left out: they come with their extension. But of their tables the names are
+-- here, as one may have been added to it by hand, and then no dump has it. Left out is what a partitioned
+-- table hands down to its partitions, but where a trigger is on or off unlike its parent, as it is numbered
+-- anew, and an index that is not valid, which no dump holds. Columns are by name: one that a parent got
+-- later moves to the front of its children. Options of foreign things may hold secrets, so only a checksum
+-- of them is here. Functions, triggers and views have a statement of their own, `manifest_definitions`. The
+-- server looks names up in the newest catalog: what was dropped since the view began has a bare number
+-- there, and is left out.
 with own as (
   select oid from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
 ), member as (
@@ -108,6 +109,12 @@ where p.prokind = 'a' and p.oid::regprocedure::text !~ '^\d+$'
   and p.pronamespace in (select oid from own) and not exists (
   select from member m where m.classid = 'pg_proc'::regclass and m.objid = p.oid)
 union all
+select 'trigger state', t.tgrelid::regclass::text || '.' || t.tgname, t.tgenabled::text
+from pg_trigger t
+join relation c on c.oid = t.tgrelid
+join pg_trigger p on p.oid = t.tgparentid
+where t.tgconstraint = 0 and t.tgenabled <> p.tgenabled
+union all
 select 'rule', r.ev_class::regclass::text || '.' || r.rulename,
        pg_get_ruledef(r.oid) || ' ' || r.ev_enabled::text
 from pg_rewrite r join relation c on c.oid = r.ev_class where r.rulename <> '_RETURN'
@@ -179,7 +186,12 @@ union all
 select 'user mapping', coalesce(u.usename::text, 'public') || ' at ' || u.srvname, '' from pg_user_mappings u
 union all
 select 'large objects', 'all',
-       count(*) || ' ' || sum(hashtextextended(l.oid || ' ' || pg_get_userbyid(l.lomowner), 0))
+       count(*) || ' ' || sum(hashtextextended(concat_ws(' ', l.oid, pg_get_userbyid(l.lomowner), (
+         select string_agg(distinct concat(
+           case a.grantee when 0 then 'public' when l.lomowner then ''
+           else pg_get_userbyid(a.grantee)::text end, ' ', a.privilege_type,
+           case when a.is_grantable and a.grantee <> l.lomowner then '*' end), ', ')
+         from aclexplode(coalesce(l.lomacl, acldefault('L', l.lomowner))) a)), 0))
 from pg_largeobject_metadata l having count(*) > 0
 union all
 select 'other', o.type || ' ' || o.identity, ''
