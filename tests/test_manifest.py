@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,54 +9,16 @@ import psycopg
 import pytest
 
 from opslib import config
-from opslib.backup import comparing, drilling, manifest, restoring, taking, tools
-from opslib.backup.drilling import Drill
-from opslib.backup.manifest import Holds, Table
+from opslib.backup import comparing, manifest, restoring
+from opslib.backup.manifest import Table
 from opslib.backup.store import Folder
 from opslib.checks import drills, restores
-from opslib.config import Door
+from opslib.config import Door, Secret
 from opslib.pg import whole
 from opslib.run.recovery import Picked, RecoverySource, Seen, _frame
-from opslib.sandbox.scratch import scratch
 from opslib.verdict import Status
 from tests import majors
-
-NAME = "opslib/test"
-
-
-@contextmanager
-def server(
-    major: str = majors.PACKAGED, *roles: str, locale: Mapping[str, str] | None = None
-) -> Iterator[Door]:
-    """Yield the door to an empty database of a server of one of the versions at hand."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPSLIB_PG_BIN", majors.folders()[major])
-        with scratch(0, roles, locale=locale) as door:
-            yield door
-
-
-def make(door: Door, statements: str) -> None:
-    """Run statements in a database."""
-    with psycopg.connect(door.dsn.reveal(), autocommit=True) as session:
-        session.execute(statements.encode())
-
-
-def held(door: Door) -> Holds:
-    """Return what a database holds."""
-    with whole.frozen(door, NAME) as view:
-        return manifest.look(view)
-
-
-def drilled(door: Door, folder: Path, major: str = majors.PACKAGED, to: str = "") -> Drill:
-    """Take a backup, and restore it into a server that has the roles that the manifest names."""
-    kept = Folder(folder / "sandbox", "kulti")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPSLIB_PG_CLIENT_BIN", majors.folders()[major])
-        patch.setattr(tools, "_PACKED", ())  # gzip, which programs of all versions can read
-        backup = taking.take(taking.Source("kulti", "sandbox", door, NAME), kept)
-        holds = backup.holds
-        return drilling.drill(kept, backup, lambda: server(to or major, *holds.roles, locale=holds.locale))
-
+from tests.restored import NAME, drilled, held, make, server
 
 GRANTED = {
     "a_column": "grant select (id) on t to {}",
@@ -107,6 +67,20 @@ create extension hstore schema apart;
 create sequence apart.counted;
 alter extension hstore add sequence apart.counted;
 select nextval('apart.counted');
+create table checked (id int constraint k check (id > 0) references parted) partition by range (id);
+create table checked_1 partition of checked for values from (0) to (10);
+create trigger t after insert on checked for each row execute function f();
+comment on trigger t on checked_1 is 'x';
+comment on constraint k on checked_1 is 'y';
+comment on constraint checked_id_fkey on checked_1 is 'z';
+comment on constraint part_1_pkey on part_1 is 'z';
+comment on index part_1_pkey is 'w';
+create table shrunk (id int, secret text);
+create role reader;
+create role former;
+grant select (id, secret) on shrunk to reader;
+grant select (secret) on shrunk to former;
+alter table shrunk drop column secret;
 """
 
 
@@ -119,11 +93,82 @@ def test_what_a_restore_writes_down_in_another_way_is_no_difference(major: str, 
             make(door, "create unique index concurrently invalid on doubled (id)")
         made = drilled(door, tmp_path, major)
         assert (made.broke, made.differences) == (None, [])
+        assert "former" not in made.backup.holds.roles
         was, now = replace(made.backup.holds, written=0), held(door)
         assert not list(filter(comparing.grave, comparing.differences(was, now)))
         newer = drilled(door, tmp_path, major, majors.PACKAGED)
     if major != majors.PACKAGED:
         assert newer.broke is None and [one.part for one in newer.differences] == [comparing.UNSEEN]
+
+
+@pytest.mark.parametrize("major", majors.folders())
+def test_whose_the_schema_public_is_comes_back_whatever_the_first_superuser_is_called(
+    major: str, tmp_path: Path
+) -> None:
+    """A tool that resets makes it anew; before 15 it is the first superuser's, who has many names."""
+    with server(major) as door:
+        make(door, "create role other superuser login password 'other'")
+        make(_as(door, "other", password="other"), "alter role postgres rename to admin")
+        admin = _as(door, "admin")
+        made = drilled(admin, tmp_path / "first", major)
+        assert made.differences == []
+        if made.backup.holds.major >= 15:
+            make(admin, "drop schema public cascade; create schema public")
+            assert drilled(admin, tmp_path / "reset", major).differences == []
+            make(admin, "create role postgres; alter schema public owner to postgres")
+            assert drilled(admin, tmp_path / "second", major).differences == []
+
+
+def _as(door: Door, user: str, **words: str) -> Door:
+    dsn = psycopg.conninfo.make_conninfo(door.dsn.reveal(), user=user, **words)
+    return Door(door.name, Secret.literal("test", dsn), False)
+
+
+def test_a_deploy_while_rows_are_counted_leaves_no_trace_in_a_manifest(tmp_path: Path) -> None:
+    """The dump has what was there when the view began, so what a manifest says of that is asked for first."""
+    with server() as door:
+        function = "create or replace function f() returns int language sql as 'select {}'"
+        make(door, function.format(1))
+
+        def deploy(text: str) -> None:
+            if text.startswith("counting"):
+                make(door, function.format(2))
+
+        made = drilled(door, tmp_path, say=deploy)
+    assert (made.broke, made.differences) == (None, [])
+
+
+def test_what_was_dropped_since_a_view_began_is_not_written_down_under_a_number() -> None:
+    """The server has no name of it any more, and no definition."""
+    with server() as door:
+        make(door, "create function f() returns int language sql as 'select 1'; create type y as enum ('a');"
+                   " create aggregate a(int) (sfunc = int4pl, stype = int); create view v as select 1 as one;"
+                   " create table t (id int primary key check (id > 1))")  # fmt: skip
+        with whole.frozen(door, NAME) as view:
+            make(door, "drop view v; drop table t; drop function f; drop aggregate a(int); drop type y")
+            found = manifest.look(view, checksums=False)
+    assert set(found.objects) == {"schema public", "rights schema public"} | {
+        name for name in found.objects if name.startswith(("comment ", "database "))
+    }
+
+
+@pytest.mark.parametrize("major", majors.folders())
+def test_rights_on_the_database_and_its_owner_are_named_as_no_dump_has_them(
+    major: str, tmp_path: Path
+) -> None:
+    """After a restore anybody may connect again: a person must know, though no drill could mend it."""
+    with server(major, "app", "member") as door:
+        make(door, "alter database scratch owner to app; grant connect on database scratch to member;"
+                   " revoke connect, temporary on database scratch from public")  # fmt: skip
+        made = drilled(door, tmp_path, major)
+        same = comparing.differences(made.backup.holds, held(door))
+    lost = ["database owner (app)", "database rights of member (CONNECT)", "database rights of public (none)"]
+    assert (made.broke, same) == (None, [])
+    assert [(one.part, one.name) for one in made.differences] == [(comparing.SETTING, name) for name in lost]
+    found = drills.restored(made, Picked(made.backup))
+    assert {one.status for one in found} == {Status.OK} and ", ".join(lost) in found[0].why
+    (_, warned) = restores.equal(_frame(made.differences), "d")
+    assert (warned.status, warned.cause) == (Status.WARNING, restores.SETTINGS)
 
 
 # Each thing that a manifest has: its name there, how it is made, and a change that nobody should overlook.
@@ -155,7 +200,7 @@ THINGS = {
     "trigger public.fired.t": (
         "create table fired (id int);"
         " create function fires() returns trigger language plpgsql as 'begin return new; end';"
-        " create trigger t before insert on fired for each row execute function fires()",
+        " create trigger t before insert on fired for each row execute function fires('Bearer secret')",
         "drop trigger t on fired; create trigger t after delete on fired execute function fires()",
     ),
     "table public.columns": (
@@ -206,7 +251,18 @@ THINGS = {
     "user mapping member at s": (
         "create user mapping for member server s", "drop user mapping for member server s"
     ),
-    "large objects all": ("select lo_create(5)", "select lo_unlink(5)"),
+    "large objects all": (
+        "select lo_create(5); grant select on large object 5 to member",
+        "grant update on large object 5 to member",
+    ),
+    "trigger state public.part_1.t": (
+        "create table part (id int) partition by range (id);"
+        " create table part_1 partition of part for values from (0) to (9);"
+        " create table part_2 partition of part for values from (9) to (20);"
+        " create trigger t after insert on part for each row execute function fires();"
+        " alter table part_2 disable trigger t",
+        "alter table part_1 disable trigger t",
+    ),
     "comment table public.owned": ("comment on table owned is 'a'", "comment on table owned is 'b'"),
     "default rights postgres apart r": (
         "alter default privileges in schema apart grant select on tables to member",

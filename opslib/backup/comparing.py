@@ -6,16 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opslib.backup.definitions import settled
 from opslib.backup.manifest import BY_NAME, Holds, Table
 
 VERSION, SETTING, UNSEEN = "extension version", "setting", "not compared"
 CONTENTS = "contents of rows"
 _ABSENT = "not there"
+_MEMBER, _DATABASE = "extension table ", "database "
 _WITH_ROWS = ("filled ", "large objects ")  # a backup of the schema alone has nothing of them
 # Manifests of before it was noted how they are written have these kinds, with which names can be compared.
 _FIRST = tuple(
     f"{kind} " for kind in ("schema", "table", "index", "row security", "policy", "function", "view", "type")
 )
+# These were written down in another way before the second: there they have names only; or not at all.
+_ANEW = tuple(f"{kind} " for kind in ("function", "trigger", "view", "large objects"))
+_ADDED = "trigger state "
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Difference:
 
     Args:
         part: rows, object, sequence, extension; or `VERSION` of an extension, which may differ; `SETTING` of
-            the database, which no dump holds; `UNSEEN` for what could not be compared.
+            the database, or right on it, which no dump holds; `UNSEEN` for what could not be compared.
         name: of the thing.
         was: in the manifest.
         now: in the database.
@@ -61,6 +66,7 @@ def differences(was: Holds, now: Holds, *, content: str = "all") -> list[Differe
         *(_behind(was, now) if whole else ()),
         *_differing("extension", _names(was.extensions), _names(now.extensions)),
         *_differing("extension", _placed(was, now), _placed(now, was)),
+        *_members(was, now),
         *_lacking(was, now),
         *(_other_versions(was, now) if same else ()),
         *_unseen(was, now),
@@ -76,7 +82,7 @@ def _differing(part: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
 
 def _behind(was: Holds, now: Holds) -> Iterator[Difference]:
     """Yield the sequences that are only on one side, or would give again what was given before."""
-    names = {*was.sequences, *now.sequences} if _alike(was, now) else {*now.sequences}
+    names = {*was.sequences, *now.sequences} if _listed(was, now) else {*now.sequences}
     for name in sorted(names):
         if name not in was.sequences or name not in now.sequences:
             there, here = was.sequences.get(name, _ABSENT), now.sequences.get(name, _ABSENT)
@@ -118,19 +124,46 @@ def _alike(was: Holds, now: Holds) -> bool:
     return was.written == now.written
 
 
+def _listed(was: Holds, now: Holds) -> bool:
+    """Tell whether both name the same kinds of things."""
+    return bool(was.written and now.written)
+
+
 def _objects(one: Holds, other: Holds, content: str) -> Mapping[str, str]:
-    if not _alike(one, other):
+    if not _listed(one, other):
         return _names(name for name in one.objects if name.startswith(_FIRST))
-    left = (f"{SETTING} ", *(_WITH_ROWS if content == "schema" else ()))
-    found = {name: said for name, said in one.objects.items() if not name.startswith(left)}
-    return found if one.major == other.major else _names(found)
+    alike = _alike(one, other)
+    left = (f"{SETTING} ", _MEMBER, _DATABASE, *(_WITH_ROWS if content == "schema" else ()))
+    left = left if alike else (*left, _ADDED)
+    found = [name for name in one.objects if not name.startswith(left)]
+    named = found if one.major != other.major else () if alike else _of(_ANEW, found)
+    return {**{name: settled(one.objects[name]) for name in found}, **_names(named)}
+
+
+def _of(kinds: tuple[str, ...], found: Iterable[str]) -> Iterator[str]:
+    return (name for name in found if name.startswith(kinds))
+
+
+def _members(was: Holds, now: Holds) -> Iterator[Difference]:
+    """Yield the tables of extensions that did not come back; another version may be made of other tables."""
+    for name, owner in was.objects.items():
+        if not name.startswith(_MEMBER) or name in now.objects or owner not in now.extensions:
+            continue
+        same = was.extensions[owner] == now.extensions[owner]
+        yield Difference("object" if same else UNSEEN, name, f"of {owner} {was.extensions[owner]}", _ABSENT)
 
 
 def _lacking(was: Holds, now: Holds) -> Iterator[Difference]:
-    """Yield the settings of the database that are not there; one too many may be a vendor's own."""
+    """Yield what of the database itself is not there: its settings, whose it is, who may do what with it.
+
+    A setting or a right too many may be a vendor's own.
+    """
     yield from (
         Difference(SETTING, name, "set", _ABSENT) for name in _settings(was) if name not in _settings(now)
     )
+    for name, said in was.objects.items() if _alike(was, now) else ():
+        if name.startswith(_DATABASE) and (there := now.objects.get(name, _ABSENT)) != said:
+            yield Difference(SETTING, f"{name} ({said})", said, there)
 
 
 def _settings(one: Holds) -> dict[str, str]:

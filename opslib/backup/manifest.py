@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ import pandas as pd
 import rfc8785
 
 from opslib import ids
+from opslib.backup.definitions import settled
 from opslib.errors import Malformed
 
 if TYPE_CHECKING:
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 TYPE, _WITHOUT_DIGEST = "https://opslib.dev/backup/v0.2", "https://opslib.dev/backup/v0.1"
 UNREADABLE, CHANGED = "manifest", "manifest-changed"  # kinds of `Malformed`
 FOREIGN, UNSEALED = "foreign", "unsealed"  # of one that can be read
-WRITTEN, BY_NAME = 1, "by name "
+WRITTEN, BY_NAME = 2, "by name "
 _EXACT = 2**53  # up to here every reader of JSON has the same number
 Content = Literal["all", "schema", "data"]
-Sequences = Mapping[str, tuple[int | None, int]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Holds:
         steps: of the sequences that do not count up by one; 0 for one that begins again at its end.
         placed: the schema of each extension; none in manifests of before that was noted.
         locale: the columns of the statement `manifest_locale`; nothing in manifests of before that was noted.
-        written: in which way `objects` were written down; 0 of before that was noted.
+        written: in which way `objects` were written down; 0 of before that was noted. Since 2 functions,
+            triggers and views are checksums of what a restore leaves of their definitions.
     """
 
     database: str
@@ -222,27 +223,23 @@ def _below(name: str) -> bool:
     return not {"", ".", ".."} & set(parts) and "\\" not in name
 
 
-def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = None) -> Holds:
-    """Return what a database holds in one view.
+def describe(view: Frozen) -> Holds:
+    """Return what a database holds, but for its rows.
 
-    Args:
-        view: the database as it was at one moment.
-        checksums: read every row of every table, too; without, not even the rows are counted.
-        sequences: as `Frozen.sequences` returned them earlier; read now where not given.
+    Definitions, and how far a sequence has come, are read as they are now, which no view changes: ask for
+    them first, so that a deploy while rows are counted leaves no trace.
 
     Raises:
-        SourceError: something could not be read, or row-level security would hide rows.
+        SourceError: something could not be read.
     """
-    asked = view.table("manifest_tables").to_dict("records") if checksums else []
-    tables = {f"{row['schema']}.{row['name']}": _table(view, row) for row in asked}
-    objects = pd.concat([view.table("manifest_objects"), view.table("manifest_rights")])
+    counted = view.sequences()
+    objects = pd.concat([view.table("manifest_objects"), view.table("manifest_rights"), _defined(view)])
     extensions = view.table("extensions").set_index("name")
-    counted = view.sequences() if sequences is None else sequences
     return Holds(
         database=view.database,
         server_version=view.version,
         taken_at=ids.stamp(view.taken_at),
-        tables=tables,
+        tables={},
         objects={f"{row['kind']} {row['name']}": row["detail"] or "" for row in objects.to_dict("records")},
         sequences={name: last for name, (last, _) in counted.items()},
         steps={name: step for name, (_, step) in counted.items() if step != 1},
@@ -252,6 +249,29 @@ def look(view: Frozen, *, checksums: bool = True, sequences: Sequences | None = 
         locale=locale(view),
         written=WRITTEN,
     )
+
+
+def look(view: Frozen, *, checksums: bool = True, described: Holds | None = None) -> Holds:
+    """Return what a database holds in one view.
+
+    Args:
+        view: the database as it was at one moment.
+        checksums: read every row of every table, too; without, not even the rows are counted.
+        described: as `describe` returned it earlier; asked for now where not given.
+
+    Raises:
+        SourceError: something could not be read, or row-level security would hide rows.
+    """
+    found = described or describe(view)
+    asked = view.table("manifest_tables").to_dict("records") if checksums else []
+    tables = {f"{row['schema']}.{row['name']}": _table(view, row) for row in asked}
+    return replace(found, tables=tables)
+
+
+def _defined(view: Frozen) -> pd.DataFrame:
+    found = view.table("manifest_definitions")
+    sums = [hashlib.sha256(settled(text).encode()).hexdigest() for text in found["definition"]]
+    return found.assign(detail=(found["detail"] + " " + pd.Series(sums, dtype="str")).str.strip())
 
 
 def locale(view: Frozen) -> dict[str, str]:

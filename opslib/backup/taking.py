@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from opslib import ids
 from opslib.backup import manifest, money, reading, room, tools
-from opslib.backup.manifest import Content, Holds, Manifest, Sequences
+from opslib.backup.manifest import Content, Holds, Manifest
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.errors import SourceError
 from opslib.pg import whole
@@ -68,13 +68,13 @@ def take(
         packed = tools.compression(used)
         if content != "schema":
             room.make_sure(store, view)
+        described = manifest.describe(view)  # before the dump: what that has of a sequence is never behind
         say("counting and checking every row")
         words = [
             "--format=directory", f"--jobs={jobs}", tools.packed(used, packed), f"--snapshot={view.snapshot}",
             f"--lock-wait-timeout={whole.LOCK_TIMEOUT_S}s", "--no-password", *_WORDS[content],
         ]  # fmt: skip
-        counted = view.sequences()  # before the dump reads them: what it has is never behind
-        with tools.reaching(source.door, source.name) as environment, _looking(view, counted) as looked:
+        with tools.reaching(source.door, source.name) as environment, _looking(view, described) as looked:
             dump = part / DUMP
             how_far = _how_far(dump, say, looked)
             with _first_fault(looked):
@@ -102,10 +102,10 @@ def new_id(moment: datetime) -> str:
 
 
 @contextmanager
-def _looking(view: whole.Frozen, counted: Sequences) -> Iterator[Future[Holds]]:
+def _looking(view: whole.Frozen, described: Holds) -> Iterator[Future[Holds]]:
     """Yield what the view holds, read while others work; left early, the reading is ended."""
     with ThreadPoolExecutor(1) as beside:
-        looked = beside.submit(manifest.look, view, sequences=counted)
+        looked = beside.submit(manifest.look, view, described=described)
         try:
             yield looked
         finally:

@@ -49,6 +49,7 @@ _GRANT = {
 _SILENT = {
     "subscription": "only a superuser's dump has it: write down how it is made",
     "user mapping": "the dump has it without its options, such as a password: write them down",
+    "table of an extension": "no dump has its rows, nor, where it was added to it later, the table",
 }
 
 

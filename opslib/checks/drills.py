@@ -66,7 +66,11 @@ def _restorable(found: pd.DataFrame) -> pd.DataFrame:
 
 def _to_set(drill: Drill) -> str:
     names = ", ".join(one.name for one in drill.differences if one.part == comparing.SETTING)
-    return f"no dump holds the settings of the database: after a restore, set {names}" if names else ""
+    return (
+        f"no dump holds settings of the database or rights on it: after a restore, set {names}"
+        if names
+        else ""
+    )
 
 
 def smoke(drill: Drill | None, system: System) -> Finding:

@@ -29,7 +29,9 @@ LOCKS = Cause("restore-too-few-locks", "the server has no room for the locks of 
 DIFFERS = Cause("restore-differs", "what came back is not what was backed up", 12)
 VERSION = Cause("restore-extension-version", "an extension came back in another version", 46)
 LOCALE = Cause("restore-other-locale", "the target writes or sorts text in another way", 40)
-SETTINGS = Cause("restore-without-settings", "settings of the database itself are not there", 44)
+SETTINGS = Cause(
+    "restore-without-settings", "settings of the database itself, or rights on it, are not there", 44
+)
 GUESSED = Cause("restore-without-statistics", "what came back has no statistics, so queries are slow", 45)
 _MOST_SUBJECTS = 5
 
@@ -228,10 +230,13 @@ def _alike(unseen: pd.DataFrame | None, database: str, expected: str) -> Finding
 
 
 def _settings(found: pd.DataFrame) -> list[Finding]:
-    """Find which settings a person must put back: no dump of one database holds them."""
+    """Find which settings and rights a person must put back: no dump of one database holds them."""
     if found.empty:
         return []
-    names, why = ", ".join(found["name"]), "no dump holds them: set them with ALTER DATABASE or ALTER ROLE"
+    names, why = (
+        ", ".join(found["name"]),
+        "no dump holds them: use ALTER DATABASE, ALTER ROLE, GRANT and REVOKE",
+    )
     expected = "those that it had"
     return [Finding("settings", Status.WARNING, names, "not there", "", expected, why, cause=SETTINGS)]
 

@@ -5,11 +5,13 @@
 -- params: nothing
 -- needs: nothing
 -- cost: a few catalogs
--- lock: none
+-- lock: access share, for a moment, on tables of extensions
 -- since: 14
 -- pooler: yes
 -- `rls_hides`: row-level security would keep rows from us. pg_dump refuses such a table, and with
--- --enable-row-security it would leave the rows out without a word. Members of extensions are not dumped.
+-- --enable-row-security it would leave the rows out without a word. Of a member of an extension pg_dump takes
+-- the rows only where the extension says so; any other that has rows, and would keep them after a crash, is
+-- here as a table of an extension: nobody's dump has it.
 -- `emptied`: a standby has no rows of unlogged tables. All large objects are one row here; may each be read?
 -- pg_read_all_data holds for none of them. Subscriptions, and options of user mappings, are left out of the
 -- dump of a role that may not see them, without an error; whether a mapping has any, nobody else can tell.
@@ -32,8 +34,22 @@ where c.relkind in ('r', 'p', 'S')
   and not starts_with(n.nspname, 'pg_') and n.nspname <> 'information_schema'
   and not exists (
     select from pg_depend d
+    join pg_extension x on x.oid = d.refobjid
     where d.classid = 'pg_class'::regclass and d.objid = c.oid
-      and d.refclassid = 'pg_extension'::regclass and d.deptype not in ('n', 'x'))
+      and d.refclassid = 'pg_extension'::regclass and d.deptype not in ('n', 'x')
+      and c.oid <> all (coalesce(x.extconfig, '{}')))
+union all
+select quote_ident(n.nspname) || '.' || quote_ident(c.relname), 'table of an extension',
+       false, false, false, greatest(c.reltuples, 0)::bigint, pg_relation_size(c.oid), false
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'r' and c.relpersistence = 'p' and case when exists (
+    select from pg_depend d
+    join pg_extension x on x.oid = d.refobjid
+    where d.classid = 'pg_class'::regclass and d.objid = c.oid
+      and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
+      and c.oid <> all (coalesce(x.extconfig, '{}')))
+  then pg_relation_size(c.oid) > 0 end
 union all
 select 'large objects', 'large objects',
        bool_and(

@@ -7,10 +7,14 @@
 -- lock: access share, for as long as a definition is read
 -- since: 14
 -- pooler: yes
--- Members of extensions are left out: they come with their extension. So is what a partitioned table hands
--- down to its partitions, which is numbered anew, and an index that is not valid, which no dump holds.
--- Columns are by name: one that a parent got later moves to the front of its children. Options of foreign
--- things may hold secrets, so only a checksum of them is here.
+-- Members of extensions are left out: they come with their extension. But of their tables the names are
+-- here, as one may have been added to it by hand, and then no dump has it. Left out is what a partitioned
+-- table hands down to its partitions, but where a trigger is on or off unlike its parent, as it is numbered
+-- anew, and an index that is not valid, which no dump holds. Columns are by name: one that a parent got
+-- later moves to the front of its children. Options of foreign things may hold secrets, so only a checksum
+-- of them is here. Functions, triggers and views have a statement of their own, `manifest_definitions`. The
+-- server looks names up in the newest catalog: what was dropped since the view began has a bare number
+-- there, and is left out.
 with own as (
   select oid from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
 ), member as (
@@ -18,7 +22,7 @@ with own as (
 ), relation as (
   select c.* from pg_class c
   where c.relnamespace in (select oid from own) and c.relpersistence <> 't'
-    and not exists (
+    and c.oid::regclass::text !~ '^\d+$' and not exists (
       select from member m where (m.classid = 'pg_class'::regclass and m.objid = c.oid)
         or (m.classid = 'pg_type'::regclass and c.relkind = 'c' and m.objid = c.reltype))
 ), attribute as (
@@ -75,7 +79,14 @@ where c.relkind = 'I' or (c.relkind = 'i' and i.indisvalid)
 union all
 select 'constraint', o.conrelid::regclass::text || '.' || o.conname,
        pg_get_constraintdef(o.oid) || case when o.convalidated then '' else ' not valid' end
-from pg_constraint o join relation c on c.oid = o.conrelid where o.contype <> 'n' and o.conparentid = 0
+from pg_constraint o join relation c on c.oid = o.conrelid
+where o.contype <> 'n' and o.conparentid = 0 and pg_get_constraintdef(o.oid) is not null
+union all
+select 'extension table', c.oid::regclass::text, x.extname
+from pg_class c
+join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+join pg_extension x on d.refclassid = 'pg_extension'::regclass and x.oid = d.refobjid
+where c.relkind in ('r', 'p') and c.relpersistence <> 't'
 union all
 select 'row security', c.oid::regclass::text,
        case when c.relforcerowsecurity then 'forced' else 'on' end
@@ -90,27 +101,23 @@ select 'policy', c.oid::regclass::text || '.' || p.polname,
 from pg_policy p join relation c on c.oid = p.polrelid
 union all
 select 'function', p.oid::regprocedure::text,
-       case p.prokind when 'a' then
-         (select concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
-            a.aggtranstype::regtype, a.aggsortop::regoperator, a.agginitval)
-          from pg_aggregate a where a.aggfnoid = p.oid)
-       else md5(pg_get_functiondef(p.oid)) end
+       (select concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn,
+          a.aggtranstype::regtype, a.aggsortop::regoperator, a.agginitval)
+        from pg_aggregate a where a.aggfnoid = p.oid)
 from pg_proc p
-where p.pronamespace in (select oid from own) and not exists (
+where p.prokind = 'a' and p.oid::regprocedure::text !~ '^\d+$'
+  and p.pronamespace in (select oid from own) and not exists (
   select from member m where m.classid = 'pg_proc'::regclass and m.objid = p.oid)
 union all
-select 'trigger', t.tgrelid::regclass::text || '.' || t.tgname,
-       pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
-from pg_trigger t join relation c on c.oid = t.tgrelid where not t.tgisinternal and t.tgparentid = 0
+select 'trigger state', t.tgrelid::regclass::text || '.' || t.tgname, t.tgenabled::text
+from pg_trigger t
+join relation c on c.oid = t.tgrelid
+join pg_trigger p on p.oid = t.tgparentid
+where t.tgconstraint = 0 and t.tgenabled <> p.tgenabled
 union all
 select 'rule', r.ev_class::regclass::text || '.' || r.rulename,
        pg_get_ruledef(r.oid) || ' ' || r.ev_enabled::text
 from pg_rewrite r join relation c on c.oid = r.ev_class where r.rulename <> '_RETURN'
-union all
-select 'view', c.oid::regclass::text,
-       concat_ws(' ', md5(pg_get_viewdef(c.oid)),
-         (select 'with ' || string_agg(o, ', ' order by o) from unnest(c.reloptions) o))
-from relation c where c.relkind in ('v', 'm')
 union all
 select 'filled', c.oid::regclass::text, c.relispopulated::text from relation c where c.relkind = 'm'
 union all
@@ -137,7 +144,8 @@ select case t.typtype when 'd' then 'domain' when 'r' then 'range type' else 'ty
          (select string_agg(k.conname || ' ' || pg_get_constraintdef(k.oid), ', ' order by k.conname)
           from pg_constraint k where k.contypid = t.oid and k.contype <> 'n'))
 from pg_type t
-where t.typtype in ('d', 'e', 'r') and t.typnamespace in (select oid from own) and not exists (
+where t.typtype in ('d', 'e', 'r') and t.typnamespace in (select oid from own)
+  and t.oid::regtype::text !~ '^\d+$' and not exists (
   select from member m where m.classid = 'pg_type'::regclass and m.objid = t.oid)
 union all
 select 'statistics', s.stxnamespace::regnamespace || '.' || s.stxname, pg_get_statisticsobjdef(s.oid)
@@ -178,11 +186,16 @@ union all
 select 'user mapping', coalesce(u.usename::text, 'public') || ' at ' || u.srvname, '' from pg_user_mappings u
 union all
 select 'large objects', 'all',
-       count(*) || ' ' || sum(hashtextextended(l.oid || ' ' || pg_get_userbyid(l.lomowner), 0))
+       count(*) || ' ' || sum(hashtextextended(concat_ws(' ', l.oid, pg_get_userbyid(l.lomowner), (
+         select string_agg(distinct concat(
+           case a.grantee when 0 then 'public' when l.lomowner then ''
+           else pg_get_userbyid(a.grantee)::text end, ' ', a.privilege_type,
+           case when a.is_grantable and a.grantee <> l.lomowner then '*' end), ', ')
+         from aclexplode(coalesce(l.lomacl, acldefault('L', l.lomowner))) a)), 0))
 from pg_largeobject_metadata l having count(*) > 0
 union all
 select 'other', o.type || ' ' || o.identity, ''
 from generic g, pg_identify_object(g.catalog, g.number, 0) o
-where g.number >= 16384 and coalesce(o.schema, '') !~ '^pg_' and not exists (
+where g.number >= 16384 and o.identity is not null and coalesce(o.schema, '') !~ '^pg_' and not exists (
   select from pg_depend d where d.classid = g.catalog and d.objid = g.number and d.deptype = any ('{i,e}'))
 order by 1, 2

@@ -9,7 +9,8 @@
 -- pooler: yes
 -- Rights that were never given or taken away are written out, as a restore may leave them either way. The
 -- first superuser, whose the schema public is on older servers, has another name elsewhere. Settings of the
--- database are by name only: their values may be secret.
+-- database are by name only: their values may be secret. No dump holds a remark on what a partition got from
+-- its parent. Of the database itself no dump holds the owner or the rights, but people must know them.
 with thing as (
   select 'pg_namespace'::regclass as catalog, oid as number, nspowner as owner, nspacl as acl, 'n' as sort
   from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
@@ -37,7 +38,7 @@ with thing as (
     select from pg_depend d where d.classid = t.catalog and d.objid = t.number and d.deptype = 'e')
   union all
   select 'pg_class'::regclass, a.attrelid, a.attnum, null, a.attacl from pg_attribute a
-  where a.attacl is not null and a.attrelid >= 16384
+  where a.attacl is not null and a.attrelid >= 16384 and not a.attisdropped
 ), given as (
   select catalog, number, part, owner, grantee, a.privilege_type
          || case when a.is_grantable and a.grantee <> coalesce(owner, 0) then '*' else '' end as privilege
@@ -50,8 +51,10 @@ with thing as (
 )
 select 'rights' as kind, i.type || ' ' || i.identity as name,
        concat_ws('; ',
-         case when o.owner = 10 and i.identity = 'public' then 'owner: the first superuser'
-         else 'owner: ' || pg_get_userbyid(o.owner) end,
+         case when o.owner = 10 and i.identity = 'public' then 'owner: the first superuser' else -- pg<15
+         'owner: ' || pg_get_userbyid(o.owner)
+         end -- pg<15
+         ,
          (select string_agg(r.said, '; ' order by r.said) from rights r
           where r.catalog = o.catalog and r.number = o.number and r.part = o.part)) as detail
 from own o, pg_identify_object(o.catalog, o.number, o.part) i
@@ -73,10 +76,29 @@ from pg_description d, pg_identify_object(d.classoid, d.objoid, d.objsubid) i
 where (d.objoid >= 16384 or d.classoid = 'pg_largeobject'::regclass) and i.identity is not null
   and coalesce(i.schema, '') !~ '^pg_' and d.classoid <> 'pg_extension'::regclass and not exists (
   select from pg_depend e where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e')
+  and not exists (
+    select from pg_trigger t
+    where d.classoid = 'pg_trigger'::regclass and t.oid = d.objoid and t.tgparentid <> 0)
+  and not exists (
+    select from pg_constraint o where d.classoid = 'pg_constraint'::regclass and o.oid = d.objoid
+      and o.conrelid <> 0 and not (o.conislocal and o.conparentid = 0)
+      and o.contype <> all ('{p,u,x}')) -- these have an index of their own, and are dumped with it
 union all
 select 'setting', concat_ws(' ', split_part(c, '=', 1), 'of ' || r.rolname), ''
 from pg_db_role_setting s
 join pg_database b on b.oid = s.setdatabase and b.datname = current_database()
 cross join unnest(s.setconfig) c
 left join pg_roles r on r.oid = s.setrole
+union all
+select 'database', 'owner',
+       case d.datdba when 10 then 'the first superuser' else pg_get_userbyid(d.datdba)::text end
+from pg_database d where d.datname = current_database()
+union all
+select 'database', 'rights of ' || case g.role when 0 then 'public' else pg_get_userbyid(g.role)::text end,
+       coalesce((
+         select string_agg(distinct a.privilege_type || case when a.is_grantable then '*' else '' end, ' ')
+         from aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where a.grantee = g.role), 'none')
+from pg_database d,
+     lateral (select 0::oid as role union select a.grantee from aclexplode(d.datacl) a) g
+where d.datname = current_database() and g.role <> d.datdba
 order by 1, 2

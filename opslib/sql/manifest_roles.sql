@@ -16,7 +16,8 @@ with thing as (
   from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
   union all select 'pg_class'::regclass, oid, relowner, relacl from pg_class
   where oid >= 16384 and relpersistence <> 't'
-  union all select 'pg_class'::regclass, attrelid, 0, attacl from pg_attribute where attacl is not null
+  union all select 'pg_class'::regclass, attrelid, 0, attacl from pg_attribute
+  where attacl is not null and not attisdropped
   union all select 'pg_proc'::regclass, oid, proowner, proacl from pg_proc where oid >= 16384
   union all select 'pg_type'::regclass, oid, typowner, typacl from pg_type
   where oid >= 16384 and typtype in ('d', 'e', 'r')
