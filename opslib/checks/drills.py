@@ -46,12 +46,11 @@ def restored(drill: Drill | None, picked: restores.PickedLike) -> list[Finding]:
         return [compare.unknown("restore", f"{step}: {text}", subject=drill.backup.id, expected=expected)]
     damage = backups.damage(kind)
     cause = damage or {"extension": restores.EXTENSION, DAMAGED: copies.DAMAGED}.get(kind, BROKE)
-    next = "backup" if damage else ""
-    return [
-        Finding(
-            "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause
-        )
-    ]
+    next = backups.TAKES if damage else ""
+    found = Finding(
+        "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause
+    )
+    return [backups.asking(found)]
 
 
 def _restorable(found: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from opslib import frames, ids
-from opslib.checks import compare, point_in_time
+from opslib.checks import backups, compare, point_in_time
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ def window(reach: Reach, limit: Limit, next: str = "") -> Finding:
     if reach.earliest is None or reach.latest is None:
         return compare.skipped("vendor's window", f"{reach.vendor}: {reach.text}")
     hours = (reach.latest - reach.earliest).total_seconds() / 3600
-    return compare.above(
+    found = compare.above(
         hours, check="vendor's window", subject=reach.vendor, warning=limit.warning, critical=limit.critical,
         unit=limit.unit, expected=expected, cause=SHORT, next=next, why=f"{reach.text}: what was lost before"
         " can be had from our own backups only",
     )  # fmt: skip
+    return backups.asking(found)
 
 
 def newest(reach: Reach, kept: pd.DataFrame, limit: Limit, next: str = "") -> Finding:
@@ -70,13 +71,17 @@ def newest(reach: Reach, kept: pd.DataFrame, limit: Limit, next: str = "") -> Fi
     last = reach.latest or kept[kept["status"] == _COMPLETED]["created"].max()
     if pd.isna(last):
         why = "neither a log nor a daily backup: what is lost can be had from our own backups only"
-        return Finding("vendor's newest", Status.CRITICAL, reach.vendor, "none", "", expected, why, next, OFF)
+        found = Finding(
+            "vendor's newest", Status.CRITICAL, reach.vendor, "none", "", expected, why, next, OFF
+        )
+        return backups.asking(found)
     hours = (ids.now() - pd.Timestamp(last)).total_seconds() / 3600
-    return compare.below(
+    found = compare.below(
         max(hours, 0.0), check="vendor's newest", subject=reach.vendor, warning=limit.warning,
         critical=limit.critical, unit=limit.unit, expected=expected, cause=STALE, next=next,
         why="its console says why it stopped; a plan without backups looks like this, too",
     )  # fmt: skip
+    return backups.asking(found)
 
 
 def promised(reach: Reach, system: System) -> Finding:
