@@ -470,9 +470,10 @@ def test_a_rule_whose_rows_are_held_is_skipped_with_their_number() -> None:
     assert found.status is Status.SKIPPED and "5 rows" in found.why
 
 
-def test_a_system_without_a_rule_has_nothing_to_archive() -> None:
-    """Where no row was looked at, none was found well."""
-    assert [f.status for f in old_rows.waiting([])] == [Status.SKIPPED]
+def test_a_system_without_a_rule_is_not_called_well() -> None:
+    """Where no row was looked at, a list must not tick it off; it says what to do instead."""
+    (found,) = old_rows.waiting([])
+    assert found.status is Status.UNKNOWN and "add archive_after_days" in found.why
 
 
 @pytest.mark.parametrize(

@@ -165,8 +165,11 @@ def waiting(looks: Sequence[Seen], cause: Cause = OLD) -> list[Finding]:
         cause: OLD, or OVERDUE where a policy demands that they go.
     """
     if not looks:
-        reason = "no table has a rule in the system's file, so that no row was looked at"
-        return [compare.skipped("old rows", reason)]
+        reason = (
+            "no rule says what is old: nothing was looked at; add archive_after_days to a table in the"
+            " system's file, or take this item off the list"
+        )
+        return [compare.unknown("old rows", reason)]
     return [_waiting(one, cause) for one in looks]
 
 
