@@ -18,6 +18,7 @@ SHORT = Cause(
     "vendor-window-short", "the vendor's own history of the database does not reach back enough", 34
 )
 OFF = Cause("vendor-backups-off", "the vendor keeps no backups of the database", 33)
+NO_LOG = Cause("point-in-time-off", "point-in-time recovery is off, and the runbook counts on it", 35)
 STALE = Cause("vendor-backup-stale", "the vendor's newest backup of the database is too old", 33)
 UNTAGGED = Cause("release-tags-missing", "the repository has no tag of a release", 40)
 _COMPLETED = "COMPLETED"
@@ -101,7 +102,7 @@ def promised(reach: Reach, system: System) -> Finding:
         return Finding("point in time", Status.OK, reach.vendor, "on", "", expected)
     return Finding(
         "point in time", Status.WARNING, reach.vendor, "off", "", expected, f"stated in: {fact.source}",
-        cause=OFF,
+        cause=NO_LOG,
     )  # fmt: skip
 
 
