@@ -204,7 +204,10 @@ def test_an_age_or_a_batch_that_makes_no_sense_starts_no_kernel(given: dict[str,
         ({"before": "2099-01-01T00:00:00Z"}, "before: .* in the future"),
         ({"before": "yesterday"}, "before: 'yesterday' is no time"),
         ({"before": "2026-01-01"}, "has no zone"),
-        ({"table": "users"}, "users has no rule in the system's file, so it needs: archive, column, days"),
+        (
+            {"table": "users"},
+            "users has no rule in the system's file, so it needs: archive, column, older_than_days",
+        ),
     ],
 )
 def test_a_rule_that_is_not_whole_is_refused_by_the_name_of_what_is_wrong(
