@@ -24,7 +24,7 @@ def table() -> str:
     for procedure in catalog.load(ROOT / "notebooks").procedures:
         symptoms = "; ".join(procedure.symptoms[:3])
         link = f"[{procedure.id}]({procedure.path.relative_to(ROOT)})"
-        rows.append(f"| {symptoms} | `opslib run {procedure.id}` ({link}) | {procedure.minutes} min |")
+        rows.append(f"| {symptoms} | `{procedure.command}` ({link}) | {procedure.minutes} min |")
     return "\n".join(rows) + "\n"
 
 

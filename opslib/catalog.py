@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib import metadata, parameters
 from opslib.controls import controls_of
-from opslib.errors import ConfigError, UnknownName
+from opslib.errors import ConfigError, ParameterError, UnknownName
 from opslib.parameters import Parameter
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Procedure:
         next: procedures to go on with.
         controls: what auditors ask for and its runs are evidence for, e.g. `CC7.2`.
         parameters: what can be given with `-p`.
+        usual: what of it a person mostly wants, where without it nothing is done but looking.
     """
 
     id: str
@@ -67,6 +68,13 @@ class Procedure:
     next: tuple[str, ...]
     controls: tuple[str, ...]
     parameters: tuple[Parameter, ...]
+    usual: Mapping[str, Any]
+
+    @property
+    def command(self) -> str:
+        """What is typed to run it on the preset system, as a person mostly wants it."""
+        given = [f" -p {name}={str(value).lower()}" for name, value in self.usual.items()]
+        return f"opslib run {self.id}{''.join(given)}"
 
     @property
     def searchable(self) -> str:
@@ -206,7 +214,15 @@ def _procedure(path: Path, root: Path, meta: Mapping[str, Any], declared: tuple[
         next=tuple(meta["next"]),
         controls=controls_of(meta.get("controls", ())),
         parameters=declared,
+        usual=_usual(path, meta, declared),
     )
+
+
+def _usual(path: Path, meta: Mapping[str, Any], declared: tuple[Parameter, ...]) -> dict[str, Any]:
+    try:
+        return parameters.parse(declared, meta.get("usual", {}), notebook=meta["id"])
+    except (ParameterError, UnknownName) as error:
+        raise metadata.wrong(path, "usual", error.message) from error
 
 
 def _missing(procedure: Procedure, environment: Environment) -> Iterator[str]:

@@ -75,6 +75,8 @@ def check(path: Path, meta: Any) -> None:
     longest = meta.get("cell_minutes", _LONGEST)
     if not (_is(longest, (int, float)) and 0 < longest <= _LONGEST):
         raise wrong(path, "cell_minutes", f"{longest!r} is no number above 0 and up to {_LONGEST}")
+    if not isinstance(meta.get("usual", {}), dict):
+        raise wrong(path, "usual", "not an object of parameters")
     for key, value in meta["needs"].items():
         if key not in _NEEDS:
             raise wrong(path, f"needs.{key}", f"no such need{parameters.close(key, _NEEDS)}")

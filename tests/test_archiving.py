@@ -205,7 +205,10 @@ def test_an_age_or_a_batch_that_makes_no_sense_starts_no_kernel(given: dict[str,
         ({"before": "2099-01-01T00:00:00Z"}, "before: .* in the future"),
         ({"before": "yesterday"}, "before: 'yesterday' is no time"),
         ({"before": "2026-01-01"}, "has no zone"),
-        ({"table": "users"}, "users has no rule in the system's file, so it needs: archive, column, days"),
+        (
+            {"table": "users"},
+            "users has no rule in the system's file, so it needs: archive, column, older_than_days",
+        ),
     ],
 )
 def test_a_rule_that_is_not_whole_is_refused_by_the_name_of_what_is_wrong(
@@ -471,9 +474,10 @@ def test_a_rule_whose_rows_are_held_is_skipped_with_their_number() -> None:
     assert found.status is Status.SKIPPED and "5 rows" in found.why
 
 
-def test_a_system_without_a_rule_has_nothing_to_archive() -> None:
-    """Where no row was looked at, none was found well."""
-    assert [f.status for f in old_rows.waiting([])] == [Status.SKIPPED]
+def test_a_system_without_a_rule_is_not_called_well() -> None:
+    """Where no row was looked at, a list must not tick it off; it says what to do instead."""
+    (found,) = old_rows.waiting([])
+    assert found.status is Status.UNKNOWN and "add archive_after_days" in found.why
 
 
 @pytest.mark.parametrize(

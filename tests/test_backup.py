@@ -26,7 +26,7 @@ from opslib.backup import comparing, manifest, reading, restoring, retention, ta
 from opslib.backup.manifest import Manifest
 from opslib.backup.store import DUMP, MANIFEST, Folder
 from opslib.backup.store import of as store_of
-from opslib.checks import backups
+from opslib.checks import backup_done, backups
 from opslib.config import Door, Limit, Secret
 from opslib.config.environment import Environment
 from opslib.errors import Malformed, ParameterError, Refused, SourceError, Unreachable, UsageError
@@ -447,7 +447,7 @@ def test_what_pg_dump_leaves_out_without_an_error_is_told_before_and_after(
             assert {(one.status, one.cause) for one in found} == {(Status.WARNING, backups.INCOMPLETE)}
             taken = taking.take(source(dsn), store)
             assert any("subscriptions not dumped" in text for text in newest(store).warnings)
-            after = backups.taken(_taken(taken))
+            after = backup_done.taken(_taken(taken))
             assert (after.status, after.cause) == (Status.WARNING, backups.INCOMPLETE)
             own = backups.readable(BackupSource(at_admin(env), "opslib/test", "run").tables())
             assert statuses(own) == {Status.OK}, "a superuser gets all of it"

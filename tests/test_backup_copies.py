@@ -468,7 +468,8 @@ def test_no_copy_and_an_old_one_have_causes_of_their_own(environment: Environmen
     store = stored(Folder(tmp_path / "old", SYSTEM), timedelta(hours=60))
     ops = source(environment, store)
     empty = checks.copies(ops.list(), ops.read_back(), AGE)
-    assert checks.NONE in {one.cause for one in empty}
+    (none,) = [one for one in empty if one.cause is checks.NONE]
+    assert (none.observed, none.why) == ("no copy", "if this machine goes, nothing could be restored")
     ops.send(made(store))
     found = checks.copies(ops.list(), ops.read_back(), AGE)
     assert checks.STALE in {one.cause for one in found}

@@ -84,6 +84,9 @@ def test_a_wrong_parameter_names_the_procedure(tmp_path: Path) -> None:
         ({"cell_minutes": "10"}, "cell_minutes: '10' is no number above 0"),
         ({"cell_minutes": 0}, "cell_minutes: 0 is no number above 0"),
         ({"cell_minutes": 2000}, "cell_minutes: 2000 is no number above 0 and up to 1440"),
+        ({"usual": ["samples"]}, "usual: not an object of parameters"),
+        ({"usual": {"sample": 3}}, "usual: too-warm: there is no parameter sample"),
+        ({"usual": {"samples": 99}}, "usual: too-warm: parameter samples: 99"),
         ({"reviewed": "yesterday"}, "reviewed: not a date"),
     ],
 )

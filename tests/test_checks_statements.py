@@ -103,6 +103,9 @@ def test_a_switch_that_was_left_off_is_named_with_whom_it_holds_for(asked: Datab
         ("role app_your_app", "enable_hashjoin = off"),
     }
     assert causes(found) == {"bad-plan"}
+    whys = {f.observed: f.why for f in found}
+    assert whys["enable_indexscan = off"].endswith(': alter database "your-app" reset enable_indexscan')
+    assert whys["enable_hashjoin = off"].endswith(": alter role app_your_app reset enable_hashjoin")
 
 
 def test_planning_runs_nothing_and_takes_one_statement_only(sandbox: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_a_missing_entry_is_written_and_the_balance_stays(archive: Path) -> None
     after = applied(CHANGED, document, archive)
     assert (after["verdict"], states(after)) == ("ok", ["done"])
     assert written() == [("settle", 70, "credit")]
+    with admin() as connection:
+        query = b"select reason from credit_transactions where starts_with(idempotency_key, 'opslib:settle')"
+        noted = connection.execute(query).fetchone()
+    assert noted and re.fullmatch(r"settled: ledger -?\d+, balance \d+", noted[0]), "figures, and no blame"
+
+
+def test_an_entry_that_was_written_twice_is_named_as_the_reason(archive: Path) -> None:
+    """Nobody has changed a balance there, and whoever is asked for it looks in the wrong place."""
+    control.break_("duplicate-rows", SYSTEM)
+    told = perform("credits", SYSTEM, archive)
+    assert told["cause"]["id"] == "ledger-entry-twice", told["causes"]
+    assert told["next"][0]["procedure"] == "duplicates-and-integrity"
 
 
 def test_an_account_in_which_something_happened_since_is_left_out(archive: Path) -> None:

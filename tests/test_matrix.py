@@ -66,6 +66,12 @@ def traces(system: str) -> object:
         return admin.execute(changed).fetchone()
 
 
+def ruled(procedure: Procedure, system: str) -> bool:
+    """Tell whether it is said what is good: nobody knows that no row is too old where no rule says so."""
+    tables = config.load_system(system, ROOT / "parameters").tables.values()
+    return procedure.id != "archive-rows" or any(part.archive_after_days for part in tables)
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("procedure", SINGLE, ids=lambda procedure: procedure.id)
 def test_a_healthy_system_is_found_well(
@@ -76,7 +82,7 @@ def test_a_healthy_system_is_found_well(
         pytest.skip("needs something that this system does not have")
     before = traces(system)
     document = perform(procedure.id, system, tmp_path)
-    assert document["verdict"] == "ok", failing(document)
+    assert document["verdict"] == ("ok" if ruled(procedure, system) else "unknown"), failing(document)
     assert document["cause"] is None
     assert traces(system) == before, "a diagnosis reads only: not one row is written"
 

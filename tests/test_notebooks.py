@@ -69,7 +69,7 @@ def test_there_are_notebooks() -> None:
 def test_its_metadata_is_whole(path: Path) -> None:
     """The catalogue, the router and the README are made from it."""
     meta = read(path)["metadata"]["opslib"]
-    assert set(meta) - {"cell_minutes"} == METADATA
+    assert set(meta) - {"cell_minutes", "usual"} == METADATA
     assert meta["id"] == path.stem
     assert meta["symptoms"] and all(isinstance(symptom, str) for symptom in meta["symptoms"])
     assert date.fromisoformat(meta["reviewed"])

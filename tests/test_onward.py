@@ -17,7 +17,7 @@ from tests.acting import ROOT, perform
 LINKS: tuple[tuple[str, str, str, str, dict[str, list[str]]], ...] = (
     ("long-query", "klutr", "database-connections", "slow-queries", {}),
     ("bloat", "kulti", "database-health", "vacuum-analyze", {"tables": ["public.import_staging"]}),
-    ("wraparound-near", "kulti", "database-health", "vacuum-analyze", {}),
+    ("wraparound-near", "kulti", "database-health", "database-connections", {}),
     ("invalid-index", "kulti", "database-health", "reindex", {}),
     ("app-slow", "klutr", "health-check", "slow-queries", {}),
     ("bloat", "kulti", "index-usage", "reindex", {"indexes": ["public.import_staging_pkey"]}),

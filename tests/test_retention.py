@@ -262,3 +262,11 @@ def test_policies_that_our_role_may_not_see_are_not_taken_for_none(facts: dict[s
             return pd.DataFrame([facts])
 
     assert said in str(frames.reason(retention.policies(Database())))
+
+
+def test_rows_that_a_policy_forbids_are_called_so_and_not_slow() -> None:
+    """An auditor asks what the policy says; a slow table is another matter."""
+    late = Seen(Rule("audit", "at", "2026-01-01T00:00:00+00:00", 90), rows=5, oldest="2020-01-01T00:00:00Z")
+    (overdue,), (old,) = old_rows.waiting([late], old_rows.OVERDUE), old_rows.waiting([late])
+    assert overdue.why == "the policy says 90 days: they should not be there"
+    assert "slower" in old.why

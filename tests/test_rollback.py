@@ -321,7 +321,7 @@ def test_a_plan_says_what_it_is_about(hosts: Hosts) -> None:
     project = hosts.web.project("klutr")
     assert target.before["production"] == project.current == target.before["newest"]
     assert target.after["production"] == project.deployments[1].id
-    assert (draft.risk, dict(draft.numbers)) == ("high", {"deployments leave production": 1})
+    assert (draft.risk, dict(draft.numbers)) == ("high", {"deployments out of production": 1})
     assert "migrations" in draft.not_undoable[0] and "no longer go live" in draft.blast
     assert target.undo is not None and "/promote/" in target.undo.text
 

@@ -690,6 +690,8 @@ def test_whoever_names_indexes_has_no_others_touched() -> None:
     ):
         draft = upkeep_choice.rebuild(seen, names=[["public", name] for name in names])
         assert draft is not None and [target.name for target in draft.targets] == wanted
+        nothing_rebuilt = not any(name.startswith("rebuild") for name in wanted)
+        assert ("rebuild nothing" in draft.title) is nothing_rebuilt, "a title says what is done"
 
 
 def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:

@@ -34,7 +34,7 @@ class Wish:
 
     Args:
         refund: give back what was charged twice.
-        settle: write the entry that is missing where ledger and balance differ; the balance stays.
+        settle: write an entry of the difference where ledger and balance differ; the balance stays.
         retry: entries that failed and are to be made good.
         user, by: whose balance to correct, and by how much.
     """
@@ -172,7 +172,9 @@ def _settled(wish: Wish, found: pd.DataFrame) -> Iterator[_Entry]:
         drift, owner = int(row["drift"]), str(row["owner"])
         if drift:
             name = f"opslib:settle:{owner}:{row['ledger']}:{row['balance']}"
-            yield _Entry(name, owner, drift, "the balance was changed without an entry", on_balance=False)
+            # Who was wrong nobody can tell from the figures, and the note stays for ever.
+            note = f"settled: ledger {row['ledger']}, balance {row['balance']}"
+            yield _Entry(name, owner, drift, note, on_balance=False)
 
 
 def _asked(wish: Wish) -> Iterator[_Entry]:

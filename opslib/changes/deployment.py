@@ -54,7 +54,7 @@ def draft(choice: Choice, env: Environment) -> Draft | None:
         targets=(target,),
         risk=Risk.HIGH,
         blast=_blast(choice),
-        numbers={f"deployments {'enter' if choice.forward else 'leave'} production": choice.between},
+        numbers={f"deployments {'into' if choice.forward else 'out of'} production": choice.between},
         not_undoable=_STAYS,
         undo=(_way_back(choice),),
         left_out=dict(choice.passed),

@@ -67,7 +67,8 @@ class Restores(Kind):
         env, given = self._means.env, self._means.settings
         backup = restoring.chosen(store.of(env), *(str(given[name]) for name in ("backup", "origin")))
         place = restoring.examine(restoring.door_of(env, str(target.identity["target"])), backup)
-        text = f"{place.database} holds {place.holds}" if place.objects else "it is empty"
+        # Counted as the plan counts them; `holds` has other kinds, too.
+        text = f"{place.database} holds {place.objects} objects" if place.objects else "it is empty"
         text = "a restore into it is under way" if place.busy else text
         return Observed({"objects": place.objects}, pending=place.busy, text=text)
 

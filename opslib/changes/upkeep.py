@@ -24,6 +24,7 @@ from opslib.changes.upkeep_targets import (
     REINDEX,
     VACUUM,
     Row,
+    as_now,
     covering,
     shown,
     size,
@@ -85,8 +86,9 @@ class Upkeep(Kind):
         if done == CREATE:
             # Of an index that comes back the counting begins anew; it may come back for want of its cover.
             values |= {name: target.after[name] for name in ("scans", COVER) if name in target.after}
-        old = row["build"] == target.before.get("build")
-        values |= {"there": True, "valid": row["is_valid"], "build": row["build"] if old else NEW}
+        build = as_now(row["build"])
+        old = build == target.before.get("build")
+        values |= {"there": True, "valid": row["is_valid"], "build": build if old else NEW}
         building = bool(row["in_progress"])
         state = "valid" if row["is_valid"] else "being built" if building else f"not valid: {row['leftover']}"
         failed = done == CREATE and not row["is_valid"] and not building
@@ -109,7 +111,7 @@ class Upkeep(Kind):
             return Observed({}, text="the view is gone")
         if not row["maintained"]:
             return _forbidden(row)
-        mark, was = row[MARKS[done]], target.before["refreshed"]
+        mark, was = as_now(row[MARKS[done]]), target.before["refreshed"]
         now = self._first.setdefault(target.place, mark) != mark
         if now:
             self._refreshed.add(tuple(target.identity["relation"]))

@@ -176,7 +176,11 @@ def rebuild(
         elif row is not None:
             picks.rebuild(row, free_mb)
     blast = "reads and writes go on; the machine reads each table twice and writes its index once more"
-    return picks.draft("Rebuild indexes, one at a time", blast)
+    drops = [one for one in picks.targets.values() if one.after.get("there") is False]
+    if drops and len(drops) == len(picks.targets):
+        return picks.draft("Drop what a failed build left, and rebuild nothing", "reads and writes go on")
+    also = ", and drop what failed builds left" if drops else ""
+    return picks.draft(f"Rebuild indexes, one at a time{also}", blast)
 
 
 def plain_rows(frame: pd.DataFrame) -> list[Row]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from opslib import frames
 from opslib.changes import upkeep_targets as make
 from opslib.changes.upkeep_choice import AUTO, NONE, Picks, plain_rows
-from opslib.checks import database, statistics, vacuum
+from opslib.checks import database, held_back, statistics, vacuum
 from opslib.gate.plan import Draft, Target
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ _BLAST = "reads and writes go on; the disk is read more for a while"
 
 def tables(
     causes: Iterable[str], tended: pd.DataFrame, dead: Limit, changed: Limit, age: Limit, *,
-    repair: str = AUTO, names: Sequence[Sequence[str]] = (), most: int = 10,
+    horizon: pd.DataFrame | None = None, repair: str = AUTO, names: Sequence[Sequence[str]] = (),
+    most: int = 10,
 ) -> Draft | None:  # fmt: skip
     """Propose which tables to vacuum, and of which only to renew the statistics.
 
@@ -34,6 +35,7 @@ def tables(
         dead: per cent of a table's rows that may be dead.
         changed: per cent of a table's rows that may have changed since its statistics were made.
         age: per cent of the way to transaction id wraparound.
+        horizon: the statement `xmin_horizon`: no table is vacuumed to be frozen while it could not be.
         repair: `auto` acts on the causes, `none` on nothing.
         names: schema and name of tables to vacuum instead.
         most: how many tables one plan may have.
@@ -48,7 +50,7 @@ def tables(
                 picks.take(_clear(row), _unfit(row))
     if not names and database.WRAPAROUND.id in found:
         for row in plain_rows(vacuum.oldest(tended, age)):
-            picks.take(_freeze(row), _unfit(row))
+            picks.take(_freeze(row), _unfit(row) or _kept(row, horizon))
     if not names and vacuum.BLOAT.id in found:
         for row in plain_rows(vacuum.mostly_dead(tended, dead)):
             picks.take(_clear(row), _unfit(row))
@@ -68,6 +70,12 @@ def _clear(row: Row) -> Target:
 def _freeze(row: Row) -> Target:
     effect = f"reads and writes go on; rows up to {row['xid_age']} transactions old are frozen"
     return replace(make.vacuum(row), effect=effect)
+
+
+def _kept(row: Row, horizon: pd.DataFrame | None) -> str:
+    """Return who keeps the rows of a table from being frozen, or nothing."""
+    held = held_back.holder(horizon, row["xid_age"])
+    return f"nothing would be frozen: {held}; end it first: database-connections" if held else ""
 
 
 def _unfit(row: Row) -> str:

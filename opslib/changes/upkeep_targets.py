@@ -44,7 +44,7 @@ def reindex(row: Row) -> Target:
     """Build an index anew; `row` is one of `indexes`."""
     relation = [row["schema"], row["index_name"]]
     before = {
-        "valid": bool(row["is_valid"]), "build": row["build"], "there": True,
+        "valid": bool(row["is_valid"]), "build": as_now(row["build"]), "there": True,
         "definition": row["definition"],
     }  # fmt: skip
     return Target(
@@ -117,6 +117,11 @@ def shown(row: Row, of: str = "index_name") -> str:
 def size(row: Row) -> str:
     """Return the size of what a row is about."""
     return compare.number(int(row["bytes"]) / _MB, "MB")
+
+
+def as_now(number: Any) -> str:
+    """Return the server's own number of a file or build in words: it says only which one it is."""
+    return f"the one of now (number {number})"
 
 
 def stamp(moment: Any) -> str:

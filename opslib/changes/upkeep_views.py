@@ -64,7 +64,7 @@ def _refresh(row: Row) -> Target:
         effect = (
             "nobody can read it until it is done" if row["populated"] else "it can be queried from then on"
         )
-    before = {"refreshed": row[make.MARKS[act.name]], "populated": bool(row["populated"])}
+    before = {"refreshed": make.as_now(row[make.MARKS[act.name]]), "populated": bool(row["populated"])}
     after = {"refreshed": make.DONE, "populated": True}
     return Target(f"refresh {judged.name(row)}", {"relation": relation}, before, after, act, effect=effect)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from opslib.verdict import Cause, Finding, Status
 if TYPE_CHECKING:
     from opslib.config import Limit
 
+TAKES = "backup"  # the procedure that takes one
 _MOST_SUBJECTS = 5
 CLOCKS_APART_H = 0.25  # clocks of two machines may differ by so much
 _MB = 1e6
@@ -165,22 +167,7 @@ def age(listed: pd.DataFrame, limit: Limit, next: str = "") -> Finding:
         limit: hours.
         next: procedure that takes one.
     """
-    expected = "the newest backup is younger than the limit"
-    if reason := frames.reason(listed):
-        return compare.unknown("age", reason, expected=expected, next=next)
-    kept = whole(listed)
-    if kept.empty:
-        return Finding(
-            "age", Status.CRITICAL, "", "no backup", "", expected, "nothing could be restored", next, NONE
-        )
-    if float(kept["age_hours"].iloc[0]) < -CLOCKS_APART_H:
-        reason = f"the newest is of {kept['taken_at'].iloc[0]:%Y-%m-%d}, which is to come: a clock is wrong"
-        return compare.unknown("age", reason, expected=expected, next=next)
-    return compare.below(
-        float(kept["age_hours"].iloc[0]), check="age", warning=limit.warning, critical=limit.critical,
-        unit=limit.unit, expected=expected, cause=STALE, next=next,
-        why=f"what was written since {kept['taken_at'].iloc[0]:%Y-%m-%d %H:%M} UTC would be lost",
-    )  # fmt: skip
+    return asking(_age(listed, limit, next))
 
 
 def size(listed: pd.DataFrame, limit: Limit, next: str = "") -> list[Finding]:
@@ -193,11 +180,11 @@ def size(listed: pd.DataFrame, limit: Limit, next: str = "") -> list[Finding]:
     """
     expected = "about as much as the backups before"
     if reason := frames.reason(listed):
-        return [compare.unknown("size", reason, expected=expected, next=next)]
+        return [asking(compare.unknown("size", reason, expected=expected, next=next))]
     kept = whole(listed)
     if len(kept) < 2:
         return [compare.skipped("size", "there are not two whole backups to compare")]
-    return [
+    found = [
         compare.below(
             _smaller(kept[column]), check="size", subject=column, warning=limit.warning,
             critical=limit.critical, unit="% smaller", expected=expected, cause=SHRUNK, next=next,
@@ -206,6 +193,7 @@ def size(listed: pd.DataFrame, limit: Limit, next: str = "") -> list[Finding]:
         )
         for column in ("rows", "megabytes")
     ]  # fmt: skip
+    return [asking(one) for one in found]
 
 
 def readback(read: pd.DataFrame, next: str = "") -> list[Finding]:
@@ -217,8 +205,13 @@ def readback(read: pd.DataFrame, next: str = "") -> list[Finding]:
     """
     expected = "every byte is as it was written, and all of it can be read"
     if reason := frames.reason(read):
-        return [compare.unknown("read back", reason, expected=expected, next=next)]
-    return [_read(row, expected, next) for row in read.to_dict("records")]
+        return [asking(compare.unknown("read back", reason, expected=expected, next=next))]
+    return [asking(_read(row, expected, next)) for row in read.to_dict("records")]
+
+
+def asking(found: Finding) -> Finding:
+    """Return a finding that, where it leads to taking a backup, asks for one: unasked, that only looks."""
+    return replace(found, next_parameters={"take": True}) if found.next == TAKES else found
 
 
 def damage(kind: str) -> Cause | None:
@@ -250,27 +243,28 @@ def manifests(listed: pd.DataFrame) -> Finding:
     )  # fmt: skip
 
 
-def taken(made: pd.DataFrame) -> Finding:
-    """Find whether the backup that was just asked for was taken.
-
-    Args:
-        made: `ops.backups.take()`.
-    """
-    expected = "taken, and read back to its end, and pg_dump warned of nothing"
-    if reason := frames.reason(made):
-        why = f"{reason}; nothing was kept of it"
-        return Finding("taken", Status.CRITICAL, "", "not taken", "", expected, why, cause=FAILED)
-    row = made.iloc[0]
-    seen = f"{row['rows']} rows of {row['tables']} tables in {row['seconds']:g} s"
-    if row["warnings"]:
-        why = f"pg_dump warned: {row['warnings']}"
-        return Finding("taken", Status.WARNING, str(row["id"]), seen, "", expected, why, cause=INCOMPLETE)
-    return Finding("taken", Status.OK, str(row["id"]), seen, "", expected)
-
-
 def whole(listed: pd.DataFrame) -> pd.DataFrame:
     """Return the backups of everything whose manifest can be read, the newest first."""
     return listed[(listed["problem"] == "") & (listed["content"] == "all")]
+
+
+def _age(listed: pd.DataFrame, limit: Limit, next: str) -> Finding:
+    expected = "the newest backup is younger than the limit"
+    if reason := frames.reason(listed):
+        return compare.unknown("age", reason, expected=expected, next=next)
+    kept = whole(listed)
+    if kept.empty:
+        return Finding(
+            "age", Status.CRITICAL, "", "no backup", "", expected, "nothing could be restored", next, NONE
+        )
+    if float(kept["age_hours"].iloc[0]) < -CLOCKS_APART_H:
+        reason = f"the newest is of {kept['taken_at'].iloc[0]:%Y-%m-%d}, which is to come: a clock is wrong"
+        return compare.unknown("age", reason, expected=expected, next=next)
+    return compare.below(
+        float(kept["age_hours"].iloc[0]), check="age", warning=limit.warning, critical=limit.critical,
+        unit=limit.unit, expected=expected, cause=STALE, next=next,
+        why=f"what was written since {kept['taken_at'].iloc[0]:%Y-%m-%d %H:%M} UTC would be lost",
+    )  # fmt: skip
 
 
 def _table(name: str, seen: str, expected: str, cause: Cause, why: str) -> Finding:

@@ -75,7 +75,13 @@ def copies(listed: pd.DataFrame, read: pd.DataFrame, limit: Limit, next: str = "
     if frames.absent(listed):
         return [compare.skipped("copies", _ABSENT)]
     found = [backups.manifests(listed), backups.age(listed, limit, next), *backups.readback(read, next)]
-    return [
-        replace(one, check=f"{one.check} in the bucket", cause=_HERE.get(one.cause) if one.cause else None)
-        for one in found
-    ]
+    return [_there(one) for one in found]
+
+
+def _there(one: Finding) -> Finding:
+    """Return what was found of a copy, in words that are true where a backup is whole here, too."""
+    here = one.cause
+    one = replace(one, check=f"{one.check} in the bucket", cause=_HERE.get(here) if here else None)
+    if here is not backups.NONE:
+        return one
+    return replace(one, observed="no copy", why="if this machine goes, nothing could be restored")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames
-from opslib.checks import compare
+from opslib.checks import compare, integrity_look
 from opslib.errors import ParameterError
 from opslib.pg import sql
 from opslib.verdict import Cause, Finding, Status
@@ -23,8 +23,12 @@ ACCOUNTS, LEDGER = "credits", "credit_transactions"
 _OF_ACCOUNTS = {"user": "user", "balance": "balance", "time": "changed"}
 _OF_LEDGER = ("key", "amount", "type", "reason", "status", "time", "request", "reference")
 _NAMED = 3
+_MOST_ROWS = 1_000_000  # of a ledger that is looked through for business keys that are there twice
 DUPLICATE = Cause("credit-duplicate", "the same request was charged twice", 30)
-MISMATCH = Cause("ledger-mismatch", "a balance was changed without an entry in the ledger", 35)
+MISMATCH = Cause(
+    "ledger-mismatch", "balances and ledger differ: a change without an entry, or an entry too many", 35
+)
+TWICE = Cause("ledger-entry-twice", "balances and ledger differ: an entry was written twice", 34)
 NEGATIVE = Cause("credit-negative", "a balance fell below zero: the check before a debit was passed by", 40)
 ABSURD = Cause("credit-absurd", "a balance is larger than any user could have bought", 45)
 FAILED = Cause("credit-failed", "an entry failed and was never made good", 50)
@@ -97,12 +101,26 @@ def books(system: System) -> Books:
     return Books(names, low, high)
 
 
-def totals(found: pd.DataFrame, seen: pd.DataFrame) -> list[Finding]:
+def written_again(database: Asked, system: System) -> pd.DataFrame:
+    """Look for entries of the ledger whose business key is there more than once; scans the ledger.
+
+    Args:
+        database: where.
+        system: its file says which columns are the key.
+
+    Returns:
+        As `integrity_look.duplicates`.
+    """
+    return integrity_look.duplicates(database, {LEDGER: system.tables[LEDGER]}, _MOST_ROWS)
+
+
+def totals(found: pd.DataFrame, seen: pd.DataFrame, again: pd.DataFrame | None = None) -> list[Finding]:
     """Find balances that are negative, absurdly large, or not what the ledger says.
 
     Args:
         found: the statement `credit_totals`.
         seen: the statement `credit_balances`, to name the worst.
+        again: `written_again`, which may say why they differ.
     """
     expected = "each balance is what the ledger says, and none is below zero"
     reason = frames.reason(found) or frames.reason(seen)
@@ -119,10 +137,11 @@ def totals(found: pd.DataFrame, seen: pd.DataFrame) -> list[Finding]:
         ("ledger", "drifting", MISMATCH, Status.CRITICAL, furthest),
         ("absurd balances", "absurd", ABSURD, Status.WARNING, richest),
     )
-    return [
+    counted = [
         _counted(check, int(row[column]), int(row["accounts"]), cause, status, expected, worst)
         for check, column, cause, status, worst in checks
     ]
+    return [_explained(one, again) if one.cause is MISMATCH else one for one in counted]
 
 
 def duplicates(found: pd.DataFrame) -> Finding:
@@ -133,7 +152,7 @@ def duplicates(found: pd.DataFrame) -> Finding:
     """
     return compare.none(
         found, check="duplicates", expected="each request is charged once", status=Status.CRITICAL,
-        why="users pay twice; the plan below gives it back", cause=DUPLICATE,
+        why="users pay twice; opslib plan credits gives it back, once it is approved", cause=DUPLICATE,
     )  # fmt: skip
 
 
@@ -182,6 +201,18 @@ def _counted(
     rows = worst.head(_NAMED).to_dict("records")
     why = "; ".join(f"{row['owner']}: {_balance(row)}, ledger {row['ledger']}" for row in rows)
     return Finding(check, status, "", f"{count} of {accounts} accounts", "0", expected, why, cause=cause)
+
+
+def _explained(found: Finding, again: pd.DataFrame | None) -> Finding:
+    """Return the finding, with an entry that was written twice as its cause where there is one."""
+    rows = [] if again is None else again[again["rows"].gt(0).fillna(False)].to_dict("records")
+    if not rows:
+        return found
+    first = rows[0]
+    why = (
+        f"{found.why}; {first['rows']} entries have the same business key, the first one: {first['example']}"
+    )
+    return replace(found, why=why, cause=TWICE, next="duplicates-and-integrity")
 
 
 def _balance(row: Mapping[Any, Any]) -> str:

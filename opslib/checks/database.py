@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames
-from opslib.checks import compare
+from opslib.checks import compare, held_back
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -164,28 +164,32 @@ def hit_rates(rates: pd.DataFrame, limit: Limit) -> list[Finding]:
     return [_hit_rate(row, limit) for row in rates.to_dict("records")]
 
 
-def wraparound(ages: pd.DataFrame, limit: Limit) -> list[Finding]:
+def wraparound(ages: pd.DataFrame, limit: Limit, horizon: pd.DataFrame | None = None) -> list[Finding]:
     """Find whether any database nears the end of its transaction ids, or falls behind in freezing.
 
     Args:
         ages: the statement `wraparound_databases`.
         limit: per cent of the way to the end.
+        horizon: the statement `xmin_horizon`: whoever holds such old rows must end before any vacuum helps.
     """
     if reason := _absent(ages):
         return [compare.unknown(check, reason) for check in ("wraparound", "freezing")]
     end = ages.nlargest(1, "pct_to_wraparound").iloc[0]
     behind = ages.nlargest(1, "pct_of_freeze_age").iloc[0]
+    held = held_back.holder(horizon, behind["xid_age"])
+    onward = "database-connections" if held else "vacuum-analyze"
+    why = f"{held}: end it first, vacuum freezes nothing meanwhile" if held else ""
     return [
         _below(
             float(end["pct_to_wraparound"]), limit, "wraparound", "far from the last transaction id",
-            subject=str(end["database"]), cause=WRAPAROUND, next="vacuum-analyze",
-            why="at the end the server takes no more writes; vacuum the tables with the oldest rows now",
+            subject=str(end["database"]), cause=WRAPAROUND, next=onward,
+            why=why or "at the end the server takes no more writes; vacuum the oldest tables now",
         ),
         compare.below(
             float(behind["pct_of_freeze_age"]), check="freezing", warning=FREEZE_AGE_PCT, unit="%",
             expected="autovacuum freezes rows about as fast as they age", subject=str(behind["database"]),
-            cause=WRAPAROUND, next="vacuum-analyze",
-            why="old snapshots, locks or a switched-off autovacuum keep rows from being frozen",
+            cause=WRAPAROUND, next=onward,
+            why=why or "old snapshots, locks or a switched-off autovacuum keep rows from being frozen",
         ),
     ]  # fmt: skip
 

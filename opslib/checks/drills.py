@@ -51,12 +51,11 @@ def restored(drill: Drill | None, picked: restores.PickedLike) -> list[Finding]:
         return [replace(found, cause=cause)]
     damage = backups.damage(kind)
     cause = damage or (copies.DAMAGED if kind == DAMAGED else BROKE)
-    next = "backup" if damage else ""
-    return [
-        Finding(
-            "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause
-        )
-    ]
+    next = backups.TAKES if damage else ""
+    found = Finding(
+        "restore", Status.CRITICAL, drill.backup.id, f"broke at {step}", "", expected, text, next, cause
+    )
+    return [backups.asking(found)]
 
 
 def _restorable(found: pd.DataFrame) -> pd.DataFrame:

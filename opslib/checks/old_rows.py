@@ -108,7 +108,7 @@ def archive_rules(
             name, column or (part.age_column if part else ""), _cutoff(now, age, before),
             0 if before else age, archive or (part.archive_table if part else ""), along,
         )  # fmt: skip
-        _whole(rule, archive=rule.archive, column=rule.column, days=rule.days or before)
+        _whole(rule, archive=rule.archive, column=rule.column, older_than_days=rule.days or before)
         found.append(rule)
     return found
 
@@ -167,8 +167,11 @@ def waiting(looks: Sequence[Seen], cause: Cause = OLD) -> list[Finding]:
         cause: OLD, or OVERDUE where a policy demands that they go.
     """
     if not looks:
-        reason = "no table has a rule in the system's file, so that no row was looked at"
-        return [compare.skipped("old rows", reason)]
+        reason = (
+            "no rule says what is old: nothing was looked at; add archive_after_days to a table in the"
+            " system's file, or take this item off the list"
+        )
+        return [compare.unknown("old rows", reason)]
     return [_waiting(one, cause) for one in looks]
 
 
@@ -205,10 +208,10 @@ def _waiting(one: Seen, cause: Cause) -> Finding:
     if rule.hold:
         reason = f"{seen}, and legal hold keeps them"
         return compare.skipped("old rows", reason, subject=rule.table)
-    return Finding(
-        "old rows", Status.WARNING, rule.table, seen, age, expected,
-        "each of them makes the table slower for everybody, or should not be there at all", cause=cause,
-    )  # fmt: skip
+    why = "each of them makes the table slower for everybody"
+    if cause is OVERDUE:
+        why = f"the policy says {rule.days} days: they should not be there"
+    return Finding("old rows", Status.WARNING, rule.table, seen, age, expected, why, cause=cause)
 
 
 def _cutoff(now: datetime, days: int, before: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from opslib import frames, ids
-from opslib.checks import compare, point_in_time
+from opslib.checks import backups, compare, point_in_time
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ SHORT = Cause(
     "vendor-window-short", "the vendor's own history of the database does not reach back enough", 34
 )
 OFF = Cause("vendor-backups-off", "the vendor keeps no backups of the database", 33)
+NO_LOG = Cause("point-in-time-off", "point-in-time recovery is off, and the runbook counts on it", 35)
 STALE = Cause("vendor-backup-stale", "the vendor's newest backup of the database is too old", 33)
 UNTAGGED = Cause("release-tags-missing", "the repository has no tag of a release", 40)
 _COMPLETED = "COMPLETED"
@@ -41,11 +42,12 @@ def window(reach: Reach, limit: Limit, next: str = "") -> Finding:
     if reach.earliest is None or reach.latest is None:
         return compare.skipped("vendor's window", f"{reach.vendor}: {reach.text}")
     hours = (reach.latest - reach.earliest).total_seconds() / 3600
-    return compare.above(
+    found = compare.above(
         hours, check="vendor's window", subject=reach.vendor, warning=limit.warning, critical=limit.critical,
         unit=limit.unit, expected=expected, cause=SHORT, next=next, why=f"{reach.text}: what was lost before"
         " can be had from our own backups only",
     )  # fmt: skip
+    return backups.asking(found)
 
 
 def newest(reach: Reach, kept: pd.DataFrame, limit: Limit, next: str = "") -> Finding:
@@ -70,13 +72,17 @@ def newest(reach: Reach, kept: pd.DataFrame, limit: Limit, next: str = "") -> Fi
     last = reach.latest or kept[kept["status"] == _COMPLETED]["created"].max()
     if pd.isna(last):
         why = "neither a log nor a daily backup: what is lost can be had from our own backups only"
-        return Finding("vendor's newest", Status.CRITICAL, reach.vendor, "none", "", expected, why, next, OFF)
+        found = Finding(
+            "vendor's newest", Status.CRITICAL, reach.vendor, "none", "", expected, why, next, OFF
+        )
+        return backups.asking(found)
     hours = (ids.now() - pd.Timestamp(last)).total_seconds() / 3600
-    return compare.below(
+    found = compare.below(
         max(hours, 0.0), check="vendor's newest", subject=reach.vendor, warning=limit.warning,
         critical=limit.critical, unit=limit.unit, expected=expected, cause=STALE, next=next,
         why="its console says why it stopped; a plan without backups looks like this, too",
     )  # fmt: skip
+    return backups.asking(found)
 
 
 def promised(reach: Reach, system: System) -> Finding:
@@ -96,7 +102,7 @@ def promised(reach: Reach, system: System) -> Finding:
         return Finding("point in time", Status.OK, reach.vendor, "on", "", expected)
     return Finding(
         "point in time", Status.WARNING, reach.vendor, "off", "", expected, f"stated in: {fact.source}",
-        cause=OFF,
+        cause=NO_LOG,
     )  # fmt: skip
 
 

@@ -24,10 +24,10 @@ def switches(frame: pd.DataFrame) -> list[Finding]:
     """
     if reason := frames.reason(frame):
         return [compare.unknown("planner", reason, expected=_FREE)]
-    why = "somebody tried something and left it so: every statement there pays for it; reset it"
+    why = "somebody tried something and left it so: every statement there pays for it"
     found = [
         Finding("planner", Status.WARNING, row["holds_for"], f"{row['name']} = {row['setting']}", "on", _FREE,
-                why, cause=BAD)
+                f"{why}: {row['way_back']}", cause=BAD)
         for row in frame.head(_MOST_SUBJECTS).to_dict("records")
     ]  # fmt: skip
     return found or [Finding("planner", Status.OK, "", "nothing is switched off", "", _FREE)]

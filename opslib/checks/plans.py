@@ -23,6 +23,7 @@ from opslib.verdict import Cause, Finding, Status
 MISSING = Cause("missing-index", "a large table is read whole for a few rows, for want of an index", 30)
 BAD = Cause("bad-plan", "the planner may not use what would be quickest", 25)
 PLAN_COLUMNS = ("queryid", "query", "calls", "total_ms", "plan", "reason", "left_out")
+_NONE = "no statement ran min_calls times yet, so that none was planned"
 SCAN_COLUMNS = (
     "queryid", "schema", "table_name", "column_name", "way", "asked", "condition", "rows_wanted", "calls",
     "total_ms",
@@ -81,7 +82,7 @@ def scans(plans: pd.DataFrame) -> pd.DataFrame:
     if reason := frames.reason(plans):
         return frames.unavailable(SCAN_COLUMNS, reason, absent=frames.absent(plans))
     if plans.empty:
-        return frames.unavailable(SCAN_COLUMNS, "no statement was planned", absent=True)
+        return frames.unavailable(SCAN_COLUMNS, _NONE, absent=True)
     if plans["reason"].astype(bool).all():
         return frames.unavailable(SCAN_COLUMNS, plans["reason"].iloc[0], absent=bool(plans["left_out"].all()))
     rows = [
@@ -102,7 +103,7 @@ def planned(plans: pd.DataFrame) -> list[Finding]:
     if (blind := compare.blind("plans", plans, expected=expected)) is not None:
         return [blind]
     if plans.empty:
-        return [compare.skipped("plans", "no statement was planned")]
+        return [compare.skipped("plans", _NONE)]
     without = plans[plans["reason"].astype(bool)]
     if without.empty:
         seen = f"{len(plans)} statements"

@@ -280,11 +280,12 @@ def work_lost(picked: PickedLike, limit: Limit) -> Finding:
     if minutes < -backups.CLOCKS_APART_H * 60:
         reason = f"it is of {picked.backup.taken_at:%Y-%m-%d}, which is to come: a clock is wrong"
         return compare.unknown("work lost", reason, expected=expected)
-    return compare.below(
+    found = compare.below(
         max(minutes, 0.0), check="work lost", warning=limit.warning, critical=limit.critical,
-        unit=limit.unit, expected=expected, cause=backups.STALE, next="backup",
+        unit=limit.unit, expected=expected, cause=backups.STALE, next=backups.TAKES,
         why=f"what was written since {picked.backup.holds.taken_at} would be gone",
     )  # fmt: skip
+    return backups.asking(found)
 
 
 def _major(version: str) -> int:

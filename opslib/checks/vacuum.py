@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from opslib import frames
-from opslib.checks import compare, counters
+from opslib.checks import compare, counters, held_back
 from opslib.checks.database import FREEZE_AGE_PCT, WRAPAROUND, blind
 from opslib.pg.relations import written
 from opslib.verdict import Cause, Finding, Status
@@ -28,6 +28,7 @@ _REWRITTEN_MB_A_SECOND = 50  # read and written, on an ordinary disk
 _OUTSIDE, _TOAST = ("toast_dead", "toast_live"), " (TOAST)"
 _TENDING = "vacuum-analyze"
 BLOAT = Cause("bloat", "tables hold much more dead space than rows", 60)
+UNTENDED = Cause("autovacuum-off-for-table", "autovacuum is told to leave a table alone", 61)
 
 
 def dead_rows(need: pd.DataFrame, limit: Limit, counted: pd.DataFrame) -> list[Finding]:
@@ -75,18 +76,21 @@ def oldest(tables: pd.DataFrame, limit: Limit) -> pd.DataFrame:
     return tables[behind.fillna(False)].sort_values("pct_to_wraparound", ascending=False)
 
 
-def freezing(tables: pd.DataFrame, limit: Limit) -> list[Finding]:
+def freezing(tables: pd.DataFrame, limit: Limit, horizon: pd.DataFrame | None = None) -> list[Finding]:
     """Find tables whose oldest rows wait too long to be frozen, for want of which transaction ids run out.
 
     Args:
         tables: the statement `tended_tables`.
         limit: per cent of the way to transaction id wraparound.
+        horizon: the statement `xmin_horizon`: whoever holds such old rows must end before any vacuum helps.
     """
     expected = "autovacuum freezes rows about as fast as they age"
     if reason := frames.reason(tables):
         return [compare.unknown("freezing", reason, expected=expected)]
     old = oldest(tables, limit).head(_MOST_SUBJECTS).to_dict("records")
-    return [_old(row, limit, expected) for row in old] or [_all_well("freezing", len(tables), expected)]
+    return [_old(row, limit, expected, horizon) for row in old] or [
+        _all_well("freezing", len(tables), expected)
+    ]
 
 
 def rewrite(estimate: pd.DataFrame) -> pd.DataFrame:
@@ -111,12 +115,36 @@ def rewrite(estimate: pd.DataFrame) -> pd.DataFrame:
     return large.assign(**{name: values.round(0) for name, values in made.items()})[columns]
 
 
-def bloat(estimate: pd.DataFrame) -> list[Finding]:
+def switched_off(need: pd.DataFrame) -> list[Finding]:
+    """Find tables of some size that autovacuum is told to leave alone, also while they have no dead rows.
+
+    Args:
+        need: the statement `autovacuum_need`; that nobody could ask it is for `dead_rows` to say.
+    """
+    if frames.reason(need):
+        return []
+    large = (need["live_rows"] + need["dead_rows"]).ge(ENOUGH_DEAD_ROWS)
+    off = need[large & ~need["autovacuum_enabled"].astype(bool)]
+    return [_untended(row) for row in off.head(_MOST_SUBJECTS).to_dict("records")]
+
+
+def _untended(row: dict[Any, Any]) -> Finding:
+    name = written(row["schema"], row["table_name"])
+    why = f"dead rows pile up again: alter table {name} reset (autovacuum_enabled)"
+    return Finding(
+        "autovacuum of a table", Status.WARNING, f"{row['schema']}.{row['table_name']}", "off", "on",
+        "autovacuum tends every table", why, cause=UNTENDED,
+    )  # fmt: skip
+
+
+def bloat(estimate: pd.DataFrame, to_clear: pd.DataFrame | None = None) -> list[Finding]:
     """Find tables that hold much more space than their rows need; an estimate.
 
     Args:
         estimate: the statement `table_bloat_estimate`; tables without statistics, or whose statistics are
             hidden from our role, are counted in a finding of their own, which is skipped.
+        to_clear: `mostly_dead`: the tables in which vacuum would clear something away. In the others it has
+            been done, and leads nowhere; where it is not given, nobody knows.
     """
     if reason := frames.reason(estimate):
         return [compare.unknown("bloat", reason)]
@@ -124,7 +152,7 @@ def bloat(estimate: pd.DataFrame) -> list[Finding]:
     large = parts[
         parts["bloat_bytes"].ge(ENOUGH_BLOAT_BYTES).fillna(False) & parts["bloat_pct"].ge(BLOAT_PCT)
     ]
-    found = [_bloated(row) for row in large.head(_MOST_SUBJECTS).to_dict("records")]
+    found = [_bloated(row, to_clear) for row in large.head(_MOST_SUBJECTS).to_dict("records")]
     blind = estimate[estimate["no_statistics"]]
     if not found and (len(estimate) > len(blind) or blind.empty):
         expected = "tables are not much larger than their rows"
@@ -132,17 +160,22 @@ def bloat(estimate: pd.DataFrame) -> list[Finding]:
     return [*found, *([_blind(blind, len(estimate))] if len(blind) else [])]
 
 
-def old_snapshots(horizon: pd.DataFrame, facts: pd.DataFrame) -> list[Finding]:
+def old_snapshots(
+    horizon: pd.DataFrame, facts: pd.DataFrame, ages: pd.DataFrame | None = None
+) -> list[Finding]:
     """Find what keeps vacuum from removing dead rows.
 
     Args:
         horizon: the statement `xmin_horizon`.
         facts: the statement `server_facts`: without pg_monitor others' snapshots are hidden.
+        ages: the statement `wraparound_databases` or `tended_tables`: a snapshot that is older than rows
+            may be before they are frozen is an old one, too.
     """
     expected = "no snapshot is older than an hour"
     if reason := frames.reason(horizon) or blind(facts):
         return [compare.unknown("old snapshots", reason, expected=expected)]
-    old = [_holder(row, expected) for row in horizon.to_dict("records") if _is_old(row)]
+    most = min(OLD_SNAPSHOT_XIDS, held_back.freeze_age(ages) or OLD_SNAPSHOT_XIDS)
+    old = [_holder(row, expected) for row in horizon.to_dict("records") if _is_old(row, most)]
     return old[:_MOST_SUBJECTS] or [Finding("old snapshots", Status.OK, "", "none", "1 h", expected)]
 
 
@@ -170,14 +203,15 @@ def _dead(row: dict[Any, Any], limit: Limit) -> Finding:
     return replace(found, next_parameters=_named(row))
 
 
-def _old(row: dict[Any, Any], limit: Limit, expected: str) -> Finding:
+def _old(row: dict[Any, Any], limit: Limit, expected: str, horizon: pd.DataFrame | None) -> Finding:
     urgent = limit.critical is not None and row["pct_to_wraparound"] >= limit.critical
+    held = held_back.holder(horizon, row["xid_age"])
+    why = f"{held}: end it first, vacuum freezes nothing meanwhile" if held else "vacuum it now"
     return Finding(
         "freezing", Status.CRITICAL if urgent else Status.WARNING, f"{row['schema']}.{row['table_name']}",
         f"{row['xid_age']} transactions old, {row['pct_of_freeze_age']:.0f} % of autovacuum's freeze age",
-        f"{FREEZE_AGE_PCT:.0f} %", expected,
-        "vacuum it now; while anything holds old rows, vacuum freezes none of them: end that first",
-        _TENDING, WRAPAROUND, _named(row),
+        f"{FREEZE_AGE_PCT:.0f} %", expected, why, "database-connections" if held else _TENDING, WRAPAROUND,
+        {} if held else _named(row),
     )  # fmt: skip
 
 
@@ -194,15 +228,28 @@ def _worst(found: list[Finding]) -> list[Finding]:
     return sorted(bad, key=lambda finding: -finding.status.severity)[:_MOST_SUBJECTS]
 
 
-def _bloated(row: dict[Any, Any]) -> Finding:
+def _bloated(row: dict[Any, Any], to_clear: pd.DataFrame | None) -> Finding:
     observed = f"about {row['bloat_pct']:.0f} % of {compare.number(row['heap_bytes'] / 1024**2, 'MB')}"
+    why = "an estimate: measure with pgstattuple before any rewrite, and see first why vacuum fell behind"
+    done = _cleared(row, to_clear)
+    if done:
+        why = (
+            "vacuum has done its work: the file stays large, with room inside for new rows; nothing is to be"
+            " done unless the disk is short (pg_repack)"
+        )
     return Finding(
         "bloat", Status.WARNING, f"{row['schema']}.{row['table_name']}{row['of']}", observed,
-        f"{BLOAT_PCT:.0f} %",
-        "tables are not much larger than their rows",
-        "an estimate: measure with pgstattuple before any rewrite, and see first why vacuum fell behind",
-        _TENDING, BLOAT, _named(row),
+        f"{BLOAT_PCT:.0f} %", "tables are not much larger than their rows", why, "" if done else _TENDING,
+        BLOAT, {} if done else _named(row),
     )  # fmt: skip
+
+
+def _cleared(row: dict[Any, Any], to_clear: pd.DataFrame | None) -> bool:
+    """Tell whether vacuum would find nothing to do in a table."""
+    if to_clear is None or frames.reason(to_clear):
+        return False
+    same = to_clear["schema"].eq(row["schema"]) & to_clear["table_name"].eq(row["table_name"])
+    return not same.any()
 
 
 def _outside(estimate: pd.DataFrame) -> pd.DataFrame:
@@ -223,11 +270,11 @@ def _blind(blind: pd.DataFrame, of: int) -> Finding:
     return compare.skipped("bloat", reason, subject="without statistics")
 
 
-def _is_old(row: dict[Any, Any]) -> bool:
+def _is_old(row: dict[Any, Any], most: float) -> bool:
     if row["owner"] == "autovacuum worker":
         return False
     old = not pd.isna(row["since"]) and float(row["since"]) >= OLD_SNAPSHOT_S
-    return old or (not pd.isna(row["xmin_age"]) and int(row["xmin_age"]) >= OLD_SNAPSHOT_XIDS)
+    return old or (not pd.isna(row["xmin_age"]) and int(row["xmin_age"]) >= most)
 
 
 def _holder(row: dict[Any, Any], expected: str) -> Finding:

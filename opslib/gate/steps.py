@@ -53,7 +53,8 @@ def taken(hands: Sequence[Hand], kind: Kind, way: Target, narrows: Sequence[str]
                 crew.stretches += kind.stretches(way, len(crew.able))
             if done := crew.work():
                 number += 1
-                yield f"step {number}: {', '.join(f'{value} {name}' for name, value in done.items())}"
+                said = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in done.items())
+                yield f"step {number}: {said}"
             if not kind.more(way, done):
                 if crew.hindrance and not done:
                     raise crew.hindrance

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opslib.acts import Statement
 
 TRIED = ("file", "ms", "shut", "unwritable", "scanned", "rewritten", "error", "doubt", "lacking")
-_NOTHING = "nothing is about to be applied"
+_NOTHING = "nothing was asked to be applied: with apply=true, files that are pending are tried first"
 
 
 def rehearse(
