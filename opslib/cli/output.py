@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -97,18 +96,6 @@ def plain(text: str) -> Any:
     return Text(plainly.line(text), no_wrap=True, overflow="ellipsis")
 
 
-def command(procedure: str, parameters: Mapping[str, Any]) -> str:
-    """Return the command that runs a procedure with these parameters, quoted for a shell."""
-    given = dict(parameters)
-    words = ["opslib", "run", procedure]
-    for option, name in (("--system", "system"), ("--env", "environment")):
-        if name in given:
-            words += [option, str(given.pop(name))]
-    for name, value in given.items():
-        words += ["-p", f"{name}={_plain(value)}"]
-    return shlex.join(words)
-
-
 def progress(show: bool = True) -> Callable[[str], None]:
     """Return a function that shows one changing line on stderr; silent unless that is a terminal."""
     if not show or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
@@ -125,9 +112,3 @@ def _cell(cell: Any) -> Any:
     return (
         status(cell) if isinstance(cell, Status) else cell if hasattr(cell, "spans") else plainly.lines(cell)
     )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

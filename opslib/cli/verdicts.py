@@ -8,6 +8,7 @@ from typing import Any
 from opslib.cli import output
 from opslib.errors import EXIT_USAGE
 from opslib.runner.attempt import NEEDS
+from opslib.show import commands
 from opslib.show.words import HEADLINE, SENTENCE, SIGN, counts
 from opslib.verdict import Status
 
@@ -94,7 +95,7 @@ def _next(steps: Sequence[Mapping[str, Any]]) -> None:
     if steps:
         output.say("\nNext:", style="bold")
     for step in steps[:5]:
-        output.say(f"  {output.command(step['procedure'], step['parameters'])}")
+        output.say(f"  {commands.run(step['procedure'], step['parameters'])}")
         if step.get("why"):
             output.say(f"    {step['why']}", style="dim")
 

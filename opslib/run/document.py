@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from opslib import ids
+from opslib.show import commands
 from opslib.show.words import HEADLINE, SENTENCE, SIGN, counts
 from opslib.verdict import Finding, Status, Verdict
 
@@ -72,7 +71,8 @@ def note(ops: Ops, verdict: Verdict) -> str:
     if status is Status.OK:
         lines.append(f"{counts([f.status for f in verdict.findings])}; {SENTENCE[status]}.")
     lines += _change(ops)
-    lines += [f"Next: opslib run {_command(step)}" for step in next_steps(ops, verdict)[:3]]
+    steps = next_steps(ops, verdict)[:3]
+    lines += [f"Next: {commands.run(step['procedure'], step['parameters'])}" for step in steps]
     return "\n".join(lines)
 
 
@@ -96,11 +96,3 @@ def _line(finding: Finding) -> str:
     limit = f" (limit {finding.limit})" if finding.limit else ""
     why = f": {finding.why}" if finding.why else ""
     return f"{finding.status} {finding.check}{subject}: {finding.observed}{limit}{why}"
-
-
-def _command(step: dict[str, Any]) -> str:
-    given = dict(step["parameters"])
-    words = [step["procedure"], "--system", given.pop("system"), "--env", given.pop("environment")]
-    told = {name: json.dumps(v) if isinstance(v, list) else v for name, v in given.items()}
-    words += [f"-p {shlex.quote(f'{name}={value}')}" for name, value in told.items()]
-    return " ".join(words)
