@@ -81,6 +81,11 @@ class Procedure:
         """Return given parameters with their types; errors name this procedure."""
         return parameters.parse(self.parameters, given, notebook=self.id)
 
+    def chosen(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of its values that somebody chose: what is as declared is left out."""
+        declared = {parameter.name: parameter.default for parameter in self.parameters}
+        return {name: value for name, value in values.items() if declared.get(name) != value}
+
 
 @dataclass(frozen=True)
 class Catalog:

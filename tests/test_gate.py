@@ -582,6 +582,24 @@ def test_an_undo_with_other_acts_than_the_approved_ones_is_refused(office: Offic
     assert "not the undo that was approved" in refusal(office, forged)
 
 
+def test_an_undo_reads_as_one_and_says_what_it_does_not_bring_back(office: Office) -> None:
+    """`drop x  done` after the undo of a drop would be read as the opposite; what is lost stays lost."""
+    lost = "ratings lose their link"
+    plan = office.plan(
+        replace(draft(target("a", "1", "2"), target("b", "1", "2", undo=False)), not_undoable=(lost,))
+    )
+    shelf = Shelf(a="1", b="1")
+    office.applying(plan, shelf)
+    back = undo.reverse(plan, office.changes, minutes=30, by={}, now=datetime.now(UTC)).draft
+    assert [target.name for target in back.targets] == ["take back: a"]
+    assert back.blast == "what was there before the change comes back, except what cannot"
+    assert back.not_undoable == (lost, "b stays as it is: nothing brings it back")
+    whole = office.plan(draft(target("c", "1", "2")))
+    office.applying(whole, Shelf(c="1"))
+    back = undo.reverse(whole, office.changes, minutes=30, by={}, now=datetime.now(UTC)).draft
+    assert (back.blast, back.not_undoable) == ("what was there before the change comes back", ())
+
+
 def test_what_cannot_be_taken_back_says_so(office: Office) -> None:
     """As it said before it was approved."""
     plan = office.plan(draft(target("a", "1", "2", undo=False)))

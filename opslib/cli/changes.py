@@ -12,6 +12,7 @@ from opslib.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from opslib.archive.changes import Changes
+    from opslib.catalog import Procedure
     from opslib.config import Environment
     from opslib.gate.plan import Plan
 
@@ -148,7 +149,7 @@ def _apply(plan: Plan, folder: Path, as_json: bool, value: str = "") -> int:
         output.emit(document)
     else:
         verdicts.show(document)
-        _show_changed(document, plan)
+        _show_changed(document, plan, chosen)
     return verdicts.code(document)
 
 
@@ -275,10 +276,12 @@ def print_plan(plan: Plan, env: Environment) -> None:
     output.say(words.plan_text(plan, need))
 
 
-def _show_changed(document: dict[str, Any], plan: Plan) -> None:
+def _show_changed(document: dict[str, Any], plan: Plan, chosen: Procedure) -> None:
+    from opslib.show import changes as words
+
     rows = [(c["target"], c["state"], c["at"], c["text"]) for c in document.get("changed") or []]
     if rows:
         output.table(("TARGET", "WHAT BECAME OF IT", "WHEN", "WHY"), rows, title="Changed")
     done = any(row[1] in ("done", "already done") for row in rows)
-    if done and any(target.undo for target in plan.draft.targets):
-        output.say(f"\nTo take it back: opslib undo {document['run_id'][:13]}", style="dim")
+    if done and (said := words.afterwards(plan, document["run_id"], chosen.chosen(plan.parameters))):
+        output.say(f"\n{said}", style="dim")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opslib.acts import Act
-from opslib.gate.plan import Plan, Target
+from opslib.gate.plan import Plan, Target, Values
 from opslib.gate.results import Result
 from opslib.gate.wording import change, seen, words
-from opslib.show import plainly
+from opslib.show import commands, plainly
 from opslib.show.markup import escaped
 
 NEEDS = {
@@ -68,10 +68,23 @@ def how_to_go_on(plan: Plan, need: str) -> str:
     """Return the commands with which a plan goes on."""
     glass = " --break-glass" if need == "break-glass" else ""
     approve = f'opslib approve {plan.short}{glass} --reason "..."\n' if need != "none" else ""
-    known = plan.draft.settings
-    # A value from standard input is kept nowhere, so it must be given again.
-    again = " --stdin" if known.get("digest") and known.get("reference") == "env:OPSLIB_INPUT" else ""
-    return f"Nothing was changed. To go on:\n{approve}opslib apply {plan.short}{again}"
+    return f"Nothing was changed. To go on:\n{approve}opslib apply {plan.short}{_value_again(plan)}"
+
+
+def afterwards(plan: Plan, run_id: str, asked: Values) -> str:
+    """Return the command that takes back what was done; of an undo, the one that plans it again.
+
+    Args:
+        plan: what was done.
+        run_id: the run that did it.
+        asked: the plan's parameters that are not the defaults.
+    """
+    if plan.undoes:
+        place = {"system": plan.system, "environment": plan.environment}
+        again = commands.run(plan.procedure, {**place, **asked}, verb="plan")
+        return f"To do it again: {again}{_value_again(plan)}"
+    undo = any(target.undo for target in plan.draft.targets)
+    return f"To take it back: opslib undo {run_id[:13]}" if undo else ""
 
 
 def results(rows: Iterable[Result]) -> str:
@@ -83,6 +96,12 @@ def results(rows: Iterable[Result]) -> str:
 def results_text(rows: Iterable[Result]) -> str:
     """Return what became of each target in plain words."""
     return "\n".join(plainly.line(f"{r.target}: {r.state} {r.at} {r.text}".rstrip()) for r in rows)
+
+
+def _value_again(plan: Plan) -> str:
+    """Return the option for a value from standard input: it is kept nowhere, so it must be given again."""
+    known = plan.draft.settings
+    return " --stdin" if known.get("digest") and known.get("reference") == "env:OPSLIB_INPUT" else ""
 
 
 def _target(target: Target) -> tuple[str, ...]:

@@ -10,15 +10,16 @@ from typing import Any
 _OPTIONS = (("system", "--system"), ("environment", "--env"))
 
 
-def run(procedure: str, parameters: Mapping[str, Any]) -> str:
+def run(procedure: str, parameters: Mapping[str, Any], *, verb: str = "run") -> str:
     """Return the command that runs a procedure with these parameters.
 
     Args:
         procedure: its id.
         parameters: name -> value; `system` and `environment` become options.
+        verb: `run`, or `plan`.
     """
     given = {name: value for name, value in parameters.items() if value is not None}
-    words = ["opslib", "run", procedure]
+    words = ["opslib", verb, procedure]
     for name, option in _OPTIONS:
         if name in given:
             words += [option, str(given.pop(name))]
