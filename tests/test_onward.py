@@ -62,10 +62,33 @@ def test_a_finding_leads_on_with_its_parameters_filled_in(
 
 def test_what_several_findings_name_is_one_step_with_all_of_it() -> None:
     """Two tables are one run of the next procedure, not two."""
-    (step,) = steps(found("a", tables=["public.a"]), found("b", tables=["public.b", "public.a"]), found("c"))
+    (step,) = steps(found("a", tables=["public.a"]), found("b", tables=["public.b", "public.a"]))
     assert step["parameters"] == {
         "system": "kulti", "environment": "production", "tables": ["public.a", "public.b"],
     }  # fmt: skip
+    assert step["why"] == "dead rows a: bad\ndead rows b: bad"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
+def test_a_finding_that_names_nothing_widens_the_step_to_all_there_is(order: tuple[int, ...]) -> None:
+    """The list of another finding would leave out the very thing that the first line is about."""
+    three = (found("a", tables=["public.a"]), found("b"), found("c", tables=["public.c"]))
+    (step,) = steps(*(three[number] for number in order))
+    assert step["parameters"] == {"system": "kulti", "environment": "production"}
+    assert str(step["why"]).count("\n") == 2
+
+
+def test_who_goes_on_to_a_procedure_that_changes_something_is_sent_to_its_plan(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`run` would not show the plan that it makes."""
+    onward = [Finding("x", Status.WARNING, name, "9", next=name) for name in ("locks", "reindex", "backup")]
+    assert {str(step["procedure"]): step["verb"] for step in steps(*onward)} == {
+        "locks": "run", "reindex": "plan", "backup": "run",
+    }  # fmt: skip
+    env = config.load_system("kulti", ROOT / "parameters").environment("production")
+    screen = shown(Ops("site-down", env, "run-1"), conclude(onward), capsys)
+    assert "opslib plan reindex --system kulti" in screen and "opslib run backup --system kulti" in screen
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,11 @@ def _one(request: Request, target: Environment, as_json: bool, quiet: bool) -> i
     line = output.progress(not (as_json or quiet))
     document = attempt.attempt(replace(request, progress=line), target)
     line("")
-    output.emit(document) if as_json else verdicts.show(document)
+    if as_json:
+        output.emit(document)
+    else:
+        verdicts.show(document)
+        verdicts.plan(document, request.archive)
     return verdicts.code(document)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from opslib.cli import output
@@ -38,6 +39,24 @@ def show(document: Mapping[str, Any]) -> None:
     _where(document)
 
 
+def plan(document: Mapping[str, Any], folder: Path) -> None:
+    """Print that a run has made a plan, and how it goes on; nothing where it has made none.
+
+    Args:
+        document: the object of the `--json` contract.
+        folder: the archive, which keeps the plan.
+    """
+    made = document.get("plan")
+    if not made or document.get("changed"):
+        return
+    from opslib.cli.changes import found
+    from opslib.show import changes
+
+    kept = found(made["digest"], folder)
+    output.say(f"\nPlan {kept.short}: {kept.draft.title} ({', '.join(made['targets'][:3])}{_more(made)})")
+    output.say(changes.how_to_go_on(kept, made["needs"]))
+
+
 def headline(status: Status, what: str) -> None:
     """Print the verdict's word with its sign and colour."""
     output.say(f"{SIGN[status]} {HEADLINE[status]}: {what}", style=output.STYLE[status])
@@ -70,6 +89,11 @@ def _by(note: Mapping[str, Any]) -> str:
     return f", signed with {note['signed_by']}" if note["signed_by"] else ""
 
 
+def _more(plan: Mapping[str, Any]) -> str:
+    left = len(plan["targets"]) - 3
+    return f" and {left} more" if left > 0 else ""
+
+
 def _also(document: Mapping[str, Any]) -> None:
     for cause in list(document.get("causes") or [])[1:3]:
         output.say(f"  also:  {cause['id']}. {cause['text']}")
@@ -95,9 +119,9 @@ def _next(steps: Sequence[Mapping[str, Any]]) -> None:
     if steps:
         output.say("\nNext:", style="bold")
     for step in steps[:5]:
-        output.say(f"  {commands.run(step['procedure'], step['parameters'])}")
-        if step.get("why"):
-            output.say(f"    {step['why']}", style="dim")
+        output.say(f"  {commands.step(step)}")
+        for reason in str(step.get("why") or "").splitlines():
+            output.say(f"    {reason}", style="dim")
 
 
 def _where(document: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ def findings(rows: Iterable[Json]) -> str:
 
 def command(step: Json) -> str:
     """Return the next step of a record as a command that can be pasted into a shell."""
-    return commands.run(str(step["procedure"]), step.get("parameters") or {})
+    return commands.step(step)
 
 
 def clock(stamp: str) -> str:

@@ -28,6 +28,16 @@ def run(procedure: str, parameters: Mapping[str, Any], *, verb: str = "run") -> 
     return shlex.join(words)
 
 
+def step(found: Mapping[str, Any]) -> str:
+    """Return the command of a next step, as a run's document has it.
+
+    Args:
+        found: procedure, parameters, and `verb`: `plan` where the procedure can change something.
+    """
+    verb = "plan" if found.get("verb") == "plan" else "run"
+    return run(str(found["procedure"]), found.get("parameters") or {}, verb=verb)
+
+
 def _value(value: Any) -> str:
     """Return a value as `-p` reads it back."""
     if isinstance(value, bool):
