@@ -256,7 +256,7 @@ def _input(wanted: bool) -> str:
 
 def _show_plan(document: dict[str, Any], folder: Path, env: Environment) -> None:
     if not document.get("plan"):
-        output.say("\nPlan: there is nothing to change.")
+        output.say(f"\nPlan: {document.get('no_plan') or 'none; the run did not come that far'}.")
         return
     plan = found(document["plan"]["digest"], folder)
     print_plan(plan, env)

@@ -33,6 +33,7 @@ def build(ops: Ops, verdict: Verdict) -> dict[str, Any]:
         "findings": [finding.to_dict() for finding in verdict.findings],
         "next": next_steps(ops, verdict),
         "plan": ops.gate.document,
+        "no_plan": ops.gate.no_plan,
         "changed": [result.to_dict() for result in ops.gate.results],
         "calls": [asdict(call) for call in ops.calls],
         "started_at": ids.stamp(ops.started),

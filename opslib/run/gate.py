@@ -20,6 +20,7 @@ from opslib.gate.plan import Draft, Plan
 from opslib.gate.results import Result, State
 from opslib.home import default_archive
 from opslib.run import namespace
+from opslib.show import changes as words
 from opslib.show import display
 from opslib.verdict import Cause, Finding, Status
 
@@ -71,6 +72,7 @@ class Gate:
     def __init__(self, ops: Ops, *, dry_run: bool, approval: str, values: Any) -> None:
         self._ops, self._dry_run, self._approval, self._values = ops, dry_run, approval, values
         self.shown: Plan | None = None
+        self.no_plan = ""  # why there is none, once one was asked for
         self.results: tuple[Result, ...] = ()
 
     def plan(self, draft: Draft | None) -> Plan | None:
@@ -91,7 +93,8 @@ class Gate:
             display.plan(self.shown, self._need(self.shown), _since(self.shown, draft))
             return self.shown
         if draft is None or not draft.targets:
-            display.nothing_to_change(draft)
+            self.no_plan = self._why_none(draft)
+            display.no_plan(self.no_plan)
             return None
         self.shown = making.make(draft, self._asked, ids.now())
         making.keep(self.shown, self._changes)
@@ -148,6 +151,11 @@ class Gate:
         ops = self._ops
         given = namespace.parameters(ops.procedure, self._values)
         return making.Asked(ops.procedure, namespace.digest(ops.procedure), given, ops.env, ops.run_id)
+
+    def _why_none(self, draft: Draft | None) -> str:
+        ops = self._ops
+        untold = namespace.untold(ops.procedure, self._values)
+        return words.no_plan(draft.left_out if draft else {}, ops.verdict.status, untold, ops.procedure)
 
     def _need(self, plan: Plan) -> str:
         env = self._ops.env

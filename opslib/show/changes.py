@@ -11,6 +11,7 @@ from opslib.gate.results import Result
 from opslib.gate.wording import change, seen, words
 from opslib.show import commands, plainly
 from opslib.show.markup import escaped
+from opslib.verdict import Status
 
 NEEDS = {
     "none": "no approval is needed",
@@ -18,6 +19,7 @@ NEEDS = {
     "other": "the approval of another person is needed",
     "break-glass": "the glass must be broken: a reason now, and another person's review afterwards",
 }
+NOTHING = "there is nothing to change"
 _COLUMNS = ("target", "change", "seen, and must still be so", "what is done", "way back", "users notice")
 _RESULTS = ("target", "what became of it", "when", "why", "what was done")
 
@@ -69,6 +71,25 @@ def how_to_go_on(plan: Plan, need: str) -> str:
     glass = " --break-glass" if need == "break-glass" else ""
     approve = f'opslib approve {plan.short}{glass} --reason "..."\n' if need != "none" else ""
     return f"Nothing was changed. To go on:\n{approve}opslib apply {plan.short}{_value_again(plan)}"
+
+
+def no_plan(left_out: Mapping[str, str], status: Status, untold: Sequence[str], procedure: str) -> str:
+    """Return why there is no plan.
+
+    Args:
+        left_out: what looked like a target and is none: name -> why.
+        status: the verdict so far.
+        untold: parameters by which something could be chosen, and nothing was.
+        procedure: its id.
+    """
+    if left_out:
+        reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        return f"nothing that could be done now. Left out: {reasons}"
+    asked = f"{', '.join(untold)} (opslib run {procedure} --help)"
+    if status in (Status.OK, Status.SKIPPED):
+        return f"there is nothing to change, unless it is named: {asked}" if untold else NOTHING
+    why = "something could not be looked at" if status is Status.UNKNOWN else "this is mended by hand"
+    return f"none; {why}, see WHY{f', or is asked for with {asked}' if untold else ''}"
 
 
 def afterwards(plan: Plan, run_id: str, asked: Values) -> str:
