@@ -19,6 +19,7 @@ NEEDS = {
     "other": "the approval of another person is needed",
     "break-glass": "the glass must be broken: a reason now, and another person's review afterwards",
 }
+_LONG_MIN = 120
 NOTHING = "there is nothing to change"
 _COLUMNS = ("target", "change", "seen, and must still be so", "what is done", "way back", "users notice")
 _RESULTS = ("target", "what became of it", "when", "why", "what was done")
@@ -144,7 +145,14 @@ def _sentence(text: str) -> str:
 
 
 def _figures(numbers: Mapping[str, Any]) -> str:
-    return f" ({', '.join(f'{value} {name}' for name, value in numbers.items())})" if numbers else ""
+    said = [f"{value} {name}{_hours(name, value)}" for name, value in numbers.items()]
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _hours(name: str, value: Any) -> str:
+    """Say how long many minutes are; the figure itself stays, as whoever approves types it."""
+    long = name.startswith("minutes") and isinstance(value, int) and value >= _LONG_MIN
+    return f", that is {value / 60:.3g} hours" if long else ""
 
 
 def _list(title: str, lines: Sequence[str]) -> str:
