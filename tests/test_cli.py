@@ -188,6 +188,12 @@ def test_why_there_is_no_plan_is_said_on_the_terminal_as_on_the_page(
     assert code == 3 or line.rstrip(".").removeprefix("Plan: ") in unescape(page.read_text(encoding="utf-8"))
 
 
+def test_a_warning_without_a_cause_claims_nothing_about_limits(project: Project, opslib: Shell) -> None:
+    """Most warnings are not about a limit that is near; what they are about stands below."""
+    assert opslib("run", "too-warm", "--system", "shop", "-p", "degrees=35") == 1
+    assert opslib.out.splitlines()[1] == "  something is not as expected: see below"
+
+
 def test_a_run_that_made_a_plan_says_so_and_how_it_goes_on(project: Project, opslib: Shell) -> None:
     """Without it the plan is kept, and nobody knows; a run that made none says nothing of plans."""
     planned(project.notebooks / "monitor" / "cooling.ipynb")
