@@ -158,6 +158,14 @@ def load(root: Path | None = None) -> Catalog:
     return Catalog(tuple(sorted(found.values(), key=lambda each: (each.folder, each.id))), problems)
 
 
+def chosen(procedure: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a plan's parameters that somebody chose; all where its procedure is not known here."""
+    try:
+        return load().get(procedure).chosen(values)
+    except (UnknownName, ConfigError):
+        return dict(values)
+
+
 def read(path: Path, root: Path | None = None) -> Procedure:
     """Read one notebook's metadata and parameters.
 

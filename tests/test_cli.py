@@ -207,6 +207,8 @@ def test_a_run_that_made_a_plan_says_so_and_how_it_goes_on(project: Project, ops
     assert told[1:4] == [
         "Nothing was changed. To go on:", f'opslib approve {short} --reason "..."', f"opslib apply {short}",
     ]  # fmt: skip
+    assert opslib("plan", *run[1:], "degrees=32") == 1
+    assert "asked for: degrees 32\n" in opslib.out, "what is as declared was not asked for"
     assert opslib(*run, "degrees=20") == 0 and "Plan" not in opslib.out
     assert opslib("run", "cooling", "too-warm", "--system", "shop", "-p", "degrees=32") == 1
     assert opslib.out.count(": Cool it (window)\nNothing was changed.") == 1

@@ -39,7 +39,7 @@ def hidden(text: str) -> set[str]:
 
 def test_nothing_in_a_plan_moves_the_cursor_or_makes_a_line_of_its_own(office: Office) -> None:
     """Who approves reads a terminal: an escape sequence could wipe out what stands there."""
-    text = words.plan_text(evil(office), "self")
+    text = words.plan_text(evil(office), "self", {"name": EVIL})
     assert hidden(text) == set()
     assert "\n  2. harmless" not in text and r"\x1b[2J" in text
 

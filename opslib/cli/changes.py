@@ -12,7 +12,6 @@ from opslib.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from opslib.archive.changes import Changes
-    from opslib.catalog import Procedure
     from opslib.config import Environment
     from opslib.gate.plan import Plan
 
@@ -149,7 +148,7 @@ def _apply(plan: Plan, folder: Path, as_json: bool, value: str = "") -> int:
         output.emit(document)
     else:
         verdicts.show(document)
-        _show_changed(document, plan, chosen)
+        _show_changed(document, plan)
     return verdicts.code(document)
 
 
@@ -267,21 +266,23 @@ def _show_plan(document: dict[str, Any], folder: Path, env: Environment) -> None
 
 def print_plan(plan: Plan, env: Environment) -> None:
     """Print all that an approval covers."""
-    from opslib import config
+    from opslib import catalog, config
     from opslib.gate import authority
     from opslib.show import changes as words
 
     need = authority.needed(config.load_policy().rule(env, plan.draft.risk).need, env)
     output.say("\nPlan", style="bold")
-    output.say(words.plan_text(plan, need))
+    output.say(words.plan_text(plan, need, catalog.chosen(plan.procedure, plan.parameters)))
 
 
-def _show_changed(document: dict[str, Any], plan: Plan, chosen: Procedure) -> None:
+def _show_changed(document: dict[str, Any], plan: Plan) -> None:
+    from opslib import catalog
     from opslib.show import changes as words
 
     rows = [(c["target"], c["state"], c["at"], c["text"]) for c in document.get("changed") or []]
     if rows:
         output.table(("TARGET", "WHAT BECAME OF IT", "WHEN", "WHY"), rows, title="Changed")
     done = any(row[1] in ("done", "already done") for row in rows)
-    if done and (said := words.afterwards(plan, document["run_id"], chosen.chosen(plan.parameters))):
+    asked = catalog.chosen(plan.procedure, plan.parameters)
+    if done and (said := words.afterwards(plan, document["run_id"], asked)):
         output.say(f"\n{said}", style="dim")

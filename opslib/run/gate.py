@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from opslib import catalog, config, ids, vendors
 from opslib import changes as kinds
-from opslib import config, ids, vendors
 from opslib.archive.changes import Changes
 from opslib.errors import NotNamed, Refused, SourceError
 from opslib.gate import authority, locks, making
@@ -90,7 +90,7 @@ class Gate:
         """
         if not self._dry_run:
             self.shown = self._approved
-            display.plan(self.shown, self._need(self.shown), _since(self.shown, draft))
+            self._show(self.shown, _since(self.shown, draft))
             return self.shown
         if draft is None or not draft.targets:
             self.no_plan = self._why_none(draft)
@@ -98,7 +98,7 @@ class Gate:
             return None
         self.shown = making.make(draft, self._asked, ids.now())
         making.keep(self.shown, self._changes)
-        display.plan(self.shown, self._need(self.shown), "")
+        self._show(self.shown, "")
         return self.shown
 
     def apply(self, plan: Plan | None) -> Applied:
@@ -151,6 +151,10 @@ class Gate:
         ops = self._ops
         given = namespace.parameters(ops.procedure, self._values)
         return making.Asked(ops.procedure, namespace.digest(ops.procedure), given, ops.env, ops.run_id)
+
+    def _show(self, plan: Plan, besides: str) -> None:
+        asked = catalog.chosen(plan.procedure, plan.parameters)
+        display.plan(plan, self._need(plan), besides, asked)
 
     def _why_none(self, draft: Draft | None) -> str:
         ops = self._ops

@@ -38,12 +38,18 @@ def plan(plan: Plan, need: str) -> str:
     return f'<div class="opslib-plan">{"".join(head)}{_table(_COLUMNS, rows)}{"".join(tail)}</div>'
 
 
-def plan_text(plan: Plan, need: str) -> str:
-    """Return a plan in plain words, for terminals."""
+def plan_text(plan: Plan, need: str, asked: Values) -> str:
+    """Return a plan in plain words, for terminals.
+
+    Args:
+        plan: all that an approval covers.
+        need: what it needs, one of `NEEDS`.
+        asked: its parameters, without those that are as the procedure declares them.
+    """
     draft = plan.draft
     lines = [_sentence(draft.title), where(plan, need), f"{draft.blast}{_figures(draft.numbers)}", ""]
-    if plan.parameters:
-        lines[2:2] = [f"asked for: {words(plan.parameters)}"]
+    if asked:
+        lines[2:2] = [f"asked for: {words(asked)}"]
     for number, target in enumerate(draft.targets, 1):
         lines.append(f"{number:3}. {target.name}")
         lines.append(f"     {change(target)}")
