@@ -149,6 +149,9 @@ def _apply(plan: Plan, folder: Path, as_json: bool, value: str = "") -> int:
     else:
         verdicts.show(document)
         _show_changed(document, plan)
+        if authority.review_due(plan, env, Changes(folder)):
+            review = f'opslib approve {plan.short} --review --reason "..."'
+            output.say(f"\nAnother person must review this: {review}", style="bold")
     return verdicts.code(document)
 
 
