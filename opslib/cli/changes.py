@@ -180,7 +180,7 @@ def _attempt(
     from opslib.runner import attempt
     from opslib.runner.request import Request
 
-    line = output.progress(not as_json)
+    line = output.progress(not as_json, timed=True)
     request = Request(
         procedure=procedure, system=target.system.name, environment=target.name, parameters=parameters,
         archive=folder, trigger="manual", progress=line, longer_s=longer_s,

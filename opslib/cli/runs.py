@@ -128,7 +128,7 @@ def run_command(
 def _one(request: Request, target: Environment, as_json: bool, quiet: bool) -> int:
     from opslib.runner import attempt
 
-    line = output.progress(not (as_json or quiet))
+    line = output.progress(not (as_json or quiet), timed=True)
     document = attempt.attempt(replace(request, progress=line), target)
     line("")
     if as_json:
