@@ -18,7 +18,7 @@ import pytest
 from opslib import ids
 from opslib.acts import Opening, Request
 from opslib.errors import ArchiveError, OpsError, Refused, UnknownName, Unreachable
-from opslib.gate import authority, faults, locks, undo, vault
+from opslib.gate import authority, faults, locks, undo, vault, wording
 from opslib.gate.ledger import DO, DONE, Ledger
 from opslib.gate.plan import Plan, Risk
 from tests.changing import ChainedKind, Office, Shelf, ShelfKind, draft, target
@@ -62,6 +62,19 @@ def _edits(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[An
             yield here, not value
         elif isinstance(value, int):
             yield here, value + 1
+
+
+def test_a_plan_tells_what_changes_apart_from_what_must_stay() -> None:
+    """Two hundred letters of what stays hide the one number that does not."""
+    stays = {"rows younger": 4, "checksum": "a1b2"}
+    made = replace(target("a", "1", "2"), before={"old rows": 600, "note": "", **stays},
+                   after={"old rows": 0, "archived": 600, "note": None, **stays})  # fmt: skip
+    assert wording.change(made) == "old rows 600  ->  old rows 0, archived 600"
+    assert wording.seen(made) == "rows younger 4, checksum a1b2"
+    same = replace(made, before=stays, after=stays)
+    assert wording.change(same) == "rows younger 4, checksum a1b2  ->  rows younger 4, checksum a1b2"
+    gone = replace(made, before=stays, after={"there": False})
+    assert wording.change(gone) == "rows younger 4, checksum a1b2  ->  not there"
 
 
 def test_a_plan_that_is_read_back_is_the_same_plan(office: Office) -> None:

@@ -22,14 +22,23 @@ def words(values: Values) -> str:
 
 
 def change(target: Target) -> str:
-    """Return what changes: `running -> not running`."""
-    was = {name: target.before[name] for name in target.after if name in target.before}
-    return f"{words(was) or words(target.before) or 'nothing'}  ->  {words(target.after)}"
+    """Return what changes, and nothing that stays: `running -> not running`."""
+    names = _changing(target)
+    was = {name: target.before[name] for name in names if name in target.before}
+    becomes = {name: target.after[name] for name in names}
+    return f"{words(was or target.before) or 'nothing'}  ->  {words(becomes) or 'nothing'}"
 
 
 def seen(target: Target) -> str:
     """Return what else was seen and must still be so."""
-    return words({name: value for name, value in target.before.items() if name not in target.after})
+    names = _changing(target)
+    return words({name: value for name, value in target.before.items() if name not in names})
+
+
+def _changing(target: Target) -> list[str]:
+    """Return the values that will be others; all that will be observed where none will be."""
+    other = [n for n, value in target.after.items() if n not in target.before or target.before[n] != value]
+    return other or list(target.after)
 
 
 def _word(name: str, value: Any) -> str:
