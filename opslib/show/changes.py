@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ NEEDS = {
     "other": "the approval of another person is needed",
     "break-glass": "the glass must be broken: a reason now, and another person's review afterwards",
 }
+_CHECKSUM = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 _LONG_MIN = 120
 NOTHING = "there is nothing to change"
 _COLUMNS = ("target", "change", "seen, and must still be so", "what is done", "way back", "users notice")
@@ -50,19 +52,26 @@ def plan_text(plan: Plan, need: str, asked: Values) -> str:
     lines = [_sentence(draft.title), where(plan, need), f"{draft.blast}{_figures(draft.numbers)}", ""]
     if asked:
         lines[2:2] = [f"asked for: {words(asked)}"]
+    effects = {target.effect for target in draft.targets}
+    together = len(effects) == 1 < len(draft.targets)
     for number, target in enumerate(draft.targets, 1):
-        lines.append(f"{number:3}. {target.name}")
-        lines.append(f"     {change(target)}")
-        if seen(target):
-            lines.append(f"     seen:  {seen(target)}")
-        lines.append(f"     does:  {_does(target.act)}")
-        if target.effect:
-            lines.append(f"     users: {target.effect}")
+        lines += [f"{number:3}. {target.name}", *_about(target, "" if together else target.effect)]
+    lines += [f"  users, of each: {effect}" for effect in effects if together and effect]
     lines += [f"  left out: {name}: {why}" for name, why in draft.left_out.items()]
     lines += [f"  cannot be undone: {text}" for text in draft.not_undoable]
     lines += [f"  to undo: {text}" for text in draft.undo]
     # A name with a line break could look like a target of its own.
     return "\n".join(map(plainly.line, lines))
+
+
+def _about(target: Target, effect: str) -> list[str]:
+    """Return the lines below a target's name; a checksum is cut, as the plan's digest covers it whole."""
+    told = {"": change(target), "seen:  ": seen(target), "does:  ": _does(target.act), "users: ": effect}
+    return [_CHECKSUM.sub(_cut, f"     {what}{text}") for what, text in told.items() if text]
+
+
+def _cut(checksum: re.Match[str]) -> str:
+    return f"{checksum[1]}…"
 
 
 def where(plan: Plan, need: str) -> str:
