@@ -89,6 +89,11 @@ class Procedure:
         """Return given parameters with their types; errors name this procedure."""
         return parameters.parse(self.parameters, given, notebook=self.id)
 
+    def chosen(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of its values that somebody chose: what is as declared is left out."""
+        declared = {parameter.name: parameter.default for parameter in self.parameters}
+        return {name: value for name, value in values.items() if declared.get(name) != value}
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -159,6 +164,14 @@ def load(root: Path | None = None) -> Catalog:
         except ConfigError as error:
             problems[path.stem] = error
     return Catalog(tuple(sorted(found.values(), key=lambda each: (each.folder, each.id))), problems)
+
+
+def chosen(procedure: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a plan's parameters that somebody chose; all where its procedure is not known here."""
+    try:
+        return load().get(procedure).chosen(values)
+    except (UnknownName, ConfigError):
+        return dict(values)
 
 
 def read(path: Path, root: Path | None = None) -> Procedure:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from opslib import keys, masking
 from opslib.gate.plan import Plan, Risk
-from tests.changing import Office, draft, target
+from tests.changing import Office, Shelf, draft, target
 from tests.test_cli import Shell
 
 WORDS = ("approve", "--reason", "checkout hangs")
@@ -253,6 +255,29 @@ def test_plans_lists_what_waits_and_who_approved(office: Office) -> None:
     every = json.loads(opslib(office, "plans", "--all", "--json").stdout)["plans"]
     assert {row["state"] for row in every} >= {"expired"}
     assert waiting.short in opslib(office, "plans").stdout
+
+
+def test_who_approves_what_was_applied_is_told_that_nothing_is_left_to_do(office: Office) -> None:
+    """`To carry it out` would have it tried again; a plan that is half done is still to be carried out."""
+    plan = office.plan(draft(target("a", "1", "2"), target("b", "1", "2")), "staging")
+    office.applying(plan, Shelf(a="1"))
+    assert f"To carry it out: opslib apply {plan.short}" in opslib(office, *WORDS, plan.short).stdout
+    office.applying(plan, Shelf(a="2", b="1"))
+    said = opslib(office, *WORDS, plan.short).stdout.splitlines()[-1]
+    assert re.fullmatch(
+        r"It was applied at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ UTC; nothing is left to do\.", said
+    )
+
+
+def test_a_plan_tells_each_moment_with_its_day_and_zone(office: Office) -> None:
+    """`at 13:16:11` may be of another day, and of another zone."""
+    made = draft(target("a", "2026-11-20T13:16:11.804512Z", "2026-11-20T13:16:12+02:00"))
+    made = replace(made, numbers={"minutes of writes lost": 1560})
+    plan = office.plan(made, "staging", parameters={"at": "2026-11-19T13:16:11Z"})
+    said = opslib(office, *WORDS, plan.short).stdout
+    assert "(1560 minutes of writes lost, that is 26 hours)" in said
+    assert "asked for: at 2026-11-19 13:16:11 UTC" in said
+    assert "value 2026-11-20 13:16:11.804 UTC  ->  value 2026-11-20 13:16:12 +02:00" in said
 
 
 def test_the_latest_plan_is_a_word_for_rehearsals_only(office: Office) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ import pytest
 from opslib import __main__ as shell
 from tests import shop
 from tests.shop import Project
+
+PLANS = """from opslib.acts import Request
+from opslib.gate.plan import Draft, Risk, Target
+left = {"roof": "it needs a ladder"} if degrees == 50 else {}
+open_it = Target("window", {"name": "w"}, {"value": "1"}, {"value": "2"}, Request("shelf", "PUT", "/w"))
+cooling = Draft("shelf", "Cool it", (open_it,) if degrees == 32 else (), Risk.LOW, "", left_out=left)
+assert degrees < 99
+ops.gate.plan(cooling if left or cooling.targets else None)"""
 
 
 @pytest.fixture
@@ -43,6 +52,17 @@ class Shell:
 def opslib(capsys: pytest.CaptureFixture[str]) -> Shell:
     """Return the shell."""
     return Shell(capsys)
+
+
+def planned(path: Path) -> None:
+    """Write a procedure that would cool a room, and finds nothing that it could do."""
+    shop.write_notebook(path, changes=True)
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = notebook["cells"]
+    cells[1]["source"] += '\nroom: str = ""  # which room\ndry_run: bool = True\napproval: str = ""'
+    cells[2]["source"] = cells[2]["source"].replace(")", ", dry_run=dry_run, approval=approval)")
+    cells[4]["source"] += f"\n{PLANS}"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +129,7 @@ def test_the_exit_code_of_a_run_is_its_verdict(
     assert document["verdict"] == word
     assert set(document) == {
         "run_id", "procedure", "system", "environment", "verdict", "cause", "causes", "findings", "next",
-        "plan", "changed", "record", "started_at", "finished_at", "duration_s",
+        "plan", "no_plan", "changed", "record", "started_at", "finished_at", "duration_s",
     }  # fmt: skip
     assert Path(document["record"], "run.html").is_file()
 
@@ -133,6 +153,65 @@ def test_a_procedure_whose_needs_are_not_met_is_skipped_without_a_kernel(
     assert [finding["status"] for finding in document["findings"]] == ["skipped"]
     assert "add it to parameters/systems/shop.yml" in document["findings"][0]["why"]
     assert not (project.home / "spool").exists() or not any((project.home / "spool").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "says"),
+    [
+        (
+            ("degrees=20",),
+            0,
+            "there is nothing to change, unless it is named: room (opslib run cooling --help).",
+        ),
+        (("degrees=20", "room=hall"), 0, "there is nothing to change."),
+        (("degrees=35",), 1, "none; this is mended by hand, see WHY, or is asked for with room (opslib run"),
+        (("degrees=35", "room=hall"), 1, "none; this is mended by hand, see WHY."),
+        (
+            ("degrees=50", "room=hall"),
+            2,
+            "nothing that could be done now. Left out: roof: it needs a ladder.",
+        ),
+        (("degrees=99", "room=hall"), 3, "none; the run did not come that far."),
+    ],
+    ids=["well", "well and named", "bad", "bad and named", "left out", "broken"],
+)
+def test_why_there_is_no_plan_is_said_on_the_terminal_as_on_the_page(
+    project: Project, opslib: Shell, given: tuple[str, ...], code: int, says: str
+) -> None:
+    """`there is nothing to change` would be believed where something is wrong, or was not named."""
+    words = [word for pair in given for word in ("-p", pair)]
+    planned(project.notebooks / "monitor" / "cooling.ipynb")
+    assert opslib("plan", "cooling", "--system", "shop", *words) == code, opslib.err
+    (line,) = [line for line in opslib.out.splitlines() if line.startswith("Plan: ")]
+    assert line.startswith(f"Plan: {says}")
+    (page,) = project.archive.rglob("run.html")
+    assert code == 3 or line.rstrip(".").removeprefix("Plan: ") in unescape(page.read_text(encoding="utf-8"))
+
+
+def test_a_warning_without_a_cause_claims_nothing_about_limits(project: Project, opslib: Shell) -> None:
+    """Most warnings are not about a limit that is near; what they are about stands below."""
+    assert opslib("run", "too-warm", "--system", "shop", "-p", "degrees=35") == 1
+    assert opslib.out.splitlines()[1] == "  something is not as expected: see below"
+
+
+def test_a_run_that_made_a_plan_says_so_and_how_it_goes_on(project: Project, opslib: Shell) -> None:
+    """Without it the plan is kept, and nobody knows; a run that made none says nothing of plans."""
+    planned(project.notebooks / "monitor" / "cooling.ipynb")
+    run = ("run", "cooling", "--system", "shop", "-p")
+    assert opslib(*run, "degrees=32", "-p", "room=hall", "--json") == 1
+    (short,) = [json.loads(opslib.out)["plan"]["digest"].removeprefix("sha256:")[:12]]
+    assert opslib(*run, "degrees=32") == 1
+    told = opslib.out.partition("\nPlan ")[2].splitlines()
+    assert told[0].endswith(": Cool it (window)") and told[0][:12] != short
+    short = told[0][:12]
+    assert told[1:4] == [
+        "Nothing was changed. To go on:", f'opslib approve {short} --reason "..."', f"opslib apply {short}",
+    ]  # fmt: skip
+    assert opslib("plan", *run[1:], "degrees=32") == 1
+    assert "asked for: degrees 32\n" in opslib.out, "what is as declared was not asked for"
+    assert opslib(*run, "degrees=20") == 0 and "Plan" not in opslib.out
+    assert opslib("run", "cooling", "too-warm", "--system", "shop", "-p", "degrees=32") == 1
+    assert opslib.out.count(": Cool it (window)\nNothing was changed.") == 1
 
 
 def test_help_for_a_procedure_lists_its_parameters(project: Project, opslib: Shell) -> None:

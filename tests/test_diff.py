@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from opslib import catalog
 from opslib.archive import diff, since
 from opslib.archive.diff import Change, steady
 from opslib.archive.figures import Figure, figure, limits
@@ -221,6 +222,21 @@ def test_the_page_of_a_bad_run_says_what_changed_since_the_last_ok(tmp_path: Pat
     ):
         assert words in part
     assert "&lt;script&gt;" in part and "<script" not in html and "<img" not in html
+
+
+def test_what_came_of_it_comes_first_and_a_given_default_is_no_difference(tmp_path: Path) -> None:
+    """A run that applies a plan is given every parameter, one by hand none: that explains nothing."""
+    declared = catalog.load().get("site-down").parameters
+    defaults = {one.name: one.default for one in declared if one.name not in ("system", "environment")}
+    other, *same = defaults
+    keep(tmp_path, "1-ok", DAY, parameters={**defaults, other: "another", "unknown": 7})
+    html = sealed(tmp_path)
+    part = html[html.index('class="since"') : html.index("</section>")]
+    assert same and not [name for name in same if f"parameter {name}<" in part]
+    places = [
+        part.index(word) for word in ("verdict", "connection-leak", f"parameter {other}<", "slots: direct")
+    ]
+    assert places == sorted(places) and "parameter unknown<" in part
 
 
 def test_the_page_of_an_ok_run_compares_nothing(tmp_path: Path) -> None:

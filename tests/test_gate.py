@@ -18,7 +18,7 @@ import pytest
 from opslib import ids
 from opslib.acts import Opening, Request
 from opslib.errors import ArchiveError, OpsError, Refused, UnknownName, Unreachable
-from opslib.gate import authority, faults, locks, undo, vault
+from opslib.gate import authority, faults, locks, undo, vault, wording
 from opslib.gate.ledger import DO, DONE, Ledger
 from opslib.gate.plan import Plan, Risk
 from tests.changing import ChainedKind, Office, Shelf, ShelfKind, draft, target
@@ -62,6 +62,19 @@ def _edits(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[An
             yield here, not value
         elif isinstance(value, int):
             yield here, value + 1
+
+
+def test_a_plan_tells_what_changes_apart_from_what_must_stay() -> None:
+    """Two hundred letters of what stays hide the one number that does not."""
+    stays = {"rows younger": 4, "checksum": "a1b2"}
+    made = replace(target("a", "1", "2"), before={"old rows": 600, "note": "", **stays},
+                   after={"old rows": 0, "archived": 600, "note": None, **stays})  # fmt: skip
+    assert wording.change(made) == "old rows 600  ->  old rows 0, archived 600"
+    assert wording.seen(made) == "rows younger 4, checksum a1b2"
+    same = replace(made, before=stays, after=stays)
+    assert wording.change(same) == "rows younger 4, checksum a1b2  ->  rows younger 4, checksum a1b2"
+    gone = replace(made, before=stays, after={"there": False})
+    assert wording.change(gone) == "rows younger 4, checksum a1b2  ->  not there"
 
 
 def test_a_plan_that_is_read_back_is_the_same_plan(office: Office) -> None:
@@ -580,6 +593,24 @@ def test_an_undo_with_other_acts_than_the_approved_ones_is_refused(office: Offic
     forged = replace(back, draft=replace(back.draft, targets=(target("a", "2", "666"),)))
     office.changes.keep(forged.document)
     assert "not the undo that was approved" in refusal(office, forged)
+
+
+def test_an_undo_reads_as_one_and_says_what_it_does_not_bring_back(office: Office) -> None:
+    """`drop x  done` after the undo of a drop would be read as the opposite; what is lost stays lost."""
+    lost = "ratings lose their link"
+    plan = office.plan(
+        replace(draft(target("a", "1", "2"), target("b", "1", "2", undo=False)), not_undoable=(lost,))
+    )
+    shelf = Shelf(a="1", b="1")
+    office.applying(plan, shelf)
+    back = undo.reverse(plan, office.changes, minutes=30, by={}, now=datetime.now(UTC)).draft
+    assert [target.name for target in back.targets] == ["take back: a"]
+    assert back.blast == "what was there before the change comes back, except what cannot"
+    assert back.not_undoable == (lost, "b stays as it is: nothing brings it back")
+    whole = office.plan(draft(target("c", "1", "2")))
+    office.applying(whole, Shelf(c="1"))
+    back = undo.reverse(whole, office.changes, minutes=30, by={}, now=datetime.now(UTC)).draft
+    assert (back.blast, back.not_undoable) == ("what was there before the change comes back", ())
 
 
 def test_what_cannot_be_taken_back_says_so(office: Office) -> None:

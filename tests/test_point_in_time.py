@@ -16,6 +16,7 @@ from opslib.archive.changes import Changes
 from opslib.changes import past
 from opslib.checks import point_in_time
 from opslib.checks.point_in_time import Reach
+from opslib.cli.app import cli
 from opslib.errors import ParameterError
 from opslib.gate import faults
 from opslib.gate.plan import Risk
@@ -234,7 +235,7 @@ def test_a_branch_of_the_same_name_that_is_there_already_is_left_alone(archive: 
 
 
 def test_supabase_is_asked_once_and_the_server_that_starts_anew_proves_it(
-    archive: Path, monkeypatch: pytest.MonkeyPatch
+    archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed after the request, run again when all is over: a second restore would lose what came since."""
     case = Case("point-in-time", "", "kulti", {"at": text(timedelta(minutes=33))}, ("supabase",))
@@ -247,6 +248,11 @@ def test_supabase_is_asked_once_and_the_server_that_starts_anew_proves_it(
     monkeypatch.delenv(faults.VARIABLE)
     after = applied(case, document, archive)
     assert (after["verdict"], states(after), arrived(case)) == ("ok", ["done"], before + 1), after["findings"]
+    capsys.readouterr()
+    short = document["plan"]["digest"].removeprefix("sha256:")[:12]
+    assert cli.main(["apply", short], standalone_mode=False) == 0
+    due = f'Another person must review this: opslib approve {short} --review --reason "..."'
+    assert due in capsys.readouterr().out, "the glass was broken"
 
 
 @pytest.mark.parametrize("system", ["klutr", "kulti"])

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -213,6 +214,22 @@ def test_on_a_terminal_the_picture_goes_and_what_was_printed_stays(project: Proj
     assert sum(line.startswith("Took:") for line in screen) == 3
     assert sum(line.startswith("Record: ") for line in screen) == 3
     assert [line.split()[0] for line in screen[-3:]] == ["too-warm", "needs-database", "too-warm"]
+
+
+def test_on_a_terminal_one_run_tells_the_heading_it_is_at_and_since_when(project: Project) -> None:
+    """`cell 5 of 12` for ten minutes tells nobody whether it hangs, and where."""
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    words = [sys.executable, "-m", "opslib", "run", "too-warm", "-s", "shop"]
+    running = subprocess.Popen(
+        words, cwd=project.root, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    written = _read(ours)
+    assert running.wait(60) == 0
+    assert re.search(r"since \d\d:\d\d:\d\d UTC, too-warm on shop: cell 3 of \d: Too warm\r", written)
+    assert [line for line in _screen(written) if "cell " in line] == []
 
 
 def _read(terminal: int) -> str:

@@ -39,9 +39,21 @@ def hidden(text: str) -> set[str]:
 
 def test_nothing_in_a_plan_moves_the_cursor_or_makes_a_line_of_its_own(office: Office) -> None:
     """Who approves reads a terminal: an escape sequence could wipe out what stands there."""
-    text = words.plan_text(evil(office), "self")
+    text = words.plan_text(evil(office), "self", {"name": EVIL})
     assert hidden(text) == set()
     assert "\n  2. harmless" not in text and r"\x1b[2J" in text
+
+
+def test_many_targets_are_told_in_short_lines(office: Office) -> None:
+    """A checksum is cut, and what users notice is said once where it is the same; a name stays whole."""
+    sums = ["0a" * 32, "1b" * 32]
+    made = draft(*(target(one, "0", one) for one in sums))
+    text = words.plan_text(office.plan(made), "self", {})
+    assert [text.count(one) for one in sums] == [1, 1], "in its name"
+    assert f"value {sums[0][:12]}…\n" in text and text.count("nothing") == 1
+    other = replace(made, targets=(made.targets[0], replace(made.targets[1], effect="a minute of waiting")))
+    apart = words.plan_text(office.plan(other), "self", {})
+    assert "users: nothing" in apart and "users: a minute of waiting" in apart
 
 
 def test_letters_of_all_languages_are_shown_as_they_are() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -59,7 +60,9 @@ def proposed(*rows: dict[str, Any], **given: Any) -> tuple[list[str], dict[str, 
     return ([], {}) if draft is None else ([t.name for t in draft.targets], dict(draft.left_out))
 
 
-def test_a_missing_index_is_planned_built_found_built_and_taken_back(archive: Path) -> None:
+def test_a_missing_index_is_planned_built_found_built_and_taken_back(
+    archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A dry run builds nothing; done twice is done once; undo drops that index and no other."""
     document = planned(CASE, archive)
     assert document["plan"]["targets"] == [f"build public.{NAME}"] and built() == []
@@ -67,9 +70,15 @@ def test_a_missing_index_is_planned_built_found_built_and_taken_back(archive: Pa
     assert (after["verdict"], states(after)) == ("ok", ["done"]), after["findings"]
     assert built() == [(True, WHOLE)]
     assert states(applied(CASE, document, archive)) == ["already done"] and built() == [(True, WHOLE)]
-    cli.main(["undo", after["run_id"], "--json"], standalone_mode=False)
-    assert built() == []
-    assert perform("slow-queries", SYSTEM, archive)["cause"]["id"] == "missing-index"
+    capsys.readouterr()
+    cli.main(["undo", after["run_id"]], standalone_mode=False)
+    screen = capsys.readouterr().out
+    assert built() == [] and f"take back: build public.{NAME}" in screen
+    assert "opslib undo" not in screen
+    again = shlex.split(screen.partition("To do it again: ")[2].splitlines()[0])
+    assert again == ["opslib", "plan", "slow-queries", "--system", SYSTEM, "--env", "sandbox"]
+    assert cli.main(again[1:], standalone_mode=False) == 1
+    assert f"build public.{NAME}" in capsys.readouterr().out
 
 
 def test_killed_at_any_point_and_applied_again_it_is_built_once(

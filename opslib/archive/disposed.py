@@ -16,7 +16,8 @@ LEFT = (
     "trigger", "scheduled_for", "actor", "disposed",
 )  # fmt: skip
 _EMPTY: dict[str, Any] = {
-    "cause": None, "causes": [], "findings": [], "next": [], "plan": None, "changed": [], "parameters": {},
+    "cause": None, "causes": [], "findings": [], "next": [], "plan": None, "no_plan": "", "changed": [],
+    "parameters": {},
     "code": {"sha256": None, "commit": None, "changed_since_commit": None},
 }  # fmt: skip
 

@@ -62,7 +62,7 @@ def approve_command(
         if review
         else _approve(plan, env, folder, stated, break_glass, as_json)
     )
-    output.emit(signed) if as_json else _said(signed, plan)
+    output.emit(signed) if as_json else _said(signed, plan, folder)
     return 0
 
 
@@ -152,12 +152,19 @@ def _signer() -> Signer:
     return signer
 
 
-def _said(signed: dict[str, Any], plan: Plan) -> None:
+def _said(signed: dict[str, Any], plan: Plan, folder: Path) -> None:
+    from opslib.archive.changes import Changes
+    from opslib.gate.ledger import Ledger
+    from opslib.gate.wording import moments
+
     if "reviewed_by" in signed:
         output.say(f"\nReviewed by {signed['reviewed_by']}.", style="bold")
         return
     output.say(f"\nApproved by {signed['approved_by']} until {signed['until']}.", style="bold")
-    output.say(f"To carry it out: opslib apply {plan.short}")
+    if done := Ledger(Changes(folder), plan.digest).done_at(plan.draft.targets):
+        output.say(f"It was applied at {moments(done)}; nothing is left to do.")
+    else:
+        output.say(f"To carry it out: opslib apply {plan.short}")
 
 
 @click.command("plans")

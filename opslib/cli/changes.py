@@ -149,6 +149,9 @@ def _apply(plan: Plan, folder: Path, as_json: bool, value: str = "") -> int:
     else:
         verdicts.show(document)
         _show_changed(document, plan)
+        if authority.review_due(plan, env, Changes(folder)):
+            review = f'opslib approve {plan.short} --review --reason "..."'
+            output.say(f"\nAnother person must review this: {review}", style="bold")
     return verdicts.code(document)
 
 
@@ -177,7 +180,7 @@ def _attempt(
     from opslib.runner import attempt
     from opslib.runner.request import Request
 
-    line = output.progress(not as_json)
+    line = output.progress(not as_json, timed=True)
     request = Request(
         procedure=procedure, system=target.system.name, environment=target.name, parameters=parameters,
         archive=folder, trigger="manual", progress=line, longer_s=longer_s,
@@ -255,7 +258,7 @@ def _input(wanted: bool) -> str:
 
 def _show_plan(document: dict[str, Any], folder: Path, env: Environment) -> None:
     if not document.get("plan"):
-        output.say("\nPlan: there is nothing to change.")
+        output.say(f"\nPlan: {document.get('no_plan') or 'none; the run did not come that far'}.")
         return
     plan = found(document["plan"]["digest"], folder)
     print_plan(plan, env)
@@ -266,19 +269,23 @@ def _show_plan(document: dict[str, Any], folder: Path, env: Environment) -> None
 
 def print_plan(plan: Plan, env: Environment) -> None:
     """Print all that an approval covers."""
-    from opslib import config
+    from opslib import catalog, config
     from opslib.gate import authority
     from opslib.show import changes as words
 
     need = authority.needed(config.load_policy().rule(env, plan.draft.risk).need, env)
     output.say("\nPlan", style="bold")
-    output.say(words.plan_text(plan, need))
+    output.say(words.plan_text(plan, need, catalog.chosen(plan.procedure, plan.parameters)))
 
 
 def _show_changed(document: dict[str, Any], plan: Plan) -> None:
+    from opslib import catalog
+    from opslib.show import changes as words
+
     rows = [(c["target"], c["state"], c["at"], c["text"]) for c in document.get("changed") or []]
     if rows:
         output.table(("TARGET", "WHAT BECAME OF IT", "WHEN", "WHY"), rows, title="Changed")
     done = any(row[1] in ("done", "already done") for row in rows)
-    if done and any(target.undo for target in plan.draft.targets):
-        output.say(f"\nTo take it back: opslib undo {document['run_id'][:13]}", style="dim")
+    asked = catalog.chosen(plan.procedure, plan.parameters)
+    if done and (said := words.afterwards(plan, document["run_id"], asked)):
+        output.say(f"\n{said}", style="dim")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from opslib.show import plainly
@@ -97,25 +97,20 @@ def plain(text: str) -> Any:
     return Text(plainly.line(text), no_wrap=True, overflow="ellipsis")
 
 
-def command(procedure: str, parameters: Mapping[str, Any]) -> str:
-    """Return the command that runs a procedure with these parameters, quoted for a shell."""
-    given = dict(parameters)
-    words = ["opslib", "run", procedure]
-    for option, name in (("--system", "system"), ("--env", "environment")):
-        if name in given:
-            words += [option, str(given.pop(name))]
-    for name, value in given.items():
-        words += ["-p", f"{name}={_plain(value)}"]
-    return shlex.join(words)
+def progress(show: bool = True, *, timed: bool = False) -> Callable[[str], None]:
+    """Return a function that shows one changing line on stderr; silent unless that is a terminal.
 
-
-def progress(show: bool = True) -> Callable[[str], None]:
-    """Return a function that shows one changing line on stderr; silent unless that is a terminal."""
+    Args:
+        show: False for silence anywhere.
+        timed: say since when the line stands there, so that a long step is told from one that hangs.
+    """
     if not show or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return lambda text: None
 
     def line(text: str) -> None:
-        sys.stderr.write(f"\r\x1b[2K{plainly.line(text)[: shutil.get_terminal_size().columns - 1]}")
+        since = f"since {datetime.now(UTC):%H:%M:%S} UTC, " if timed and text else ""
+        shown = f"{since}{plainly.line(text)}"[: shutil.get_terminal_size().columns - 1]
+        sys.stderr.write(f"\r\x1b[2K{shown}")
         sys.stderr.flush()
 
     return line
@@ -125,9 +120,3 @@ def _cell(cell: Any) -> Any:
     return (
         status(cell) if isinstance(cell, Status) else cell if hasattr(cell, "spans") else plainly.lines(cell)
     )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -128,10 +128,14 @@ def run_command(
 def _one(request: Request, target: Environment, as_json: bool, quiet: bool) -> int:
     from opslib.runner import attempt
 
-    line = output.progress(not (as_json or quiet))
+    line = output.progress(not (as_json or quiet), timed=True)
     document = attempt.attempt(replace(request, progress=line), target)
     line("")
-    output.emit(document) if as_json else verdicts.show(document)
+    if as_json:
+        output.emit(document)
+    else:
+        verdicts.show(document)
+        verdicts.plan(document, request.archive)
     return verdicts.code(document)
 
 

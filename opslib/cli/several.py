@@ -51,6 +51,7 @@ class _Ordered(Watch):
     def __init__(self, requests: Sequence[Request], shown: board.Board) -> None:
         self._shown = shown
         self._left = deque(request.run_id for request in requests)
+        self._archives = {request.run_id: request.archive for request in requests}
         self._held: dict[str, Mapping[str, Any]] = {}
 
     def expect(self, runs: int) -> None:
@@ -75,7 +76,10 @@ class _Ordered(Watch):
 
     def _print(self) -> None:
         while self._left and self._left[0] in self._held:
-            verdicts.show(self._held.pop(self._left.popleft()))
+            run_id = self._left.popleft()
+            document = self._held.pop(run_id)
+            verdicts.show(document)
+            verdicts.plan(document, self._archives[run_id])
             output.say("")
 
 

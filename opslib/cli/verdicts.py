@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from opslib.cli import output
 from opslib.errors import EXIT_USAGE
 from opslib.runner.attempt import NEEDS
+from opslib.show import commands
 from opslib.show.words import HEADLINE, SENTENCE, SIGN, counts
 from opslib.verdict import Status
 
@@ -35,6 +37,24 @@ def show(document: Mapping[str, Any]) -> None:
     _findings(findings)
     _next(document.get("next") or [])
     _where(document)
+
+
+def plan(document: Mapping[str, Any], folder: Path) -> None:
+    """Print that a run has made a plan, and how it goes on; nothing where it has made none.
+
+    Args:
+        document: the object of the `--json` contract.
+        folder: the archive, which keeps the plan.
+    """
+    made = document.get("plan")
+    if not made or document.get("changed"):
+        return
+    from opslib.cli.changes import found
+    from opslib.show import changes
+
+    kept = found(made["digest"], folder)
+    output.say(f"\nPlan {kept.short}: {kept.draft.title} ({', '.join(made['targets'][:3])}{_more(made)})")
+    output.say(changes.how_to_go_on(kept, made["needs"]))
 
 
 def headline(status: Status, what: str) -> None:
@@ -69,6 +89,11 @@ def _by(note: Mapping[str, Any]) -> str:
     return f", signed with {note['signed_by']}" if note["signed_by"] else ""
 
 
+def _more(plan: Mapping[str, Any]) -> str:
+    left = len(plan["targets"]) - 3
+    return f" and {left} more" if left > 0 else ""
+
+
 def _also(document: Mapping[str, Any]) -> None:
     for cause in list(document.get("causes") or [])[1:3]:
         output.say(f"  also:  {cause['id']}. {cause['text']}")
@@ -94,9 +119,9 @@ def _next(steps: Sequence[Mapping[str, Any]]) -> None:
     if steps:
         output.say("\nNext:", style="bold")
     for step in steps[:5]:
-        output.say(f"  {output.command(step['procedure'], step['parameters'])}")
-        if step.get("why"):
-            output.say(f"    {step['why']}", style="dim")
+        output.say(f"  {commands.step(step)}")
+        for reason in str(step.get("why") or "").splitlines():
+            output.say(f"    {reason}", style="dim")
 
 
 def _where(document: Mapping[str, Any]) -> None:

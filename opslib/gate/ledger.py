@@ -112,6 +112,11 @@ class Ledger:
         done = [target for target in targets if self.entry(target).done]
         return bool(done) and all(self.entry(target, UNDO).done for target in done)
 
+    def done_at(self, targets: tuple[Target, ...]) -> str:
+        """Return when the last target was done, RFC 3339; empty while one of them is not."""
+        entries = [self.entry(target) for target in targets]
+        return max((entry.at for entry in entries), default="") if all(e.done for e in entries) else ""
+
     @property
     def began(self) -> Line | None:
         """The line with which it was first applied, or None."""

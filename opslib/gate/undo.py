@@ -11,7 +11,7 @@ from opslib import ids
 from opslib.archive.changes import Changes
 from opslib.errors import Refused
 from opslib.gate.ledger import UNDO, Ledger
-from opslib.gate.plan import Draft, Plan
+from opslib.gate.plan import Draft, Plan, Target
 
 
 def reverse(plan: Plan, changes: Changes, *, minutes: float, by: Mapping[str, Any], now: datetime) -> Plan:
@@ -34,20 +34,21 @@ def reverse(plan: Plan, changes: Changes, *, minutes: float, by: Mapping[str, An
     left = [target for target in done if not ledger.entry(target, UNDO).done]
     if not left:
         raise Refused(f"plan {plan.short} was taken back already")
-    ways = [way for target in reversed(left) if (way := target.reversed())]
+    ways = [_named(way) for target in reversed(left) if (way := target.reversed())]
     if not ways:
         why = "; ".join(plan.draft.not_undoable) or "it has no undo"
         raise Refused(
             f"plan {plan.short} cannot be taken back: {why}", hint="as it said before it was approved"
         )
-    fixed = tuple(target.name for target in left if target.undo is None)
+    fixed = [target.name for target in left if target.undo is None]
+    lost = (*plan.draft.not_undoable, *(f"{name} stays as it is: nothing brings it back" for name in fixed))
     draft = Draft(
         kind=plan.draft.kind,
         title=f"Take back: {plan.draft.title}",
         targets=tuple(ways),
         risk=plan.draft.risk,
-        blast="what was there before the change comes back",
-        not_undoable=tuple(f"{name} stays as it is: nothing brings it back" for name in fixed),
+        blast=f"what was there before the change comes back{', except what cannot' if lost else ''}",
+        not_undoable=lost,
         undo=(f"plan it again: {plan.draft.title}",),
         settings=plan.draft.settings,
     )
@@ -59,3 +60,8 @@ def reverse(plan: Plan, changes: Changes, *, minutes: float, by: Mapping[str, An
         planned_by=dict(by),
         undoes=plan.digest,
     )
+
+
+def _named(way: Target) -> Target:
+    """Return a way back by a name of its own: `drop x  done` would read as the opposite."""
+    return replace(way, name=f"take back: {way.name}")

@@ -7,23 +7,38 @@ from typing import Any
 
 from opslib.gate.plan import Target, Values
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d(?:\.\d{1,3})?)\d*(?:Z|[+-]\d\d:\d\d)")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d{1,3})?)\d*(Z|[+-]\d\d:\d\d)")
+_UTC = ("Z", "+00:00", "-00:00")
+
+
+def moments(text: str) -> str:
+    """Return a text with its RFC 3339 moments as people write them: `2026-11-22 15:04:48 UTC`."""
+    return _MOMENT.sub(_moment, text)
 
 
 def words(values: Values) -> str:
-    """Return values in one line: `running, state active, state change 11:43:17`; empty ones are left out."""
+    """Return values in one line: `running, state active, since 2026-11-22 11:43:17 UTC`; no empty ones."""
     return ", ".join(filter(None, (_word(name.replace("_", " "), value) for name, value in values.items())))
 
 
 def change(target: Target) -> str:
-    """Return what changes: `running -> not running`."""
-    was = {name: target.before[name] for name in target.after if name in target.before}
-    return f"{words(was) or words(target.before) or 'nothing'}  ->  {words(target.after)}"
+    """Return what changes, and nothing that stays: `running -> not running`."""
+    names = _changing(target)
+    was = {name: target.before[name] for name in names if name in target.before}
+    becomes = {name: target.after[name] for name in names}
+    return f"{words(was or target.before) or 'nothing'}  ->  {words(becomes) or 'nothing'}"
 
 
 def seen(target: Target) -> str:
     """Return what else was seen and must still be so."""
-    return words({name: value for name, value in target.before.items() if name not in target.after})
+    names = _changing(target)
+    return words({name: value for name, value in target.before.items() if name not in names})
+
+
+def _changing(target: Target) -> list[str]:
+    """Return the values that will be others; all that will be observed where none will be."""
+    other = [n for n, value in target.after.items() if n not in target.before or target.before[n] != value]
+    return other or list(target.after)
 
 
 def _word(name: str, value: Any) -> str:
@@ -31,4 +46,9 @@ def _word(name: str, value: Any) -> str:
         return name if value else f"not {name}"
     if value is None or value == "":
         return ""
-    return f"{name} {_MOMENT.sub(lambda found: found[1], str(value))}"
+    return f"{name} {moments(str(value))}"
+
+
+def _moment(found: re.Match[str]) -> str:
+    day, time, zone = found.groups()
+    return f"{day} {time} {'UTC' if zone in _UTC else zone}"

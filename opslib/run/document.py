@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from opslib import ids
+from opslib import catalog, ids
+from opslib.errors import ConfigError
+from opslib.show import commands
 from opslib.show.words import HEADLINE, SENTENCE, SIGN, counts
 from opslib.verdict import Finding, Status, Verdict
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opslib.run.session import Ops
 
 SCHEMA = 1
+_MOST_REASONS = 4
 
 
 def build(ops: Ops, verdict: Verdict) -> dict[str, Any]:
@@ -32,6 +33,7 @@ def build(ops: Ops, verdict: Verdict) -> dict[str, Any]:
         "findings": [finding.to_dict() for finding in verdict.findings],
         "next": next_steps(ops, verdict),
         "plan": ops.gate.document,
+        "no_plan": ops.gate.no_plan,
         "changed": [result.to_dict() for result in ops.gate.results],
         "calls": [asdict(call) for call in ops.calls],
         "started_at": ids.stamp(ops.started),
@@ -42,22 +44,49 @@ def build(ops: Ops, verdict: Verdict) -> dict[str, Any]:
 def next_steps(ops: Ops, verdict: Verdict) -> list[dict[str, Any]]:
     """Return the procedures to go on with, each once, those of the worst findings first."""
     wanted = [f for f in _worst_first(verdict) if f.next and f.next != ops.procedure]
+    changing = _changing() if wanted else frozenset()
     steps: dict[str, dict[str, Any]] = {}
     for finding in wanted:
         parameters = {"system": ops.system.name, "environment": ops.env.name, **finding.next_parameters}
-        why = f"{finding.check}: {finding.why or finding.observed}"
-        step = steps.setdefault(
-            finding.next, {"procedure": finding.next, "parameters": parameters, "why": why}
-        )
-        _join(step["parameters"], parameters)
+        verb = "plan" if finding.next in changing else "run"
+        fresh = {"procedure": finding.next, "parameters": parameters, "why": "", "verb": verb}
+        step = steps.setdefault(finding.next, fresh)
+        step["parameters"] = parameters if step is fresh else _joined(step["parameters"], parameters)
+    for name, step in steps.items():
+        step["why"] = _reasons([finding for finding in wanted if finding.next == name])
     return list(steps.values())
 
 
-def _join(given: dict[str, Any], more: dict[str, Any]) -> None:
-    """Add what another finding names to the lists of a step that is there."""
-    for name, value in more.items():
-        if isinstance(value, list):
-            given[name] = [*dict.fromkeys([*given.get(name, []), *value])]
+def _changing() -> frozenset[str]:
+    """Return the procedures that can change something; none where the catalogue cannot be read."""
+    try:
+        return frozenset(one.id for one in catalog.load().procedures if one.changes)
+    except ConfigError:
+        return frozenset()
+
+
+def _joined(given: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a step for another finding too.
+
+    What several name in a list is one list. Where one of them names none, the step is about all there
+    is: the list of the other would leave out the very thing that is to be mended.
+    """
+    lists = [name for name, value in {**more, **given}.items() if isinstance(value, list)]
+    both = {n: [*dict.fromkeys([*given[n], *more[n]])] for n in lists if n in given and n in more}
+    return {name: value for name, value in given.items() if name not in lists} | both
+
+
+def _reasons(findings: list[Finding]) -> str:
+    """Return why one goes on there: a line for each finding."""
+    lines = list(
+        dict.fromkeys(f"{_named(finding)}: {finding.why or finding.observed}" for finding in findings)
+    )
+    left = len(lines) - _MOST_REASONS
+    return "\n".join([*lines[:_MOST_REASONS], *([f"and {left} more"] if left > 0 else [])])
+
+
+def _named(finding: Finding) -> str:
+    return f"{finding.check} {finding.subject}".rstrip()
 
 
 def note(ops: Ops, verdict: Verdict) -> str:
@@ -72,7 +101,8 @@ def note(ops: Ops, verdict: Verdict) -> str:
     if status is Status.OK:
         lines.append(f"{counts([f.status for f in verdict.findings])}; {SENTENCE[status]}.")
     lines += _change(ops)
-    lines += [f"Next: opslib run {_command(step)}" for step in next_steps(ops, verdict)[:3]]
+    steps = next_steps(ops, verdict)[:3]
+    lines += [f"Next: {commands.step(step)}" for step in steps]
     return "\n".join(lines)
 
 
@@ -92,15 +122,6 @@ def _worst_first(verdict: Verdict) -> list[Finding]:
 
 
 def _line(finding: Finding) -> str:
-    subject = f" {finding.subject}" if finding.subject else ""
     limit = f" (limit {finding.limit})" if finding.limit else ""
     why = f": {finding.why}" if finding.why else ""
-    return f"{finding.status} {finding.check}{subject}: {finding.observed}{limit}{why}"
-
-
-def _command(step: dict[str, Any]) -> str:
-    given = dict(step["parameters"])
-    words = [step["procedure"], "--system", given.pop("system"), "--env", given.pop("environment")]
-    told = {name: json.dumps(v) if isinstance(v, list) else v for name, v in given.items()}
-    words += [f"-p {shlex.quote(f'{name}={value}')}" for name, value in told.items()]
-    return " ".join(words)
+    return f"{finding.status} {_named(finding)}: {finding.observed}{limit}{why}"

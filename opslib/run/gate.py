@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from opslib import catalog, config, ids, vendors
 from opslib import changes as kinds
-from opslib import config, ids, vendors
 from opslib.archive.changes import Changes
 from opslib.errors import NotNamed, Refused, SourceError
 from opslib.gate import authority, locks, making
@@ -20,6 +20,7 @@ from opslib.gate.plan import Draft, Plan
 from opslib.gate.results import Result, State
 from opslib.home import default_archive
 from opslib.run import namespace
+from opslib.show import changes as words
 from opslib.show import display
 from opslib.verdict import Cause, Finding, Status
 
@@ -71,6 +72,7 @@ class Gate:
     def __init__(self, ops: Ops, *, dry_run: bool, approval: str, values: Any) -> None:
         self._ops, self._dry_run, self._approval, self._values = ops, dry_run, approval, values
         self.shown: Plan | None = None
+        self.no_plan = ""  # why there is none, once one was asked for
         self.results: tuple[Result, ...] = ()
 
     def plan(self, draft: Draft | None) -> Plan | None:
@@ -88,14 +90,15 @@ class Gate:
         """
         if not self._dry_run:
             self.shown = self._approved
-            display.plan(self.shown, self._need(self.shown), _since(self.shown, draft))
+            self._show(self.shown, _since(self.shown, draft))
             return self.shown
         if draft is None or not draft.targets:
-            display.nothing_to_change(draft)
+            self.no_plan = self._why_none(draft)
+            display.no_plan(self.no_plan)
             return None
         self.shown = making.make(draft, self._asked, ids.now())
         making.keep(self.shown, self._changes)
-        display.plan(self.shown, self._need(self.shown), "")
+        self._show(self.shown, "")
         return self.shown
 
     def apply(self, plan: Plan | None) -> Applied:
@@ -148,6 +151,15 @@ class Gate:
         ops = self._ops
         given = namespace.parameters(ops.procedure, self._values)
         return making.Asked(ops.procedure, namespace.digest(ops.procedure), given, ops.env, ops.run_id)
+
+    def _show(self, plan: Plan, besides: str) -> None:
+        asked = catalog.chosen(plan.procedure, plan.parameters)
+        display.plan(plan, self._need(plan), besides, asked)
+
+    def _why_none(self, draft: Draft | None) -> str:
+        ops = self._ops
+        untold = namespace.untold(ops.procedure, self._values)
+        return words.no_plan(draft.left_out if draft else {}, ops.verdict.status, untold, ops.procedure)
 
     def _need(self, plan: Plan) -> str:
         env = self._ops.env

@@ -32,6 +32,17 @@ def parameters(procedure: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return declared.parse({name: value for name, value in own.items() if value is not None})
 
 
+def untold(procedure: str, values: Mapping[str, Any]) -> list[str]:
+    """Return the parameters that would choose something and say nothing: empty texts and lists, and no.
+
+    Raises:
+        UnknownName: there is no such procedure.
+    """
+    declared = [p for p in catalog.load().get(procedure).parameters if p.name not in OF_THE_RUN]
+    choosing = [p for p in declared if p.type not in ("int", "float") and not p.default]
+    return [p.name for p in choosing if not values.get(p.name)]
+
+
 def digest(procedure: str) -> str:
     """Return SHA-256 over the code of a procedure's notebook, without outputs and text.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from opslib.show import commands
 from opslib.show.words import HEADLINE, SENTENCE, SIGN
 from opslib.verdict import Status
 
@@ -50,15 +50,8 @@ def findings(rows: Iterable[Json]) -> str:
 
 
 def command(step: Json) -> str:
-    """Return the next step as a command that can be pasted into a shell."""
-    given = dict(step.get("parameters") or {})
-    words = ["opslib", "run", str(step["procedure"])]
-    for name, option in (("system", "--system"), ("environment", "--env")):
-        if given.get(name) is not None:
-            words += [option, str(given.pop(name))]
-    for name, value in given.items():
-        words += ["-p", f"{name}={value}"]
-    return shlex.join(words)
+    """Return the next step of a record as a command that can be pasted into a shell."""
+    return commands.step(step)
 
 
 def clock(stamp: str) -> str:

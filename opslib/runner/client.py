@@ -21,6 +21,7 @@ from opslib.masking import Masker, register, registered
 from opslib.runner.imports import lighten, quick
 from opslib.runner.kernel import QuickManager
 from opslib.runner.limits import Budget, shortened
+from opslib.runner.notebooks import under
 from opslib.runner.request import Ending
 from opslib.show import secrets
 
@@ -161,7 +162,7 @@ class Client(NotebookClient):  # type: ignore[misc]
             if cell.cell_type != "code":
                 continue
             number = codes.index(cell) + 1
-            progress(f"cell {number} of {len(codes)}")
+            progress(f"cell {number} of {len(codes)}{under(self.nb.cells, index)}")
             ending = await self._cell(cell, index, number)
             if ending.cause:
                 return ending

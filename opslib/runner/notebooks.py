@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from opslib.masking import Masker
 from opslib.runner import source
 from opslib.runner.request import ERROR_TAG, Ending
 
+_HEADING = re.compile(r"#{1,6} \S")
 _ANCHOR = "papermill-error-cell"
 
 Notebook = Any
@@ -43,6 +45,14 @@ def prepared(path: Path, given: Mapping[str, Any]) -> Notebook:
         exception=None,
     )
     return notebook
+
+
+def under(cells: Sequence[Any], index: int) -> str:
+    """Return the heading under which a cell stands, after a colon; empty where there is none."""
+    texts = (str(cell.source) for cell in reversed(cells[:index]) if cell.cell_type == "markdown")
+    lines = (line for text in texts for line in reversed(text.splitlines()))
+    found = next((line for line in lines if _HEADING.match(line)), "")
+    return f": {found.lstrip('# ').rstrip()}" if found else ""
 
 
 def unexecuted(notebook: Notebook) -> None:

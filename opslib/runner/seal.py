@@ -108,6 +108,7 @@ def _document(
         "findings": list(result.get("findings", [])),
         "next": list(result.get("next", [])),
         "plan": result.get("plan"),
+        "no_plan": str(result.get("no_plan") or ""),
         "changed": list(result.get("changed", [])),
         "record": "",
         "started_at": intent["started_at"],

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
-from opslib.archive.diff import Change
+from opslib import catalog
+from opslib.archive.diff import Change, Difference
 from opslib.archive.since import Since
+from opslib.errors import ConfigError, UnknownName
 from opslib.runner.card import brief, clock
 from opslib.show.differences import COLUMNS, SIGNS, by, name, value
 
 SHOWN = 12
+# What came of it first, then what may be why; the findings are many.
+_ORDER = {"verdict": 0, "cause": 1, "changed": 2, "code": 3, "parameter": 4, "finding": 5}
 
 
 def section(since: Since | None) -> str:
@@ -27,12 +32,36 @@ def section(since: Since | None) -> str:
     run = f'<small class="quiet">run {escape(since.run_id)}</small>'
     if since.difference is None:
         return _section(f"{lead}: its record cannot be read any more. {escape(brief(since.fault))}", run)
-    if since.difference.same:
+    given = _as_declared(since.difference)
+    told = [change for change in since.difference.told if change not in given]
+    if not told and not since.difference.moved:
         return _section(f"{lead}: nothing differs but times and ids.", run)
-    changes = sorted(since.difference.told, key=lambda change: change.part == "finding")
+    changes = sorted(told, key=lambda change: _ORDER.get(change.part, 0))
     moved = _folded(since.difference.moved, "moved")
     more = _folded(changes[SHOWN:], "more changed")
     return _section(f"{lead} {run}", f"{table(changes[:SHOWN])}{more}{moved}")
+
+
+def _as_declared(difference: Difference) -> list[Change]:
+    """Return the parameters that one run was given and the other not, and that are the same in both.
+
+    A run that applies a plan is given all of them, one by hand only what somebody typed.
+    """
+    names = {str(side["procedure"]) for side in (difference.before, difference.after)}
+    given = [change for change in difference.told if change.part == "parameter"]
+    if not given or len(names) != 1:
+        return []
+    try:
+        declared = catalog.load().get(names.pop()).parameters
+    except (UnknownName, ConfigError):  # an archive is also read where the notebooks are not
+        return []
+    defaults = {parameter.name: parameter.default for parameter in declared}
+    alone = [change for change in given if None in (change.before, change.after)]
+    return [one for one in alone if one.name in defaults and _given(one) == defaults[one.name]]
+
+
+def _given(change: Change) -> Any:
+    return change.after if change.before is None else change.before
 
 
 def table(changes: Sequence[Change]) -> str:

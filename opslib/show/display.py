@@ -18,7 +18,7 @@ from opslib.verdict import Finding, Verdict
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.gate.plan import Draft, Plan
+    from opslib.gate.plan import Plan, Values
     from opslib.gate.results import Result
 
 RUN_MIME = "application/vnd.opslib.run+json"
@@ -94,16 +94,14 @@ def findings(rows: Iterable[Finding]) -> None:
     _html(markup.findings(kept), text=text or "no check was made")
 
 
-def plan(shown: Plan, need: str, besides: str) -> None:
-    """Show a plan; `besides` says what is there now and not part of it."""
+def plan(shown: Plan, need: str, besides: str, asked: Values) -> None:
+    """Show a plan; `besides` says what is there now and not part of it, `asked` what was asked for."""
     _html(changes.plan(shown, need) + (markup.notice("", besides) if besides else ""),
-          text="\n".join(filter(None, (changes.plan_text(shown, need), besides))))  # fmt: skip
+          text="\n".join(filter(None, (changes.plan_text(shown, need, asked), besides))))  # fmt: skip
 
 
-def nothing_to_change(draft: Draft | None) -> None:
-    """Say that there is nothing to change, and what was left out."""
-    left = [f"{name}: {why}" for name, why in draft.left_out.items()] if draft else []
-    words = "; ".join(["there is nothing to change", *left])
+def no_plan(words: str) -> None:
+    """Say that there is no plan, and why."""
     _html(markup.notice("Plan", words), text=f"Plan: {words}")
 
 

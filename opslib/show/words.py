@@ -22,7 +22,7 @@ HEADLINE = {
 
 SENTENCE = {
     Status.OK: "all that could be checked here is well",
-    Status.WARNING: "nothing is broken yet, but a limit is near",
+    Status.WARNING: "something is not as expected: see below",
     Status.CRITICAL: "something is broken",
     Status.UNKNOWN: "something that matters could not be looked at",
     Status.SKIPPED: "nothing of this applies here",

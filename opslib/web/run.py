@@ -153,5 +153,5 @@ def _steps(steps: list[Mapping[str, Any]]) -> str:
 
 
 def _step(step: Mapping[str, Any]) -> str:
-    why = escape(brief(step.get("why") or "", 400))
+    why = escape(brief("; ".join(str(step.get("why") or "").splitlines()), 400))
     return f"<li><code>{escape(command(step))}</code> <small>{why}</small></li>"
