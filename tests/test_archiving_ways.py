@@ -37,6 +37,8 @@ _TEN = """
 insert into orders select n, '2020-01-01'::timestamptz + n * interval '1 day' from generate_series(1, 10) n;
 insert into lines select n, n from generate_series(1, 10) n;
 """
+# The archives have their primary keys, and nothing to find old rows or the lines of an order by.
+_BARE = "drop index orders_old_at_idx; drop index lines_old_o_idx;"
 _NOISY = """
 create function noisy() returns trigger language plpgsql as $$ begin return new; end $$;
 create table visits (id int primary key, o bigint default 1 references orders on delete {act}, page text);
@@ -178,6 +180,57 @@ insert into orders select n, '2020-01-01'::timestamptz + n * interval '1 minute'
 insert into lines select n, n % {orders} + 1 from generate_series(1, {lines}) n;
 analyze orders, lines;
 """
+
+
+@pytest.mark.parametrize(
+    ("orders", "lines", "archives", "missing"),
+    [
+        (10, 10, _BARE, []),
+        (10, 10_001, _BARE, ['lines_old ("o")']),
+        (100_001, 10, _BARE, ['orders_old ("at")']),
+        (100_001, 10_001, _BARE, ['orders_old ("at")', 'lines_old ("o")']),
+        (100_001, 10_001, "", []),
+        (100_001, 10_001, f"{_BARE} create index on orders_old using brin (at);"
+         " create index on lines_old using hash (o)", ['orders_old ("at")']),
+    ],
+)  # fmt: skip
+def test_an_undo_is_promised_only_where_the_archives_can_be_searched_for_the_rows(
+    server: Databases,
+    shop: psycopg.Connection[Any],
+    orders: int,
+    lines: int,
+    archives: str,
+    missing: list[str],
+) -> None:
+    """Without an index each batch back would read a whole archive until it is cut off."""
+    done(shop, "truncate orders, lines; " + archives)
+    done(shop, _MANY.format(orders=orders, lines=lines))
+    draft = proposed(seen(server, **WITH_LINES))
+    says = [f"create index on public.{what}" for what in missing]
+    assert [text.partition(": create")[2] for text in draft.not_undoable] == [f" {text[7:]}" for text in says]
+    assert (draft.targets[0].undo is None, bool(draft.undo)) == (bool(missing), not missing)
+
+
+def test_what_lies_in_the_archive_already_counts_for_the_way_back(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """A few rows are hard to find among many of other years."""
+    done(shop, _BARE)
+    assert proposed(seen(server, **WITH_LINES)).undo
+    done(shop, "insert into lines_old select -n, -n from generate_series(1, 20000) n; analyze lines_old")
+    assert not proposed(seen(server, **WITH_LINES)).undo
+
+
+def test_rows_that_cannot_be_told_apart_are_no_matter_of_an_index(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """Whoever makes the index would find that nothing is undone all the same."""
+    done(shop, "drop table lines cascade; drop index orders_old_at_idx")
+    done(shop, "insert into orders_old values (99, '2020-01-05')")
+    done(shop, "insert into orders_old select -n, '2019-01-01' from generate_series(1, 100000) n")
+    done(shop, "analyze orders_old")
+    (why,) = proposed(seen(server)).not_undoable
+    assert "other rows of the same time" in why
 
 
 @pytest.mark.parametrize(("method", "open_"), [("brin", False), ("btree", True)])

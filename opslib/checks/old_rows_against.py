@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from opslib.checks import old_rows_facts
+from opslib.checks.old_rows import Seen
 from opslib.checks.old_rows_facts import LIMITS, Asked, Identity, Table, children, differing, one
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
 _SMALL = 100_000
+# Up to here rows are looked for among all others without one, each by itself.
+_FEW = 10_000
 
 
 def index(source: Table) -> Iterator[str]:
@@ -87,6 +90,30 @@ def way_back(database: Asked, archive: Table, along: Sequence[str] = ()) -> Iter
         goes = row["effect"] == "cascade" and [row["schema"], row["name"], row["column_name"]] == list(along)
         if row["effect"].startswith("cascade") and not goes:
             yield f"rows of {row['name']} hang on {archive.text}: to move back would delete them"
+
+
+def no_way_back(seen: Seen, archive: Table, kept: Table | None) -> tuple[str, ...]:
+    """Return why rows that have gone could not be moved back batch by batch.
+
+    Args:
+        seen: with its values: the rows that will be in the archives then count.
+        archive: of the table.
+        kept: the archive of the child, if rows go along.
+    """
+    rows = int(archive.facts["rows_estimate"]) + seen.rows
+    found = []
+    if not archive.facts["time_indexed"] and rows > _SMALL:
+        found.append(_to_make(archive, seen.identity["time"]))
+    if kept and not kept.facts["looked_up"]:
+        rows = int(kept.facts["rows_estimate"]) + int(seen.values["hanging"])
+        if rows > _FEW:
+            found.append(_to_make(kept, seen.identity["parent_key"]))
+    return tuple(found)
+
+
+def _to_make(table: Table, column: str) -> str:
+    quoted = '"' + column.replace('"', '""') + '"'
+    return f"each batch back would read all of {table.text}: create index on {table.text} ({quoted})"
 
 
 def emptied(database: Asked, table: Sequence[str]) -> tuple[str, ...]:

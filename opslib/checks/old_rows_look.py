@@ -154,7 +154,7 @@ def _with_archive(
     columns = {"columns": named(database, source.relation.parts, archive.relation.parts)}
     tables = {"table": source, "archive": archive}
     hanging = [row for row in children(database, source.relation.parts) if row["effect"] == "cascade"]
-    child, along = None, list[str]()
+    child, kept, along = None, None, list[str]()
     if len(hanging) == 1 and (goes_to := rule.along.get(hanging[0]["name"])):
         by = hanging[0]["column_name"]
         child = _table(database, "child", _dotted(hanging[0]), by)
@@ -180,6 +180,8 @@ def _with_archive(
     stays = old_rows_against.emptied(database, source.relation.parts)
     seen = replace(seen, ever={name: int(one.facts["columns_ever"]) for name, one in tables.items()})
     judged = _judged(database, seen, identity, against, columns, stays)
+    if judged.identity:
+        judged = replace(judged, no_way_back=old_rows_against.no_way_back(judged, archive, kept))
     return _with_them(judged, child) if child else judged
 
 

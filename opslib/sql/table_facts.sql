@@ -1,6 +1,6 @@
 -- title: What has to be known of a table before old rows are taken out of it
 -- kind: read
--- returns: key list, time_type text, time_indexed bool, readable bool, hidden bool,
+-- returns: key list, time_type text, time_indexed bool, looked_up bool, readable bool, hidden bool,
 --   logged bool, rows_estimate int, row_bytes int, columns_ever int
 -- params: schema text, name text, time text
 -- needs: nothing
@@ -11,7 +11,8 @@
 -- The key is the primary one, without what its index merely includes. Row level security may hide rows
 -- from our role. The bytes of a row are those of the pages at the last VACUUM or ANALYZE, with what is
 -- stored out of line. Columns that were dropped count among those that it ever had. By its time rows are
--- read in order, which no index but a btree gives. A table that is not logged is empty after a crash.
+-- read in order, which no index but a btree gives; `looked_up` is for a column of which single values are
+-- looked for, for which a hash does too. A table that is not logged is empty after a crash.
 with indexed as (
   select i.indrelid, i.indkey[0] as number, m.amname as method
   from pg_index i
@@ -27,6 +28,8 @@ select (select array_agg(a.attname::text order by k.place)
        format_type(t.atttypid, null) as time_type,
        exists (select from indexed i
                where i.indrelid = c.oid and i.number = t.attnum and i.method = 'btree') as time_indexed,
+       exists (select from indexed i where i.indrelid = c.oid and i.number = t.attnum
+                 and i.method in ('btree', 'hash')) as looked_up,
        has_table_privilege(c.oid, 'select') as readable,
        row_security_active(c.oid) as hidden,
        c.relpersistence = 'p' as logged,
