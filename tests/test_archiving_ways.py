@@ -360,3 +360,49 @@ def test_a_foreign_key_that_is_not_enforced_does_nothing(
     assert (found.against, found.stays, found.rows) == ((), (), 10)
     done(shop, f"alter table visits drop constraint visits_o, {key}")
     assert seen(server).against
+
+
+@pytest.mark.parametrize(
+    ("along", "goes"),
+    [
+        ({"lines": "lines_old"}, False),
+        ({"public.lines": "lines_old"}, False),
+        ({"billing.lines": "billing.lines_old"}, True),
+        ({"public.lines": "lines_old", "billing.lines": "billing.lines_old"}, True),
+        ({"lines": "lines_old", '"billing".Lines': "billing.lines_old"}, True),
+    ],
+)
+def test_an_archive_is_for_the_table_of_its_own_schema(
+    server: Databases, shop: psycopg.Connection[Any], along: dict[str, str], goes: bool
+) -> None:
+    """Lines of the billing would be found among those of the shop."""
+    done(shop, "alter table lines drop constraint lines_o_fkey")
+    done(
+        shop,
+        "create table billing.lines (n bigint primary key, o bigint references orders on delete cascade)",
+    )
+    done(shop, "create index on billing.lines (o); insert into billing.lines values (1, 1)")
+    done(shop, "create table billing.lines_old (like billing.lines including all)")
+    found = seen(server, along=along)
+    if goes:
+        assert found.identity["child_archive"] == ["billing", "lines_old"]
+    else:
+        refused(found, "no archive is named for billing.lines")
+
+
+def test_a_name_without_a_schema_is_enough_where_one_table_has_it(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """So files name them; a view or an index of that name elsewhere is no table."""
+    done(shop, "create view billing.lines as select 1")
+    assert seen(server, **WITH_LINES).identity["child"] == ["public", "lines"]
+
+
+def test_rows_that_hang_on_others_and_are_in_their_archive_already_are_told_before(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """The batch with that line would fail, and all after it would never go."""
+    done(shop, "insert into lines values (77, null); insert into lines_old values (77, null), (88, 999999)")
+    assert seen(server, **WITH_LINES).against == ()
+    done(shop, "insert into lines_old values (5, 999999)")
+    refused(seen(server, **WITH_LINES), "1 of the rows that hang on them are in public.lines_old already")

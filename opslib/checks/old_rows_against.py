@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from opslib.checks import old_rows_facts
 from opslib.checks.old_rows import Seen
-from opslib.checks.old_rows_facts import LIMITS, Asked, Identity, Table, children, differing, one
+from opslib.checks.old_rows_facts import LIMITS, Asked, Identity, Table, archive_of, children, differing, one
+from opslib.pg import relations
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
 _SMALL = 100_000
@@ -56,8 +57,9 @@ def effects(database: Asked, source: Table, along: Mapping[str, str]) -> Iterato
             yield f"{name} compares otherwise than the `=` of pg_catalog: not all that it deletes is found"
         elif not row["indexed"]:
             yield f"no index begins with {name}: each row that goes would cost a pass over {row['name']}"
-        elif row["effect"] == "cascade" and row["name"] not in along:
-            yield f"rows of {row['name']} would be deleted with them, and no archive is named for those"
+        elif row["effect"] == "cascade" and not archive_of(database, row, along):
+            table = relations.written(row["schema"], row["name"])
+            yield f"rows of {row['name']} would be deleted with them, and no archive is named for {table}"
     if sum(row["effect"] == "cascade" for row in found) > 1:
         yield "rows of several tables would be deleted with them; one at most can go along"
     yield from _when_emptied(database, source)
@@ -76,6 +78,15 @@ def strays(database: Asked, identity: Identity) -> Iterator[str]:
     child = identity["child_archive"]
     if strays := int(one(database, "rows_hanging", table=identity["table"], child=child, **box)["rows"]):
         yield f"{strays} rows of {'.'.join(child)} hang on rows that have not gone: move them back first"
+
+
+def doubled(database: Asked, identity: Identity) -> Iterator[str]:
+    """Say which rows of the child are in its archive already: no batch that has one of them would succeed."""
+    names = ("table", "key", "child", "child_archive", "child_key", "parent_key", *LIMITS)
+    box = {name: identity[name] for name in names}
+    if twice := int(one(database, "rows_hanging_in_both", **box)["rows"]):
+        where = ".".join(identity["child_archive"])
+        yield f"{twice} of the rows that hang on them are in {where} already: somebody copied them before"
 
 
 def way_back(database: Asked, archive: Table, along: Sequence[str] = ()) -> Iterator[str]:

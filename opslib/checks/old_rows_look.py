@@ -15,6 +15,7 @@ from opslib.checks.old_rows_facts import (
     Asked,
     Identity,
     Table,
+    archive_of,
     children,
     named,
     one,
@@ -155,7 +156,7 @@ def _with_archive(
     tables = {"table": source, "archive": archive}
     hanging = [row for row in children(database, source.relation.parts) if row["effect"] == "cascade"]
     child, kept, along = None, None, list[str]()
-    if len(hanging) == 1 and (goes_to := rule.along.get(hanging[0]["name"])):
+    if len(hanging) == 1 and (goes_to := archive_of(database, hanging[0], rule.along)):
         by = hanging[0]["column_name"]
         child = _table(database, "child", _dotted(hanging[0]), by)
         kept = _table(database, "archive of the child", goes_to, by)
@@ -177,6 +178,7 @@ def _with_archive(
             against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
     if child and not against:
         against += old_rows_against.strays(database, identity)
+        against += old_rows_against.doubled(database, identity)
     stays = old_rows_against.emptied(database, source.relation.parts)
     seen = replace(seen, ever={name: int(one.facts["columns_ever"]) for name, one in tables.items()})
     judged = _judged(database, seen, identity, against, columns, stays)
