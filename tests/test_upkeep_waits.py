@@ -19,7 +19,7 @@ from opslib.checks import locks as checks
 from opslib.config import Door, Secret
 from opslib.errors import SourceError
 from opslib.pg import Database
-from opslib.pg import session as pg_session
+from opslib.pg import settings as pg_settings
 from opslib.sandbox import control
 from opslib.verdict import Status
 from tests.answers import administrator, answer, monitor, unanswered
@@ -117,7 +117,7 @@ def test_only_what_leaves_half_an_index_behind_is_never_cut_off(
     table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends a vacuum that takes too long; a build, a rebuild and a drop it does not."""
-    monkeypatch.setitem(pg_session._FOR_COMMAND, "statement_timeout", "1ms")
+    monkeypatch.setitem(pg_settings.FOR_COMMAND, "statement_timeout", "1ms")
     relation, name = ["public", table], ["public", "held_new_idx"]
     built = {"index": "held_new_idx", "table": relation, "method": "btree", "columns": ["a", "id"]}
     door = config.load_system(SYSTEM).environment("sandbox").operator

@@ -10,10 +10,10 @@ from opslib import frames
 from opslib.checks import compare
 from opslib.verdict import Finding, Status
 
-COLUMNS = ("buckets", "hidden")
+COLUMNS = ("buckets",)
 _SCHEMA, _TABLE = "storage", "buckets"
 _CHECK = "public buckets"
-_HIDDEN = f"row security hides buckets from our role: give opslib_monitor a policy on {_SCHEMA}.{_TABLE}"
+_HIDDEN = "row level security hides buckets from our role: give opslib_monitor bypassrls"
 _MEANT = "each is meant for whoever has the address"
 
 
@@ -31,13 +31,15 @@ def look(database: Asks) -> pd.DataFrame:
         database: where to look.
 
     Returns:
-        One row: buckets, hidden (our role may not see all of them); none where there is no such storage.
+        One row: buckets; none where there is no such storage.
     """
     there = database.table("relation", schema=_SCHEMA, name=_TABLE)
     if reason := frames.reason(there):
         return frames.unavailable(COLUMNS, reason)
     if there.empty:
         return pd.DataFrame(columns=list(COLUMNS))
+    if there["filtered"].iloc[0]:
+        return frames.unavailable(COLUMNS, _HIDDEN)
     return database.table("public_buckets", table=[_SCHEMA, _TABLE])
 
 
@@ -51,8 +53,6 @@ def judged(buckets: pd.DataFrame) -> Finding:
         return compare.unknown(_CHECK, reason, expected=_MEANT)
     if buckets.empty:
         return compare.skipped(_CHECK, "no storage of Supabase in this database")
-    if buckets["hidden"].iloc[0]:
-        return compare.unknown(_CHECK, _HIDDEN, expected=_MEANT)
     found = buckets["buckets"].iloc[0]
     return Finding(
         _CHECK, Status.OK, "", f"{len(found)}: {', '.join(found)}" if found else "none", "", _MEANT

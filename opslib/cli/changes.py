@@ -164,7 +164,7 @@ def _commanded_s(plan: Plan) -> float:
     """Return how long its commands may take: a build that is cut off leaves half an index behind."""
     from opslib.acts import Statement
     from opslib.pg import sql
-    from opslib.pg.session import COMMAND_TIMEOUT_S
+    from opslib.pg.settings import COMMAND_TIMEOUT_S
 
     done = [target.act.name for target in plan.draft.targets if isinstance(target.act, Statement)]
     return COMMAND_TIMEOUT_S * sum(sql.load(name).kind == sql.COMMAND for name in done)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opslib import acts
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
 from opslib.pg import script, sql
-from opslib.pg.session import SEARCHED_BY_REQUESTS
+from opslib.pg.settings import SEARCHED_BY_REQUESTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,10 @@ def carried_out(
     if statement.kind == sql.COMMAND:
         return session.command(text, read, backend, unbroken=statement.unbroken)
     before, read = around(act, read)
-    return session.act(text, params, read, backend, before, repeatable=statement.kind == sql.BATCH)
+    repeatable = statement.kind == sql.BATCH
+    return session.act(
+        text, params, read, backend, before, repeatable=repeatable, all_rows=statement.all_rows
+    )
 
 
 def named(statement: sql.Statement, params: Mapping[str, Any]) -> None:

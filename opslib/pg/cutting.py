@@ -23,17 +23,29 @@ def cut_off(connection: psycopg.Connection, seconds: float, late: Event) -> Iter
         late: is set before the cut.
     """
 
-    def cut() -> None:
+    def now() -> None:
         late.set()
-        # A copy of the descriptor: closing it must not pull the original from under the library.
-        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
-            copy.shutdown(socket.SHUT_RDWR)
+        _shut(descriptor)
 
     descriptor = connection.fileno()
-    timer = Timer(seconds, cut)
+    timer = Timer(seconds, now)
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+
+
+def cut(connection: psycopg.Connection) -> None:
+    """Cut a connection that is used in another thread: what it waits for fails there."""
+    import psycopg
+
+    with suppress(psycopg.Error):
+        _shut(connection.fileno())
+
+
+def _shut(descriptor: int) -> None:
+    # A copy of the descriptor: closing it must not pull the original from under the library.
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
+        copy.shutdown(socket.SHUT_RDWR)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opslib.calls import Call
 from opslib.errors import OpsError, Refused, SourceError
-from opslib.pg import acting, frame, sql
+from opslib.pg import acting, frame, settings, sql
 from opslib.pg.connect import DoorLike, open_door
 from opslib.pg.ladder import Ladder
 from opslib.pg.session import Session
@@ -215,6 +215,7 @@ class Database:
             if statement.kind in sql.ACTING:
                 found = acting.carried_out(session, statement, text, params, read, backend, act)
             else:
+                local = {**(settings.ALL_ROWS if statement.all_rows else {}), **(local or {})}
                 found = read(*session.run(text, params, local, statement.within))
             answer += range(len(found))
         return found

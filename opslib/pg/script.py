@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from opslib.errors import Malformed
 from opslib.pg import sql
-from opslib.pg.session import AS_BY_THEMSELVES, SCRIPT_TIMEOUT_S
+from opslib.pg.session import SCRIPT_TIMEOUT_S
+from opslib.pg.settings import AS_BY_THEMSELVES
 
 if TYPE_CHECKING:
     import psycopg

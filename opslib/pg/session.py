@@ -7,13 +7,13 @@ settings that end with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opslib.errors import Malformed, NotNamed, Refused, SourceError, Unreachable
-from opslib.pg import cutting
+from opslib.pg import cutting, settings
 from opslib.pg.failures import failed_statement
 
 if TYPE_CHECKING:
@@ -23,45 +23,16 @@ Names = list[str]
 Rows = list[tuple[Any, ...]]
 Answer = TypeVar("Answer")
 
-STATEMENT_TIMEOUT_S = 15
-LOCK_TIMEOUT_S = 2
 # The server ends a statement sooner; this is for a network that fell silent, or a pooler without end.
 ANSWER_TIMEOUT_S = 20.0
 LEND_TIMEOUT_S = 5.0
-COMMAND_TIMEOUT_S = 3600
 SCRIPT_TIMEOUT_S = 600
 _SLACK_S = 5
-# What requests of an application find without naming a schema.
-SEARCHED_BY_REQUESTS = "public, extensions"
 _COMMAND_OK = 1  # of libpq
 _PLANS_WITHOUT_VALUES_SINCE = 16
-# A question takes one process of the server, never its helpers: they are few, and the app's as well.
-_HELPERS = "max_parallel_workers_per_gather"
-AS_BY_THEMSELVES: dict[str, str | None] = {_HELPERS: None}
-_SETTINGS = {
-    "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
-    "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-    _HELPERS: "0",
-    "search_path": "pg_catalog",
-    "timezone": "UTC",
-}
-_FOR_SESSION = {
-    **_SETTINGS,
-    "default_transaction_read_only": "on",
-    "idle_in_transaction_session_timeout": "30s",
-}
-_FOR_COMMAND: dict[str, str | None] = {
-    **AS_BY_THEMSELVES,
-    "default_transaction_read_only": "off",
-    "statement_timeout": f"{COMMAND_TIMEOUT_S}s",
-    "lock_timeout": "0",
-}
-# Cut off, it would leave an invalid index behind: the server ends it neither by itself nor for want of us.
-_UNBROKEN = {**_FOR_COMMAND, "statement_timeout": "0", "client_connection_check_interval": "0"}
-_WRITING = b"set transaction read write"
-_REPEATABLE = b"set transaction isolation level repeatable read, read write"
-_FOR_TRANSACTION = {**_SETTINGS, "transaction_read_only": "on"}
-_IDLE_SESSION_TIMEOUT_SINCE = 14
+_WRITING = "set transaction read write"
+_REPEATABLE = "set transaction isolation level repeatable read, read write"
+_ALL_ROWS = "; ".join(f"set local {name} = {value}" for name, value in settings.ALL_ROWS.items())
 
 
 class Session:
@@ -127,8 +98,8 @@ class Session:
             raise NotNamed(f"plans without values need PostgreSQL {_PLANS_WITHOUT_VALUES_SINCE}")
         explain = f"explain (generic_plan, verbose, format json) {query}"
         with self._bounded(ANSWER_TIMEOUT_S), self._connection.transaction():
-            as_asked = {"search_path": SEARCHED_BY_REQUESTS, **AS_BY_THEMSELVES}
-            self._set({**_FOR_TRANSACTION, **as_asked}, local=True)
+            as_asked = {"search_path": settings.SEARCHED_BY_REQUESTS, **settings.AS_BY_THEMSELVES}
+            self._set({**settings.FOR_TRANSACTION, **as_asked}, local=True)
             # The server itself refuses here what holds more than one statement.
             parsed = self._connection.pgconn.prepare(b"", explain.encode())
             if parsed.status != _COMMAND_OK:
@@ -145,6 +116,8 @@ class Session:
         before: Callable[[psycopg.Connection], None] | None = None,
         *,
         repeatable: bool = False,
+        all_rows: bool = False,
+        first: Sequence[str] = (),
     ) -> Answer:
         """Run one statement that changes something, in a transaction of its own, once.
 
@@ -155,6 +128,8 @@ class Session:
             backend: the server's process that holds the locks, where there are any.
             before: what goes before it in the same transaction; it may take longer.
             repeatable: fail where a foreign key would delete a row that came after the statement began.
+            all_rows: fail where a policy would hide a row.
+            first: commands without values that go before all, so that a view of the data begins after them.
 
         Raises:
             Refused: another process would do it: a transaction pooler that nobody declared.
@@ -164,7 +139,8 @@ class Session:
         try:
             with self._bounded(seconds), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
-                self._connection.execute(_REPEATABLE if repeatable else _WRITING)
+                told = [_REPEATABLE if repeatable else _WRITING, *([_ALL_ROWS] if all_rows else []), *first]
+                self._connection.execute("; ".join(told).encode())
                 self._must_be(backend)
                 if before:
                     before(self._connection)
@@ -195,21 +171,26 @@ class Session:
             SourceError: it was not done; of kind `lost`, nobody knows whether it was.
         """
         try:
-            with self._bounded(COMMAND_TIMEOUT_S + _SLACK_S):
+            with self._bounded(settings.COMMAND_TIMEOUT_S + _SLACK_S):
                 self._must_be(backend)
-                settings = _UNBROKEN if unbroken else _FOR_COMMAND
-                self._set(settings, local=False)
+                told = settings.UNBROKEN if unbroken else settings.FOR_COMMAND
+                self._set(told, local=False)
                 try:
                     return read(*self._ask(text, {}))
                 finally:
                     with suppress(Exception):
-                        self._set({name: _FOR_SESSION.get(name, "0") for name in settings}, local=False)
+                        self._set({name: settings.FOR_SESSION.get(name, "0") for name in told}, local=False)
         except SourceError as error:
             raise self._unknown_if_lost(error) from None
 
     def cancel(self) -> None:
-        """Ask the server to end what it is doing for this connection."""
-        self._connection.cancel_safe(timeout=LEND_TIMEOUT_S)
+        """Have the server end what it does for us; where it cannot be told so, the connection ends."""
+        import psycopg
+
+        try:
+            self._connection.cancel_safe(timeout=LEND_TIMEOUT_S)
+        except psycopg.Error:
+            cutting.cut(self._connection)
 
     def close(self) -> None:
         """Close the connection; nothing happens if it is closed."""
@@ -269,11 +250,8 @@ class Session:
     def _prepare(self) -> None:
         import psycopg
 
-        settings = dict(_FOR_SESSION)
-        if self.major >= _IDLE_SESSION_TIMEOUT_SINCE:
-            settings["idle_session_timeout"] = "0"
         try:
-            self._set(settings, local=False)
+            self._set(settings.for_session(self.major), local=False)
         except psycopg.Error as error:
             self.close()
             raise failed_statement(error, f"door {self.door}") from None
@@ -282,13 +260,13 @@ class Session:
         if not self.pooled and not local:
             return self._ask(text, params)
         with self._connection.transaction():
-            self._set({**_FOR_TRANSACTION, **local}, local=True)
+            self._set({**settings.FOR_TRANSACTION, **local}, local=True)
             return self._ask(text, params)
 
-    def _set(self, settings: Mapping[str, str | None], *, local: bool) -> None:
+    def _set(self, told: Mapping[str, str | None], *, local: bool) -> None:
         """Make all settings in one round trip; None is what the role begins with."""
-        calls = ", ".join(["pg_catalog.set_config(%s, %s, %s)"] * len(settings))
-        values = [part for name, value in settings.items() for part in (name, value, local)]
+        calls = ", ".join(["pg_catalog.set_config(%s, %s, %s)"] * len(told))
+        values = [part for name, value in told.items() for part in (name, value, local)]
         self._connection.execute(f"select {calls}".encode(), values)
 
     def _ask(self, text: str, params: Mapping[str, Any]) -> tuple[Names, Rows]:

@@ -23,7 +23,7 @@ from typing import Any
 from opslib.errors import ParameterError, ProcedureError, UnknownName
 
 KEYS = ("title", "kind", "returns", "params", "needs", "cost", "lock", "since", "pooler")
-STEP, WITHIN = OPTIONAL = ("step", "within")  # a header may go without them
+STEP, WITHIN, ROWS = OPTIONAL = ("step", "within", "rows")  # a header may go without them
 TYPES = ("int", "float", "bool", "text", "time", "seconds", "list", "json", "name", "names")
 READ, WRITE, BATCH, COMMAND, LOCK = KINDS = ("read", "write", "batch", "command", "lock")
 ACTING = (WRITE, BATCH, COMMAND)  # only the gate may run these
@@ -66,6 +66,7 @@ class Statement:
         cost: what it costs the server.
         lock: the strongest lock that it takes on a user's table.
         since: the oldest major version that it runs on.
+        all_rows: it fails where a policy would hide a row from our role, in place of leaving it out.
         within: seconds that the server may take for the answer; 0: as few as for any other question.
         pooler: it may run through a transaction pooler.
         text: the statement for all versions, with its line pragmas.
@@ -81,6 +82,7 @@ class Statement:
     cost: str
     lock: str
     since: int
+    all_rows: bool
     within: int
     pooler: bool
     text: str
@@ -173,6 +175,7 @@ def parse(name: str, source: str) -> Statement:
         cost=header["cost"],
         lock=header["lock"],
         since=int(header["since"]),
+        all_rows=header.get(ROWS) == "all",
         within=int(header.get(WITHIN, "0")),
         pooler=header["pooler"] == "yes",
         text=text,

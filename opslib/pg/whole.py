@@ -14,6 +14,7 @@ from opslib.errors import ParameterError, Refused
 from opslib.pg import frame, sql
 from opslib.pg.connect import DoorLike, open_door
 from opslib.pg.failures import failed_statement
+from opslib.pg.settings import ALL_ROWS, WRITTEN_ALIKE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,13 +23,8 @@ if TYPE_CHECKING:
     import psycopg
 
 LOCK_TIMEOUT_S = 10
-# However the server or the role is set up, the same rows are written alike: checksums depend on it.
 _PINNED = {
-    "search_path": "pg_catalog", "timezone": "UTC", "datestyle": "ISO, MDY", "intervalstyle": "postgres",
-    "extra_float_digits": "1", "bytea_output": "hex", "xmloption": "content",
-    "client_encoding": "UTF8",
-    # Rows that a policy hides end the reading with an error; they are never left out without a word.
-    "row_security": "off",
+    **WRITTEN_ALIKE, **ALL_ROWS, "client_encoding": "UTF8",
     "statement_timeout": "0", "lock_timeout": f"{LOCK_TIMEOUT_S}s",
     "idle_in_transaction_session_timeout": "0", "idle_session_timeout": "0",
 }  # fmt: skip

@@ -6,6 +6,7 @@
 -- cost: one row by an index that begins with the time, after those that were deleted before it
 -- lock: access share
 -- since: 14
+-- rows: all
 -- pooler: yes
 -- In order of the time, or the planner, which expects to find one soon, would read the table instead.
 select coalesce((

@@ -8,6 +8,7 @@
 -- cost: as many rows as asked for, by an index that begins with the time
 -- lock: row exclusive; the rows themselves while the statement runs
 -- since: 14
+-- rows: all
 -- pooler: no
 -- One statement, so that no row is ever in neither table or in both. Rows that somebody works at are left
 -- for a later batch. No row is returned where nothing was found.

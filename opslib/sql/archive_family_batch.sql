@@ -9,6 +9,7 @@
 -- cost: as many rows as asked for, by an index that begins with the time, and those that hang on them
 -- lock: row exclusive; the rows themselves while the statement runs
 -- since: 14
+-- rows: all
 -- pooler: no
 -- One statement, so that no row is ever in neither table or in both. A row of the child that came after it
 -- began would be deleted with its parent: then the whole batch fails instead, as its transaction does not

@@ -7,6 +7,7 @@
 -- cost: as many rows as asked for, by an index that begins with the time
 -- lock: row exclusive; the rows themselves while the statement runs
 -- since: 14
+-- rows: all
 -- pooler: no
 -- Rows that somebody works at are left for a later batch. No row is returned where nothing was found.
 -- It begins where the last step came to: from the start, each would pass by all rows that went before,

@@ -7,6 +7,7 @@
 --   planner expects that most of its rows fall between them
 -- lock: access share
 -- since: 14
+-- rows: all
 -- within: 300
 -- pooler: yes
 -- The checksum is a sum, so that those of two tables can be added. It is over the text of the whole key: a

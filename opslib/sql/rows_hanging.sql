@@ -8,6 +8,7 @@
 --   planner expects so many of them that this is the cheaper way
 -- lock: access share
 -- since: 14
+-- rows: all
 -- within: 300
 -- pooler: yes
 -- Whether there is any old row is asked first, as by `any_between`: where all have gone, the planner, whose

@@ -7,6 +7,7 @@
 -- cost: both archives are read through; the first alone where it holds no row between the times
 -- lock: access share
 -- since: 14
+-- rows: all
 -- within: 300
 -- pooler: yes
 -- As `rows_hanging`, for tables that were just filled: the planner knows how large they are, but nothing

@@ -6,6 +6,7 @@
 -- cost: all old rows, each looked up in the archive by its key
 -- lock: access share
 -- since: 14
+-- rows: all
 -- within: 300
 -- pooler: yes
 select count(*) as rows

@@ -6,6 +6,7 @@
 -- cost: those rows, by an index that begins with the time; the whole table where there is none
 -- lock: access share
 -- since: 14
+-- rows: all
 -- within: 300
 -- pooler: yes
 -- None, or one before or after all times: no rule about an age ever finds them.
