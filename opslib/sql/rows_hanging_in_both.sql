@@ -8,6 +8,7 @@
 --   its key; whole tables where the planner expects many
 -- lock: access share
 -- since: 14
+-- rows: all
 -- within: 300
 -- pooler: yes
 select count(*) as rows
