@@ -47,7 +47,8 @@ def not_undoable(free: Iterable[Seen]) -> Iterable[str]:
         if not one.rule.archive:
             yield f"{one.rule.table}: {_DELETED}"
         elif not undoable(one):
-            yield f"{one.rule.table}: {_MIXED}"
+            why = (_MIXED,) if _mixed(one) else one.no_way_back
+            yield from (f"{one.rule.table}: {text}" for text in why)
         yield from one.stays
 
 
@@ -57,8 +58,12 @@ def why_not(one: Seen) -> str:
 
 
 def undoable(one: Seen) -> bool:
-    """Tell whether rows that are moved could be told from others that are in the archive."""
-    return one.values.get("archived") == 0
+    """Tell whether rows that are moved could be told from others in the archive, and be found there."""
+    return bool(one.rule.archive) and not _mixed(one) and not one.no_way_back
+
+
+def _mixed(one: Seen) -> bool:
+    return one.values.get("archived") != 0
 
 
 def effect(one: Seen) -> str:

@@ -55,6 +55,7 @@ class Seen:
         reason: why it could not be looked at; nothing where it could.
         against: what stands in the way of taking rows out.
         stays: what taking them out does that no undo brings back.
+        no_way_back: what is missing for rows to be moved back in batches.
         identity: the tables, key, columns and times, literally; empty where something stands in the way.
         values: rows, checksum and so on, as `Archiving.observe` returns them.
         columns: the columns by which rows are moved: of the table, and of what goes along.
@@ -69,6 +70,7 @@ class Seen:
     reason: str = ""
     against: tuple[str, ...] = ()
     stays: tuple[str, ...] = ()
+    no_way_back: tuple[str, ...] = ()
     identity: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)

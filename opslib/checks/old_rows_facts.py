@@ -107,6 +107,28 @@ def children(database: Asked, table: Sequence[str]) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
+def archive_of(database: Asked, child: Mapping[str, Any], along: Mapping[str, str]) -> str:
+    """Return the archive that is named for a table; nothing where none is, or where the name means several.
+
+    Args:
+        database: where.
+        child: the table, from `children`.
+        along: table -> archive, as a rule has them.
+    """
+    for text, archive in along.items():
+        schema, name = relations.taken_apart(text)
+        if name != child["name"]:
+            continue
+        if schema == child["schema"] or (not schema and _alone(database, name)):
+            return archive
+    return ""
+
+
+def _alone(database: Asked, name: str) -> bool:
+    found = _frame(database, "relation", schema="", name=name)
+    return int(found["kind"].isin(relations.TABLES).sum()) == 1
+
+
 def named(database: Asked, source: Sequence[str], archive: Sequence[str]) -> list[str]:
     """Return the columns that go over: all of the table but those that are computed."""
     found = differing(database, source, archive)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 from opslib import frames
 from opslib.checks import compare, old_rows_against
 from opslib.checks.old_rows import FOREVER, Rule, Seen
-from opslib.checks.old_rows_facts import LIMITS, Asked, Identity, Table, children, named, one, structure
+from opslib.checks.old_rows_facts import (
+    LIMITS,
+    Asked,
+    Identity,
+    Table,
+    archive_of,
+    children,
+    named,
+    one,
+    structure,
+)
 from opslib.errors import ParameterError, SourceError
 from opslib.pg import relations, several
 from opslib.verdict import Finding, Status
@@ -143,33 +153,39 @@ def _with_archive(
     identity["archive"] = archive.relation.parts
     against += old_rows_against.pair(database, source, archive)
     against += old_rows_against.effects(database, source, rule.along)
-    against += old_rows_against.way_back(database, archive, rule.along.values())
     columns = {"columns": named(database, source.relation.parts, archive.relation.parts)}
     tables = {"table": source, "archive": archive}
     hanging = [row for row in children(database, source.relation.parts) if row["effect"] == "cascade"]
-    child = None
-    if len(hanging) == 1 and hanging[0]["name"] in rule.along:
-        child = _table(database, "child", _dotted(hanging[0]), hanging[0]["column_name"])
-        kept = _table(database, "archive of the child", rule.along[hanging[0]["name"]], "")
+    child, kept, along = None, None, list[str]()
+    if len(hanging) == 1 and (goes_to := archive_of(database, hanging[0], rule.along)):
+        by = hanging[0]["column_name"]
+        child = _table(database, "child", _dotted(hanging[0]), by)
+        kept = _table(database, "archive of the child", goes_to, by)
+        along = [*kept.relation.parts, by]
         identity |= {
             "child": child.relation.parts, "child_archive": kept.relation.parts,
-            "child_key": child.facts["key"], "parent_key": hanging[0]["column_name"],
+            "child_key": child.facts["key"], "parent_key": by,
         }  # fmt: skip
         tables |= {"child": child, "child_archive": kept}
         against += old_rows_against.pair(database, child, kept)
+        against += old_rows_against.way_back(database, kept)
         columns["child_columns"] = named(database, child.relation.parts, kept.relation.parts)
         if children(database, child.relation.parts):
             against.append(f"on {child.text}, which goes along, rows of others hang in turn")
+    against += old_rows_against.way_back(database, archive, along)
     if not against:
         both = {name: identity[name] for name in ("table", "archive", "key", "time", "cutoff")}
         if twice := int(one(database, "rows_in_both", **both)["rows"]):
             against.append(f"{twice} of the rows are in {archive.text} already: somebody copied them before")
     if child and not against:
         against += old_rows_against.strays(database, identity)
+        against += old_rows_against.doubled(database, identity)
     stays = old_rows_against.emptied(database, source.relation.parts)
     ever = {name: int(one.facts["columns_ever"]) for name, one in tables.items()}
     seen = replace(seen, ever=ever, triggers=sum(int(one.facts["triggers"]) for one in tables.values()))
     judged = _judged(database, seen, identity, against, columns, stays)
+    if judged.identity:
+        judged = replace(judged, no_way_back=old_rows_against.no_way_back(judged, archive, kept))
     return _with_them(judged, child) if child else judged
 
 

@@ -3,7 +3,8 @@
 -- returns: rows int, checksum text, oldest text, newest text
 -- params: table name, key names, time name, since time, cutoff time
 -- needs: select on the table, and to be let past its row level security
--- cost: all rows between the times; the whole table where no index begins with the time
+-- cost: all rows between the times; the whole table where no index begins with the time, or where the
+--   planner expects that most of its rows fall between them
 -- lock: access share
 -- since: 14
 -- rows: all

@@ -4,7 +4,8 @@
 -- params: table name, key name, time name, child name, child_key names, parent_key name, since time,
 --   cutoff time
 -- needs: select on both tables, and to be let past their row level security
--- cost: all rows between the times, and those that hang on them
+-- cost: all rows between the times, and those that hang on them; the whole of the other table where the
+--   planner expects so many of them that this is the cheaper way
 -- lock: access share
 -- since: 14
 -- rows: all

@@ -29,9 +29,9 @@ noted as (
   union all select concat_ws(' ', 'constraint', f.oid, f.xmin) from pg_constraint f
     where f.conrelid in (select oid from ours) or f.confrelid in (select oid from ours)
   union all select concat_ws(' ', 'trigger', g.oid, g.xmin) from pg_trigger g
-    where g.tgrelid in (select oid from ours)
+    where g.tgrelid in (select oid from related)
   union all select concat_ws(' ', 'rule', r.oid, r.xmin) from pg_rewrite r
-    where r.ev_class in (select oid from ours)
+    where r.ev_class in (select oid from related)
   union all select concat_ws(' ', 'heir', h.inhrelid, h.xmin) from pg_inherits h
     where h.inhparent in (select oid from ours)
   union all select concat_ws(' ', 'index', i.indexrelid, i.xmin) from pg_index i
