@@ -222,6 +222,19 @@ def test_what_cannot_be_built_here_is_named_with_its_reason() -> None:
     assert proposed(WANTED, elsewhere, only=[["other", "logs"]])[0] == ["build other.logs_person_idx"]
 
 
+def test_what_a_failed_build_left_is_built_again_once() -> None:
+    """Whatever made it fail twice stops it a third time."""
+    left = {
+        "schema": "public", "table_name": "logs", "index_name": "logs_person_idx", "build": "7", "bytes": 1,
+        "is_valid": False, "is_ready": False, "definition": "CREATE INDEX", "leftover": "failed build",
+    }  # fmt: skip
+    copy = left | {"index_name": "logs_person_idx_ccnew1", "leftover": "failed copy of a rebuild"}
+    row = WANTED | {"stands": "leftover"}
+    assert proposed(row, indexes=answer("indexes", left))[0] == ["rebuild public.logs_person_idx"]
+    targets, kept = proposed(row, indexes=answer("indexes", left, copy))
+    assert not targets and "neither its build nor its rebuild" in kept["rebuild public.logs_person_idx"]
+
+
 def test_nothing_is_planned_where_nobody_asks_or_nobody_could_look() -> None:
     """A plan that was not seen asks for no index."""
     assert proposed(WANTED, repair="none") == ([], {})

@@ -236,6 +236,19 @@ def test_an_index_that_names_cannot_say_is_never_dropped(stage: Stage, rest: str
     assert row["definition"] in next(iter(draft.left_out.values()))
 
 
+def test_what_could_not_be_built_twice_is_dropped_and_not_built_a_third_time(stage: Stage) -> None:
+    """Each plan would fail, and leave one more copy that every write pays for."""
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        on(stage, "create index concurrently never_idx on TABLE ((1 / (id - id)))")
+    first = upkeep_choice.rebuild(stage.seen())
+    assert first is not None and [target.name for target in first.targets] == ["rebuild public.never_idx"]
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        on(stage, "reindex index concurrently never_idx")
+    second = upkeep_choice.rebuild(stage.seen())
+    dropped = ["drop public.never_idx", "drop public.never_idx_ccnew"]
+    assert second is not None and [target.name for target in second.targets] == dropped
+
+
 def test_what_enforces_something_is_told_from_what_only_serves(stage: Stage) -> None:
     """Primary key, constraint, replica identity, support of a foreign key: never called unused."""
     on(stage, "create unique index unique_idx on TABLE (id, c)")

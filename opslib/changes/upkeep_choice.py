@@ -17,6 +17,7 @@ from opslib.gate.plan import Draft, Risk, Target
 if TYPE_CHECKING:
     from opslib.changes.upkeep_targets import Row
 
+_COPIED = 57  # so much of its name an index has in common with its copy
 AUTO, NONE = "auto", "none"
 _UNCOVERED = "the index that does the same could not be looked at; plan again"
 _STAYS = "a rebuilt index stays as it is: nothing has to be taken back"
@@ -183,6 +184,12 @@ def rebuild(
     return picks.draft(f"Rebuild indexes, one at a time{also}", blast)
 
 
+def failed_twice(row: Row, indexes: pd.DataFrame) -> bool:
+    """Tell whether the rebuild of an index, one of `indexes`, has failed as well: it leaves a copy."""
+    copies = indexes[indexes["leftover"].eq("failed copy of a rebuild") & indexes["schema"].eq(row["schema"])]
+    return bool(copies["index_name"].str.startswith(f"{row['index_name'][:_COPIED]}_ccnew").any())
+
+
 def plain_rows(frame: pd.DataFrame) -> list[Row]:
     """Return the rows of a frame as plain values; none where it could not be filled."""
     if frames.reason(frame):
@@ -243,14 +250,14 @@ def _leftovers(picks: _Chosen, look: Seen, found: set[str], *, again: bool = Fal
     """Choose what is not whole: dropped, or built again where it may well succeed and that is asked.
 
     What was cut off is built again in any case: it may have been whole before somebody began to drop it, and
-    a unique one still refuses rows.
+    a unique one still refuses rows. What could not be built twice is dropped: its rows do not fit it.
     """
     if "invalid-index" not in found:
         return
     left = look.indexes[~(look.indexes["is_valid"] & look.indexes["is_ready"])]
     for row in plain_rows(left):
         failed = again and row["leftover"] == "failed build" and not row["is_unique"]
-        if failed or row["leftover"] == "build or drop cut off":
+        if (failed and not failed_twice(row, look.indexes)) or row["leftover"] == "build or drop cut off":
             picks.rebuild(row)
         else:
             picks.drop(row)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from opslib import frames
 from opslib.changes import upkeep_targets as make
-from opslib.changes.upkeep_choice import AUTO, NONE, Picks, plain_rows
+from opslib.changes.upkeep_choice import AUTO, NONE, Picks, failed_twice, plain_rows
 from opslib.changes.upkeep_waits import waits
 from opslib.pg import sql
 
@@ -26,6 +26,7 @@ _WHY_NOT = {
         " afterwards; take a hash index, in a migration"
     ),
 }
+_TWICE = "neither its build nor its rebuild succeeded: reindex drops both; see the server's log for why"
 _FINAL = "an index that a failed build left is built again, and stays: index-usage drops it where it is idle"
 
 
@@ -73,6 +74,8 @@ def build(
         why_not = "an index of its table is being built now" if row["in_progress"] else wait
         why_not = _WHY_NOT.get(str(row["stands"]), why_not)
         again = left.get((row["schema"], row["index_name"])) if row["stands"] == "leftover" else None
+        if again is not None and failed_twice(again, indexes):
+            why_not = _TWICE
         picks.take(*_target(row, again, why_not))
     undo = ("a built index is dropped, that one and no other",)
     return picks.draft("Build indexes", "reads and writes go on all the while", undo)

@@ -62,8 +62,9 @@ def stale(tables: pd.DataFrame, limit: Limit, counted: pd.DataFrame) -> list[Fin
 def _stale(row: dict[Any, Any], limit: Limit) -> Finding:
     observed = f"{row['changed_rows']} rows changed since, {row['changed_pct']:.0f} %"
     if row["never_analyzed"]:
-        rows, size = row["live_rows"], compare.number(row["bytes"] / 1024**2, "MB")
-        observed = f"none, over {f'{rows} rows' if rows else size}"
+        rows = row["live_rows"]
+        over = f"{rows} rows" if rows else compare.number(row["bytes"] / 1024**2, "MB")
+        observed = f"none, over {over}"
     bound = compare.number(limit.warning or limit.critical or 0, limit.unit)
     why = "the planner guesses wrong, and takes slow ways; analyze the table"
     return Finding(
