@@ -153,16 +153,14 @@ def test_what_was_dropped_since_a_view_began_is_not_written_down_under_a_number(
 
 
 @pytest.mark.parametrize("major", majors.folders())
-def test_rights_on_the_database_and_its_owner_are_named_as_no_dump_has_them(
-    major: str, tmp_path: Path
-) -> None:
+def test_rights_on_the_database_are_named_as_no_dump_has_them(major: str, tmp_path: Path) -> None:
     """After a restore anybody may connect again: a person must know, though no drill could mend it."""
-    with server(major, "app", "member") as door:
-        make(door, "alter database scratch owner to app; grant connect on database scratch to member;"
+    with server(major, "member") as door:
+        make(door, "grant connect on database scratch to member;"
                    " revoke connect, temporary on database scratch from public")  # fmt: skip
         made = drilled(door, tmp_path, major)
         same = comparing.differences(made.backup.holds, held(door))
-    lost = ["database owner (app)", "database rights of member (CONNECT)", "database rights of public (none)"]
+    lost = ["database rights of member (CONNECT)", "database rights of public (none)"]
     assert (made.broke, same) == (None, [])
     assert [(one.part, one.name) for one in made.differences] == [(comparing.SETTING, name) for name in lost]
     found = drills.restored(made, Picked(made.backup))

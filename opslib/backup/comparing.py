@@ -126,7 +126,7 @@ def _alike(was: Holds, now: Holds) -> bool:
 
 def _listed(was: Holds, now: Holds) -> bool:
     """Tell whether both name the same kinds of things."""
-    return bool(was.written and now.written)
+    return bool(was.written) is bool(now.written)
 
 
 def _objects(one: Holds, other: Holds, content: str) -> Mapping[str, str]:
@@ -154,7 +154,7 @@ def _members(was: Holds, now: Holds) -> Iterator[Difference]:
 
 
 def _lacking(was: Holds, now: Holds) -> Iterator[Difference]:
-    """Yield what of the database itself is not there: its settings, whose it is, who may do what with it.
+    """Yield what of the database itself is not there: its settings, and who may do what with it.
 
     A setting or a right too many may be a vendor's own.
     """

@@ -10,7 +10,7 @@
 -- Rights that were never given or taken away are written out, as a restore may leave them either way. The
 -- first superuser, whose the schema public is on older servers, has another name elsewhere. Settings of the
 -- database are by name only: their values may be secret. No dump holds a remark on what a partition got from
--- its parent. Of the database itself no dump holds the owner or the rights, but people must know them.
+-- its parent. Nor does one hold rights on the database, but people must know them.
 with thing as (
   select 'pg_namespace'::regclass as catalog, oid as number, nspowner as owner, nspacl as acl, 'n' as sort
   from pg_namespace where not starts_with(nspname, 'pg_') and nspname <> 'information_schema'
@@ -89,10 +89,6 @@ from pg_db_role_setting s
 join pg_database b on b.oid = s.setdatabase and b.datname = current_database()
 cross join unnest(s.setconfig) c
 left join pg_roles r on r.oid = s.setrole
-union all
-select 'database', 'owner',
-       case d.datdba when 10 then 'the first superuser' else pg_get_userbyid(d.datdba)::text end
-from pg_database d where d.datname = current_database()
 union all
 select 'database', 'rights of ' || case g.role when 0 then 'public' else pg_get_userbyid(g.role)::text end,
        coalesce((
