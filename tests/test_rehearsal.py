@@ -106,7 +106,7 @@ def test_files_are_tried_in_order_and_say_whom_they_keep_out(sandbox: object, em
     found = trial.trial(source(), acts, PLACE)
     assert [(one.shut, one.unwritable, one.rewritten, one.error) for one in found.files] == [
         (("public.users",), (), (), ""),
-        ((), ("public.events", "public.tags"), (), ""),
+        ((), ("public.events",), (), ""),
         (("public.events",), (), ("public.events",), ""),
         ((), (), (), "division by zero"),
     ]
@@ -374,6 +374,20 @@ def test_the_rehearsal_tells_what_reads_a_table_whole_from_what_only_locks_it(sa
     acts = [act(str(2099 + n), text) for n, text in enumerate(tells)]
     found = trial.trial(source(), acts, PLACE)
     assert [(one.error, one.scanned) for one in found.files] == [("", tables) for tables in tells.values()]
+
+
+def test_a_table_goes_by_the_name_that_it_has_before_any_file(sandbox: object) -> None:
+    """Its size is known by that one alone; what an earlier file has made keeps nobody waiting."""
+    texts = (
+        "alter table events rename to happenings; create table events (a int)",
+        "create index on happenings (name)", "create index on events (a); drop table events",
+    )  # fmt: skip
+    found = trial.trial(source(), [act(str(2099 + n), text) for n, text in enumerate(texts)], PLACE)
+    assert [(one.error, one.shut, one.unwritable, one.scanned) for one in found.files] == [
+        ("", ("public.events",), (), ()),
+        ("", (), ("public.events",), ("public.events",)),
+        ("", (), (), ()),
+    ]
 
 
 def test_a_plan_leaves_out_what_failed_and_says_that_no_backup_is_young() -> None:

@@ -69,7 +69,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of one file.
+    """What came of one file. Tables that files have made are in no list: nobody waits for them yet.
 
     Args:
         file: what it is called.
@@ -161,19 +161,24 @@ def _tried(
 
     found: list[Tried] = []
     with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True, options=_OPTIONS)) as connection:
+        known = {oid: name for oid, (name, _) in _tables(connection).items()}
         for act in acts:
             say(f"trying {act.script_name}")
-            found.append(_one(connection, act, settings[act.role]))
+            found.append(_one(connection, act, settings[act.role], known))
             if found[-1].error:
                 break
             script.forget(connection)
     return found
 
 
-def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) -> Tried:
+def _one(
+    connection: Connection, act: Statement, settings: Mapping[str, str], names: Mapping[int, str]
+) -> Tried:
+    """Try a file; `names` are the tables that are there without any file, by what they are called there."""
     import psycopg
 
-    before, begun = _tables(connection), time.monotonic()
+    begun = time.monotonic()
+    before = {oid: (names[oid], node) for oid, (_, node) in _tables(connection).items() if oid in names}
     shut: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
     scanned: set[str] = set()
