@@ -26,7 +26,7 @@ from opslib.sandbox import trial
 from opslib.sandbox.scratch import scratch
 from opslib.verdict import Finding, Status
 from tests.acting import Case, applied, perform, planned, ready, states
-from tests.answers import administrator, answer, unanswered
+from tests.answers import administrator, answer, monitor, unanswered
 from tests.test_matrix import traces
 from tests.test_migrations import LEDGER, clone, files, noted
 
@@ -38,9 +38,10 @@ TRIED: dict[str, Any] = {
 }  # fmt: skip
 MANY = answer(
     "tended_tables",
-    {"schema": "public", "table_name": "events", "live_rows": 5_000_000, "bytes": 0},
-    {"schema": "public", "table_name": "files", "live_rows": 0, "bytes": 10**9},
-    {"schema": "public", "table_name": "small", "live_rows": 9, "bytes": 8192},
+    {"schema": "public", "table_name": "events", "live_rows": 5_000_000, "bytes": 0, "toast_bytes": 0},
+    {"schema": "public", "table_name": "files", "live_rows": 0, "bytes": 10**9, "toast_bytes": 0},
+    {"schema": "public", "table_name": "letters", "live_rows": 9, "bytes": 8192, "toast_bytes": 10**9},
+    {"schema": "public", "table_name": "small", "live_rows": 9, "bytes": 8192, "toast_bytes": 8192},
 )
 
 
@@ -336,9 +337,32 @@ def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:
     assert "5000000 rows" in judged(anew)["rewrites"].observed
     assert judged({"rewritten": ("public.files",)})["rewrites"].status is Status.WARNING
     assert judged({"rewritten": ("public.small",)})["rewrites"].status is Status.OK
+    assert judged({"rewritten": ("public.letters",)})["rewrites"].status is Status.WARNING
+    assert judged({"scanned": ("public.letters",)})["scans"].status is Status.OK
     assert judged({"rewritten": ("public.unseen",)})["rewrites"].status is Status.UNKNOWN
     assert judged()["rewrites"].status is Status.OK
     assert judged(anew, tended=unanswered("tended_tables"))["rewrites"].status is Status.UNKNOWN
+
+
+def test_what_is_stored_out_of_line_is_written_anew_as_well(sandbox: object) -> None:
+    """Its rows are few and short; also where nobody has vacuumed it yet."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create table letters (id int, body text); alter table letters owner to app_your_app")
+        admin.execute("alter table letters alter body set storage external")
+        admin.execute("insert into letters select g, repeat('x', 50000) from generate_series(1, 600) g")
+        admin.execute("select pg_stat_force_next_flush()" if admin.info.server_version >= 150000 else "")
+        try:
+            text = "alter table letters alter body type varchar(60000)"
+            tried = trial.trial(source(), [act("2099", text)], PLACE)
+            with monitor(SYSTEM) as database:
+                young = database.table("tended_tables", schema="public", name="letters")
+                admin.execute("vacuum letters")
+                old = database.table("tended_tables", schema="public", name="letters")
+        finally:
+            admin.execute("drop table letters")
+    row = {"rewritten": tried.files[0].rewritten}
+    assert row == {"rewritten": ("public.letters",)}
+    assert [judged(row, tended=one)["rewrites"].status for one in (young, old)] == [Status.WARNING] * 2
 
 
 def test_a_large_table_that_is_read_whole_while_it_is_locked_is_named() -> None:

@@ -24,17 +24,19 @@ _BOUND = f"{LARGE_ROWS} rows, {LARGE_MB} MB"
 
 @dataclass(frozen=True)
 class _Work:
-    """What a file does to all rows of a table."""
+    """What a file does to all rows of a table; `anew`: also to what is stored out of line."""
 
     check: str
     column: str
     expected: str
     why: str
+    anew: bool = False
 
 
 _ANEW = _Work(
     "rewrites", "rewritten", "no large table is written anew",
-    "all of it is copied while nobody reads or writes it: add a column beside it, and fill it in steps",
+    "truncate empties it at once; else all of it is copied while nobody reads or writes it: add a column"
+    " beside it, and fill it in steps", anew=True,
 )  # fmt: skip
 _READ = _Work(
     "scans", "scanned", "no large table is read whole while nobody may write it",
@@ -91,6 +93,7 @@ def _sized(work: _Work, subject: str, table: Mapping[Any, Any] | None) -> Findin
         why = "how large it is could not be seen"
         return compare.unknown(work.check, why, subject=subject, expected=work.expected)
     size, rows = int(table["bytes"]), int(table["live_rows"])
+    size += int(table["toast_bytes"]) if work.anew else 0
     seen = f"{rows} rows, {compare.number(size / _MB, 'MB')}"
     if rows < LARGE_ROWS and size < LARGE_MB * _MB:
         return Finding(work.check, Status.OK, subject, seen, _BOUND, work.expected)
