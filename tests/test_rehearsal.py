@@ -33,8 +33,8 @@ from tests.test_migrations import LEDGER, clone, files, noted
 SYSTEM = "your-app"
 PLACE = ["supabase_migrations", "schema_migrations"]
 TRIED: dict[str, Any] = {
-    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "scanned": (), "rewritten": (),
-    "error": "", "doubt": "", "lacking": "",
+    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "scanned": (), "swept": (),
+    "rewritten": (), "error": "", "doubt": "", "lacking": "",
 }  # fmt: skip
 MANY = answer(
     "tended_tables",
@@ -412,6 +412,24 @@ def test_a_table_goes_by_the_name_that_it_has_before_any_file(sandbox: object) -
         ("", (), ("public.events",), ("public.events",)),
         ("", (), (), ()),
     ]
+
+
+def test_rows_of_a_whole_table_that_stay_locked_are_named(sandbox: object) -> None:
+    """Not those that are found by their key, nor rows that are new, nor a table that is only read."""
+    tells = {
+        "update events set name = 'x'": ("public.events",),
+        "delete from events where name = 'x'": ("public.events",),
+        "select * from events for update": ("public.events",),
+        "update users set role = 'x' where email = 'y'": (),
+        "insert into events (name) select email from users": (),
+        "create index on events (name); update events set name = 'x'": (),
+    }
+    acts = [act(str(2099 + n), text) for n, text in enumerate(tells)]
+    found = trial.trial(source(), acts, PLACE)
+    assert [(one.error, one.swept) for one in found.files] == [("", tables) for tables in tells.values()]
+    assert found.files[-1].scanned == ("public.events",)
+    large, small = (judged({"swept": (f"public.{name}",)})["row locks"] for name in ("events", "small"))
+    assert (large.status, small.status) == (Status.WARNING, Status.OK) and "in steps" in large.why
 
 
 def test_a_plan_leaves_out_what_failed_and_says_that_no_backup_is_young() -> None:

@@ -44,9 +44,15 @@ _READ = _Work(
     " validate it in another file",
 )  # fmt: skip
 
+_SWEPT = _Work(
+    "row locks", "swept", "no large table is gone through row by row",
+    "all of it is read, and whoever would change one of those rows waits until the file ends: change them in"
+    " steps, each in a transaction of its own",
+)  # fmt: skip
+
 
 def judged(tried: pd.DataFrame, tended: pd.DataFrame) -> list[Finding]:
-    """Find files that fail, and those that write a large table anew, or read it while they lock it.
+    """Find files that fail, and those that write a large table anew, or read it while they lock it or its rows.
 
     Args:
         tried: `ops.rehearse`.
@@ -56,7 +62,7 @@ def judged(tried: pd.DataFrame, tended: pd.DataFrame) -> list[Finding]:
         return [blind]
     rows = tried.to_dict("records")
     failed = [_failed(row) for row in rows if row["error"]]
-    works = [one for work in (_ANEW, _READ) for one in _done(work, rows, tended)]
+    works = [one for work in (_ANEW, _READ, _SWEPT) for one in _done(work, rows, tended)]
     return [*(failed or [_ran(rows)]), *works]
 
 

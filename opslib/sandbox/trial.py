@@ -42,6 +42,7 @@ where c.relkind <> 'm'"""
 _OPTIONS = "-c default_transaction_read_only=off -c enable_hashjoin=off -c enable_mergejoin=off"
 _SHUT = ["AccessExclusiveLock"]
 _UNWRITABLE = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"]
+_ROWS = ["RowShareLock", "RowExclusiveLock"]
 NOTED = "it notes itself in the ledger, or is noted there already"
 # A failure of these kinds may be the copy's fault: it has no rows, rights to tables alone, and no way out.
 _OUT = "other servers are out of reach of the copy"
@@ -77,6 +78,7 @@ class Tried:
         shut: tables that nobody reads or writes until it ends.
         unwritable: tables that nobody writes until it ends.
         scanned: those of both that are read whole meanwhile, and not written anew.
+        swept: other tables that are read whole, and of which rows are locked or changed meanwhile.
         rewritten: tables whose rows are all written anew.
         error: why it failed, or nothing.
         doubt: why it may fail on the copy only, or nothing.
@@ -87,6 +89,7 @@ class Tried:
     shut: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
     scanned: tuple[str, ...] = ()
+    swept: tuple[str, ...] = ()
     rewritten: tuple[str, ...] = ()
     error: str = ""
     doubt: str = ""
@@ -179,15 +182,14 @@ def _one(
 
     begun = time.monotonic()
     before = {oid: (names[oid], node) for oid, (_, node) in _tables(connection).items() if oid in names}
-    shut: tuple[str, ...] = ()
-    unwritable: tuple[str, ...] = ()
+    held: list[tuple[str, ...]] = [(), (), ()]
     scanned: set[str] = set()
     error = doubt = ""
     try:
         with connection.transaction():
             known = _scans(connection)
             script.run(connection, act.script, act.role, settings)
-            shut, unwritable = _held(connection, _SHUT, before), _held(connection, _UNWRITABLE, before)
+            held = [_held(connection, modes, before) for modes in (_SHUT, _UNWRITABLE, _ROWS)]
             scans = _scans(connection)
             scanned = {before[oid][0] for oid in before if scans.get(oid, 0) > known.get(oid, 0)}
             error = _noted(connection, act)
@@ -198,9 +200,12 @@ def _one(
     ms = round((time.monotonic() - begun) * 1000, 1)
     after = _tables(connection)
     anew = sorted(name for oid, (name, node) in before.items() if after.get(oid, ("", node))[1] != node)
+    shut, unwritable, rows = held
     open_ = tuple(name for name in unwritable if name not in shut)
-    read = tuple(name for name in sorted({*shut, *open_}) if name in scanned.difference(anew))
-    return Tried(act.script_name, ms, shut, open_, read, tuple(anew), error, doubt)
+    scanned.difference_update(anew)
+    read = tuple(name for name in sorted({*shut, *open_}) if name in scanned)
+    swept = tuple(name for name in rows if name in scanned.difference(read))
+    return Tried(act.script_name, ms, shut, open_, read, swept, tuple(anew), error, doubt)
 
 
 def _doubt(failed: psycopg.Error) -> str:
