@@ -22,9 +22,11 @@ from opslib.config import Secret
 from opslib.config.environment import Door
 from opslib.gate.plan import Draft
 from opslib.run import rehearsal
-from opslib.sandbox import trial
+from opslib.sandbox import binaries, trial
+from opslib.sandbox.databases import Databases
 from opslib.sandbox.scratch import scratch
 from opslib.verdict import Finding, Status
+from tests import majors
 from tests.acting import Case, applied, perform, planned, ready, states
 from tests.answers import administrator, answer, monitor, unanswered
 from tests.test_matrix import traces
@@ -328,6 +330,42 @@ def test_what_may_fail_on_the_copy_only_is_left_to_people() -> None:
     assert plan.not_undoable[-2:] == (
         "2_step.sql was not rehearsed to its end: boom", "not rehearsed, behind that one: 3_step.sql",
     )  # fmt: skip
+
+
+def test_what_ran_on_another_version_is_no_proof() -> None:
+    """It may use what an older one does not have: approvers are told, and it is not called ok."""
+    row = {"file": "2_step.sql", "doubt": "it was tried on 18, and this is 16"}
+    found = judged(row)["rehearsal"]
+    assert found.status is Status.UNKNOWN and "tried on 18" in found.why
+    draft = drafted(v1="select 1", v2="select 2")
+    plan = migration.rehearsed(draft, tries(row), None)
+    assert plan and plan.targets == draft.targets
+    assert plan.not_undoable[-1] == (
+        "2_step.sql ran on a copy, and may not here: it was tried on 18, and this is 16"
+    )
+
+
+@pytest.mark.parametrize("major", list(majors.folders())[1:])
+def test_a_file_is_tried_on_the_same_version_where_there_is_one(
+    major: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And on a newer one it is said to be."""
+    folder = majors.folders()[major]
+    monkeypatch.setenv("OPSLIB_PG_BIN", folder)
+    monkeypatch.setenv("OPSLIB_PG_CLIENT_BIN", folder)
+    version = "do $$ begin assert current_setting('server_version_num')::int / 10000 = {}; end $$"
+    with closing(Databases([SYSTEM], scale=0.02)) as databases:
+        door = Door("backup", Secret.literal("x", databases.dsn(SYSTEM, "admin")), False)
+        with databases.admin(SYSTEM) as admin:
+            there = admin.info.server_version // 10000
+        same = trial.trial(door, [act("2099", version.format(there))], PLACE)
+        monkeypatch.delenv("OPSLIB_PG_BIN")
+        packaged = next(binaries.candidates())
+        monkeypatch.setattr(binaries, "candidates", lambda: iter([packaged]))
+        newer = trial.trial(door, [act("2099", version.format(18))], PLACE)
+    assert (same.files[0].error, same.files[0].doubt, same.lacking) == ("", "", "")
+    assert (newer.files[0].error, newer.files[0].doubt) == ("", f"it was tried on 18, and this is {there}")
+    assert newer.lacking.startswith(newer.files[0].doubt)
 
 
 def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:

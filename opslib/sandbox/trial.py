@@ -81,7 +81,7 @@ class Tried:
         swept: other tables that are read whole, and of which rows are locked or changed meanwhile.
         rewritten: tables whose rows are all written anew.
         error: why it failed, or nothing.
-        doubt: why it may fail on the copy only, or nothing.
+        doubt: why it may fail, or run, on the copy only; or nothing.
     """
 
     file: str
@@ -147,8 +147,17 @@ def trial(
             found = _tried(copy.door, acts, settings, say)
     except psycopg.Error as error:
         raise SandboxError(f"the copy could not be made: {error}") from None
-    files = (replace(one, doubt=copy.lacking or one.doubt) if one.error else one for one in found)
-    return Trial(tuple(files), copy.lacking)
+    return _weighed(found, copy, major)
+
+
+def _weighed(found: Sequence[Tried], copy: trial_copy.Copy, major: int) -> Trial:
+    """Say of each file why the copy may be at fault: for what it lacks, or for what it has beside."""
+    other = f"it was tried on {copy.major}, and this is {major}" if copy.major != major else ""
+    lacking = "; ".join(filter(None, (other, copy.lacking)))
+    weighed = (
+        replace(one, doubt=lacking or one.doubt) if one.error else replace(one, doubt=other) for one in found
+    )
+    return Trial(tuple(weighed), lacking)
 
 
 def _settings(view: whole.Frozen, role: str) -> dict[str, str]:
