@@ -22,25 +22,28 @@ from opslib.config import Secret
 from opslib.config.environment import Door
 from opslib.gate.plan import Draft
 from opslib.run import rehearsal
-from opslib.sandbox import trial
+from opslib.sandbox import binaries, trial
+from opslib.sandbox.databases import Databases
 from opslib.sandbox.scratch import scratch
 from opslib.verdict import Finding, Status
+from tests import majors
 from tests.acting import Case, applied, perform, planned, ready, states
-from tests.answers import administrator, answer, unanswered
+from tests.answers import administrator, answer, monitor, unanswered
 from tests.test_matrix import traces
 from tests.test_migrations import LEDGER, clone, files, noted
 
 SYSTEM = "your-app"
 PLACE = ["supabase_migrations", "schema_migrations"]
 TRIED: dict[str, Any] = {
-    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "scanned": (), "rewritten": (),
-    "error": "", "doubt": "", "lacking": "",
+    "file": "2_step.sql", "ms": 5.0, "shut": (), "unwritable": (), "scanned": (), "swept": (),
+    "rewritten": (), "error": "", "doubt": "", "lacking": "",
 }  # fmt: skip
 MANY = answer(
     "tended_tables",
-    {"schema": "public", "table_name": "events", "live_rows": 5_000_000, "bytes": 0},
-    {"schema": "public", "table_name": "files", "live_rows": 0, "bytes": 10**9},
-    {"schema": "public", "table_name": "small", "live_rows": 9, "bytes": 8192},
+    {"schema": "public", "table_name": "events", "live_rows": 5_000_000, "bytes": 0, "toast_bytes": 0},
+    {"schema": "public", "table_name": "files", "live_rows": 0, "bytes": 10**9, "toast_bytes": 0},
+    {"schema": "public", "table_name": "letters", "live_rows": 9, "bytes": 8192, "toast_bytes": 10**9},
+    {"schema": "public", "table_name": "small", "live_rows": 9, "bytes": 8192, "toast_bytes": 8192},
 )
 
 
@@ -106,7 +109,7 @@ def test_files_are_tried_in_order_and_say_whom_they_keep_out(sandbox: object, em
     found = trial.trial(source(), acts, PLACE)
     assert [(one.shut, one.unwritable, one.rewritten, one.error) for one in found.files] == [
         (("public.users",), (), (), ""),
-        ((), ("public.events", "public.tags"), (), ""),
+        ((), ("public.events",), (), ""),
         (("public.events",), (), ("public.events",), ""),
         ((), (), (), "division by zero"),
     ]
@@ -329,6 +332,42 @@ def test_what_may_fail_on_the_copy_only_is_left_to_people() -> None:
     )  # fmt: skip
 
 
+def test_what_ran_on_another_version_is_no_proof() -> None:
+    """It may use what an older one does not have: approvers are told, and it is not called ok."""
+    row = {"file": "2_step.sql", "doubt": "it was tried on 18, and this is 16"}
+    found = judged(row)["rehearsal"]
+    assert found.status is Status.UNKNOWN and "tried on 18" in found.why
+    draft = drafted(v1="select 1", v2="select 2")
+    plan = migration.rehearsed(draft, tries(row), None)
+    assert plan and plan.targets == draft.targets
+    assert plan.not_undoable[-1] == (
+        "2_step.sql ran on a copy, and may not here: it was tried on 18, and this is 16"
+    )
+
+
+@pytest.mark.parametrize("major", list(majors.folders())[1:])
+def test_a_file_is_tried_on_the_same_version_where_there_is_one(
+    major: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And on a newer one it is said to be."""
+    folder = majors.folders()[major]
+    monkeypatch.setenv("OPSLIB_PG_BIN", folder)
+    monkeypatch.setenv("OPSLIB_PG_CLIENT_BIN", folder)
+    version = "do $$ begin assert current_setting('server_version_num')::int / 10000 = {}; end $$"
+    with closing(Databases([SYSTEM], scale=0.02)) as databases:
+        door = Door("backup", Secret.literal("x", databases.dsn(SYSTEM, "admin")), False)
+        with databases.admin(SYSTEM) as admin:
+            there = admin.info.server_version // 10000
+        same = trial.trial(door, [act("2099", version.format(there))], PLACE)
+        monkeypatch.delenv("OPSLIB_PG_BIN")
+        packaged = next(binaries.candidates())
+        monkeypatch.setattr(binaries, "candidates", lambda: iter([packaged]))
+        newer = trial.trial(door, [act("2099", version.format(18))], PLACE)
+    assert (same.files[0].error, same.files[0].doubt, same.lacking) == ("", "", "")
+    assert (newer.files[0].error, newer.files[0].doubt) == ("", f"it was tried on 18, and this is {there}")
+    assert newer.lacking.startswith(newer.files[0].doubt)
+
+
 def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:
     """The copy has none of them, so that only the server itself knows."""
     anew = {"rewritten": ("public.events",)}
@@ -336,9 +375,32 @@ def test_a_large_table_that_is_written_anew_is_named_with_its_rows() -> None:
     assert "5000000 rows" in judged(anew)["rewrites"].observed
     assert judged({"rewritten": ("public.files",)})["rewrites"].status is Status.WARNING
     assert judged({"rewritten": ("public.small",)})["rewrites"].status is Status.OK
+    assert judged({"rewritten": ("public.letters",)})["rewrites"].status is Status.WARNING
+    assert judged({"scanned": ("public.letters",)})["scans"].status is Status.OK
     assert judged({"rewritten": ("public.unseen",)})["rewrites"].status is Status.UNKNOWN
     assert judged()["rewrites"].status is Status.OK
     assert judged(anew, tended=unanswered("tended_tables"))["rewrites"].status is Status.UNKNOWN
+
+
+def test_what_is_stored_out_of_line_is_written_anew_as_well(sandbox: object) -> None:
+    """Its rows are few and short; also where nobody has vacuumed it yet."""
+    with administrator(SYSTEM) as admin:
+        admin.execute("create table letters (id int, body text); alter table letters owner to app_your_app")
+        admin.execute("alter table letters alter body set storage external")
+        admin.execute("insert into letters select g, repeat('x', 50000) from generate_series(1, 600) g")
+        admin.execute("select pg_stat_force_next_flush()" if admin.info.server_version >= 150000 else "")
+        try:
+            text = "alter table letters alter body type varchar(60000)"
+            tried = trial.trial(source(), [act("2099", text)], PLACE)
+            with monitor(SYSTEM) as database:
+                young = database.table("tended_tables", schema="public", name="letters")
+                admin.execute("vacuum letters")
+                old = database.table("tended_tables", schema="public", name="letters")
+        finally:
+            admin.execute("drop table letters")
+    row = {"rewritten": tried.files[0].rewritten}
+    assert row == {"rewritten": ("public.letters",)}
+    assert [judged(row, tended=one)["rewrites"].status for one in (young, old)] == [Status.WARNING] * 2
 
 
 def test_a_large_table_that_is_read_whole_while_it_is_locked_is_named() -> None:
@@ -374,6 +436,38 @@ def test_the_rehearsal_tells_what_reads_a_table_whole_from_what_only_locks_it(sa
     acts = [act(str(2099 + n), text) for n, text in enumerate(tells)]
     found = trial.trial(source(), acts, PLACE)
     assert [(one.error, one.scanned) for one in found.files] == [("", tables) for tables in tells.values()]
+
+
+def test_a_table_goes_by_the_name_that_it_has_before_any_file(sandbox: object) -> None:
+    """Its size is known by that one alone; what an earlier file has made keeps nobody waiting."""
+    texts = (
+        "alter table events rename to happenings; create table events (a int)",
+        "create index on happenings (name)", "create index on events (a); drop table events",
+    )  # fmt: skip
+    found = trial.trial(source(), [act(str(2099 + n), text) for n, text in enumerate(texts)], PLACE)
+    assert [(one.error, one.shut, one.unwritable, one.scanned) for one in found.files] == [
+        ("", ("public.events",), (), ()),
+        ("", (), ("public.events",), ("public.events",)),
+        ("", (), (), ()),
+    ]
+
+
+def test_rows_of_a_whole_table_that_stay_locked_are_named(sandbox: object) -> None:
+    """Not those that are found by their key, nor rows that are new, nor a table that is only read."""
+    tells = {
+        "update events set name = 'x'": ("public.events",),
+        "delete from events where name = 'x'": ("public.events",),
+        "select * from events for update": ("public.events",),
+        "update users set role = 'x' where email = 'y'": (),
+        "insert into events (name) select email from users": (),
+        "create index on events (name); update events set name = 'x'": (),
+    }
+    acts = [act(str(2099 + n), text) for n, text in enumerate(tells)]
+    found = trial.trial(source(), acts, PLACE)
+    assert [(one.error, one.swept) for one in found.files] == [("", tables) for tables in tells.values()]
+    assert found.files[-1].scanned == ("public.events",)
+    large, small = (judged({"swept": (f"public.{name}",)})["row locks"] for name in ("events", "small"))
+    assert (large.status, small.status) == (Status.WARNING, Status.OK) and "in steps" in large.why
 
 
 def test_a_plan_leaves_out_what_failed_and_says_that_no_backup_is_young() -> None:

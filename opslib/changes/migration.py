@@ -98,7 +98,7 @@ def rehearsed(draft: Draft | None, tried: pd.DataFrame, backup: Finding | None) 
         return replace(draft, not_undoable=(*final, f"it was not rehearsed: {reason}"))
     rows = tried.to_dict("records")
     failed = {row["file"]: row["error"] for row in rows if row["error"] and not row["doubt"]}
-    final += [f"{row['file']} was not rehearsed to its end: {row['error']}" for row in rows if row["doubt"]]
+    final += [_doubted(row) for row in rows if row["doubt"]]
     names = [target.name for target in draft.targets]
     good = next((at for at, name in enumerate(names) if name in failed), len(names))
     if untried := [name for name in names[:good] if name not in {row["file"] for row in rows}]:
@@ -110,6 +110,13 @@ def rehearsed(draft: Draft | None, tried: pd.DataFrame, backup: Finding | None) 
         draft, title=_title(good), targets=draft.targets[:good], not_undoable=tuple(final),
         numbers={"files": good}, left_out={**reasons, **draft.left_out},
     )  # fmt: skip
+
+
+def _doubted(row: Mapping[Any, Any]) -> str:
+    """Return what an approver is told of a file whose rehearsal proves little."""
+    if row["error"]:
+        return f"{row['file']} was not rehearsed to its end: {row['error']}"
+    return f"{row['file']} ran on a copy, and may not here: {row['doubt']}"
 
 
 class Migrations(Kind):

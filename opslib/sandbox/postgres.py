@@ -63,19 +63,27 @@ class Ground:
         password: of the first superuser in every cluster made here.
         state: a state file that the watchdog removes too, if it names this process.
         superuser: what that one is called.
+        major: version of the server programs, where this machine has it; else the first that it has.
 
     Raises:
         SandboxError: no server programs, or no place for a socket.
     """
 
-    def __init__(self, password: str, state: Path | None = None, *, superuser: str = "postgres") -> None:
+    def __init__(
+        self,
+        password: str,
+        state: Path | None = None,
+        *,
+        superuser: str = "postgres",
+        major: int | None = None,
+    ) -> None:
         self.account = Account.for_servers()
         self.base = _short_folder(self.account)
         self._password, self.superuser = password, superuser
         self._watchdog = _watch(self.base, state or self.base / "none")
         try:
             self.account.own(self.base)
-            self.programs = self._programs()
+            self.programs = self._programs(major)
         except BaseException:
             self.close()
             raise
@@ -147,8 +155,8 @@ class Ground:
     def _environment(self) -> dict[str, str]:
         return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": str(self.base)}
 
-    def _programs(self) -> Binaries:
-        found = binaries.find()
+    def _programs(self, major: int | None) -> Binaries:
+        found = binaries.find(major)
         if self.account.uid is None:
             return found
         room = self.base / "programs"

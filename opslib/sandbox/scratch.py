@@ -35,7 +35,7 @@ def scratch(
     """Yield the superuser's door to an empty database on a server that was started for it.
 
     Args:
-        major: the least major version that will do.
+        major: the least major version that will do; this one where the machine has it.
         roles: to be there, without a login.
         owner: whose the database is, one of these.
         locale: how it writes and sorts text, as the statement `manifest_locale` says; plain C in UTF-8
@@ -50,7 +50,7 @@ def scratch(
             does not have the locale.
     """
     password = secrets.token_urlsafe(12)
-    ground = Ground(password, superuser=superuser)
+    ground = Ground(password, superuser=superuser, major=major or None)
     try:
         if ground.programs.major < major:
             there = f"{ground.programs.version} ({ground.programs.source})"

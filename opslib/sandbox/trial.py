@@ -42,6 +42,7 @@ where c.relkind <> 'm'"""
 _OPTIONS = "-c default_transaction_read_only=off -c enable_hashjoin=off -c enable_mergejoin=off"
 _SHUT = ["AccessExclusiveLock"]
 _UNWRITABLE = ["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock"]
+_ROWS = ["RowShareLock", "RowExclusiveLock"]
 NOTED = "it notes itself in the ledger, or is noted there already"
 # A failure of these kinds may be the copy's fault: it has no rows, rights to tables alone, and no way out.
 _OUT = "other servers are out of reach of the copy"
@@ -69,7 +70,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of one file.
+    """What came of one file. Tables that files have made are in no list: nobody waits for them yet.
 
     Args:
         file: what it is called.
@@ -77,9 +78,10 @@ class Tried:
         shut: tables that nobody reads or writes until it ends.
         unwritable: tables that nobody writes until it ends.
         scanned: those of both that are read whole meanwhile, and not written anew.
+        swept: other tables that are read whole, and of which rows are locked or changed meanwhile.
         rewritten: tables whose rows are all written anew.
         error: why it failed, or nothing.
-        doubt: why it may fail on the copy only, or nothing.
+        doubt: why it may fail, or run, on the copy only; or nothing.
     """
 
     file: str
@@ -87,6 +89,7 @@ class Tried:
     shut: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
     scanned: tuple[str, ...] = ()
+    swept: tuple[str, ...] = ()
     rewritten: tuple[str, ...] = ()
     error: str = ""
     doubt: str = ""
@@ -144,8 +147,17 @@ def trial(
             found = _tried(copy.door, acts, settings, say)
     except psycopg.Error as error:
         raise SandboxError(f"the copy could not be made: {error}") from None
-    files = (replace(one, doubt=copy.lacking or one.doubt) if one.error else one for one in found)
-    return Trial(tuple(files), copy.lacking)
+    return _weighed(found, copy, major)
+
+
+def _weighed(found: Sequence[Tried], copy: trial_copy.Copy, major: int) -> Trial:
+    """Say of each file why the copy may be at fault: for what it lacks, or for what it has beside."""
+    other = f"it was tried on {copy.major}, and this is {major}" if copy.major != major else ""
+    lacking = "; ".join(filter(None, (other, copy.lacking)))
+    weighed = (
+        replace(one, doubt=lacking or one.doubt) if one.error else replace(one, doubt=other) for one in found
+    )
+    return Trial(tuple(weighed), lacking)
 
 
 def _settings(view: whole.Frozen, role: str) -> dict[str, str]:
@@ -161,28 +173,32 @@ def _tried(
 
     found: list[Tried] = []
     with closing(psycopg.connect(copy.dsn.reveal(), autocommit=True, options=_OPTIONS)) as connection:
+        known = {oid: name for oid, (name, _) in _tables(connection).items()}
         for act in acts:
             say(f"trying {act.script_name}")
-            found.append(_one(connection, act, settings[act.role]))
+            found.append(_one(connection, act, settings[act.role], known))
             if found[-1].error:
                 break
             script.forget(connection)
     return found
 
 
-def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) -> Tried:
+def _one(
+    connection: Connection, act: Statement, settings: Mapping[str, str], names: Mapping[int, str]
+) -> Tried:
+    """Try a file; `names` are the tables that are there without any file, by what they are called there."""
     import psycopg
 
-    before, begun = _tables(connection), time.monotonic()
-    shut: tuple[str, ...] = ()
-    unwritable: tuple[str, ...] = ()
+    begun = time.monotonic()
+    before = {oid: (names[oid], node) for oid, (_, node) in _tables(connection).items() if oid in names}
+    held: list[tuple[str, ...]] = [(), (), ()]
     scanned: set[str] = set()
     error = doubt = ""
     try:
         with connection.transaction():
             known = _scans(connection)
             script.run(connection, act.script, act.role, settings)
-            shut, unwritable = _held(connection, _SHUT, before), _held(connection, _UNWRITABLE, before)
+            held = [_held(connection, modes, before) for modes in (_SHUT, _UNWRITABLE, _ROWS)]
             scans = _scans(connection)
             scanned = {before[oid][0] for oid in before if scans.get(oid, 0) > known.get(oid, 0)}
             error = _noted(connection, act)
@@ -193,9 +209,12 @@ def _one(connection: Connection, act: Statement, settings: Mapping[str, str]) ->
     ms = round((time.monotonic() - begun) * 1000, 1)
     after = _tables(connection)
     anew = sorted(name for oid, (name, node) in before.items() if after.get(oid, ("", node))[1] != node)
+    shut, unwritable, rows = held
     open_ = tuple(name for name in unwritable if name not in shut)
-    read = tuple(name for name in sorted({*shut, *open_}) if name in scanned.difference(anew))
-    return Tried(act.script_name, ms, shut, open_, read, tuple(anew), error, doubt)
+    scanned.difference_update(anew)
+    read = tuple(name for name in sorted({*shut, *open_}) if name in scanned)
+    swept = tuple(name for name in rows if name in scanned.difference(read))
+    return Tried(act.script_name, ms, shut, open_, read, swept, tuple(anew), error, doubt)
 
 
 def _doubt(failed: psycopg.Error) -> str:

@@ -83,10 +83,12 @@ class Copy:
     Args:
         door: as a login that may take on the roles of the files.
         lacking: what could not be copied, or nothing.
+        major: of its server, which may be newer than the tables'.
     """
 
     door: Door
     lacking: str
+    major: int
 
 
 def superuser() -> str:
@@ -125,11 +127,11 @@ def copied(used: tools.Tools, source: DoorLike, made: DoorLike, ledger: Sequence
         if facts.settings:
             begins = [f"{name}={value}" for name, value in facts.settings.items()]
             admin.execute(_BEGINS.encode(), [begins])
-        door = _login(admin, made, facts)
+        door, major = _login(admin, made, facts), admin.info.server_version // 10000
     if wrong := _restored(used, door, notes, f"--role={min(facts.roles)}"):
         raise SourceError(f"the copy is of no use: {lacking[0] or wrong}")
     lacking.append(_restored(used, made, schema, f"--use-list={last}", "--no-owner"))
-    return Copy(door, "; ".join(filter(None, lacking)))
+    return Copy(door, "; ".join(filter(None, lacking)), major)
 
 
 def _listed(used: tools.Tools, dump: Path) -> tuple[Path, Path]:

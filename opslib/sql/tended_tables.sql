@@ -2,7 +2,7 @@
 -- kind: read
 -- returns: schema text, table_name text, live_rows int, dead_rows int, changed_rows int, changed_pct float,
 --   toast_live int, toast_dead int, last_vacuum time, last_analyze time, never_analyzed bool,
---   autovacuum_enabled bool, bytes int, index_bytes int, xid_age int, multixact_age int,
+--   autovacuum_enabled bool, bytes int, toast_bytes int, index_bytes int, xid_age int, multixact_age int,
 --   pct_of_freeze_age float, pct_to_wraparound float, in_progress text, locked bool, owner text, mine bool,
 --   maintained bool
 -- params: schema text, name text
@@ -13,8 +13,8 @@
 -- pooler: yes
 -- All of them where no name is given, but for temporary ones, which only their own session can tend.
 -- Sizes are those of the last vacuum or analyze, if there was one, ages those of the oldest row that is not
--- frozen, be it stored out of line; `toast_*` counts the pieces that are. `locked`: somebody holds a lock
--- that keeps vacuum and analyze off, which then skip the table.
+-- frozen, be it stored out of line; `toast_*` counts the pieces that are: four fill a page. `locked`:
+-- somebody holds a lock that keeps vacuum and analyze off, which then skip the table.
 select s.schemaname as schema,
        s.relname as table_name,
        s.n_live_tup as live_rows,
@@ -34,6 +34,8 @@ select s.schemaname as schema,
               select from pg_locks l where l.relation = s.relid and l.mode = 'AccessExclusiveLock'
               and l.database = (select oid from pg_database where datname = current_database()))
             then c.relpages * block.size else pg_relation_size(c.oid) end as bytes,
+       greatest(coalesce(o.relpages, 0),
+                coalesce(pg_stat_get_live_tuples(c.reltoastrelid), 0) / 4) * block.size as toast_bytes,
        coalesce((select sum(k.relpages) from pg_index i join pg_class k on k.oid = i.indexrelid
                  where i.indrelid = s.relid), 0)::bigint * block.size as index_bytes,
        age.xid as xid_age,
