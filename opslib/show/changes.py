@@ -9,7 +9,7 @@ from opslib.acts import Act
 from opslib.gate.plan import Plan, Target
 from opslib.gate.results import Result
 from opslib.gate.wording import change, seen, words
-from opslib.show import plainly
+from opslib.show import figures, plainly
 from opslib.show.markup import escaped
 
 NEEDS = {
@@ -104,7 +104,8 @@ def _sentence(text: str) -> str:
 
 
 def _figures(numbers: Mapping[str, Any]) -> str:
-    return f" ({', '.join(f'{value} {name}' for name, value in numbers.items())})" if numbers else ""
+    said = [figures.counted(value, name) for name, value in numbers.items()]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _list(title: str, lines: Sequence[str]) -> str:
