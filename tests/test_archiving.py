@@ -894,16 +894,17 @@ def test_nobody_goes_on_for_long_while_the_first_who_looks_around_is_held_up(
 
     def held_up(stretch: steps.Stretch) -> pd.DataFrame:
         assert not again.wait(0.3)
-        return pd.DataFrame({"moved": [1]})
+        return pd.DataFrame({"moved": [1], "with_them": [2]})
 
     def quick(stretch: steps.Stretch) -> pd.DataFrame:
         done.append(stretch["begin"])
         if len(done) > 1:
             again.set()
-        return pd.DataFrame({"moved": [1]})
+        return pd.DataFrame({"moved": [1], "with_them": [2]})
 
-    assert list(steps.taken([held_up, quick], kind, None, ())) == ["step 1: 2 moved"]  # type: ignore[arg-type]
-    assert kind.asked == [{"moved": 2}]
+    said = list(steps.taken([held_up, quick], kind, None, ()))  # type: ignore[arg-type]
+    assert said == ["step 1: 2 moved, 4 with them"]
+    assert kind.asked == [{"moved": 2, "with_them": 4}]
 
 
 def test_a_second_connection_acts_only_while_the_first_holds_the_lock(

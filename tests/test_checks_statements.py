@@ -108,6 +108,13 @@ def test_a_switch_that_was_left_off_is_named_with_whom_it_holds_for(asked: Datab
     assert whys["enable_hashjoin = off"].endswith(": alter role app_your_app reset enable_hashjoin")
 
 
+def test_where_nothing_ran_often_enough_that_is_said() -> None:
+    """A healthy system of a quiet night has no plan to look at; the parameter is named that decides it."""
+    none = plans.look(Planner(SCAN), answer("slow_statements"), FACTS, 1)
+    (found,) = plans.planned(none)
+    assert found.status is Status.SKIPPED and "min_calls" in found.why
+
+
 def test_planning_runs_nothing_and_takes_one_statement_only(sandbox: object) -> None:
     """Whatever an application made the server record."""
     with monitor(SYSTEM) as asked, administrator(SYSTEM) as admin:

@@ -294,6 +294,14 @@ def test_a_new_table_that_everybody_can_read_is_found_once_it_is_made(archive: P
     assert {("row security", "public.open"), ("constraints", "public.users.kept")} <= found
 
 
+def test_files_that_wait_unasked_for_are_not_tried_and_that_is_said() -> None:
+    """Beside a file that is pending, whoever reads that nothing is applied wonders what to do."""
+    env = config.load_system("klutr").environment("production")
+    tried = rehearsal.rehearse(env, [], ["public", "ledger"], lambda text: None)
+    (found,) = migration_trial.judged(tried, MANY)
+    assert found.status is Status.SKIPPED and "with apply=true" in found.why
+
+
 def test_a_failure_on_half_a_copy_proves_nothing() -> None:
     """What is missing there may be what the file needs."""
     whole = judged({"error": "boom"})["rehearsal"]

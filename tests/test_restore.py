@@ -81,6 +81,8 @@ def test_a_backup_is_restored_once_and_is_equal_to_its_manifest(archive: Path) -
     after = applied(CASE, document, archive)
     assert after["verdict"] == "ok", after["findings"]
     assert states(after) == ["done"] and tables() > 5
+    wanted = restoring.expected(restoring.chosen(store.of(environment())))
+    assert f"holds {wanted} objects" in after["changed"][0]["text"], "counted as the plan counts them"
     target = [found for found in after["findings"] if found["check"] == "target"]
     assert [found["observed"] for found in target] == ["equal to the manifest"]
     with closing(admin(nightly.target(SYSTEM))) as session:

@@ -56,6 +56,22 @@ def test_many_targets_are_told_in_short_lines(office: Office) -> None:
     assert "users: nothing" in apart and "users: a minute of waiting" in apart
 
 
+@pytest.mark.parametrize(
+    ("figure", "name", "said"),
+    [
+        (1, "entries", "1 entry"), (2, "entries", "2 entries"), (1, "files", "1 file"),
+        (1, "open transactions", "1 open transaction"),
+        (1, "minutes of writes lost", "1 minute of writes lost"),
+        (1, "percent of users now", "1 percent of users now"), (0, "users", "0 users"),
+        (1, "deployments into production", "1 deployment into production"),
+    ],
+)  # fmt: skip
+def test_one_thing_is_named_in_the_singular(office: Office, figure: int, name: str, said: str) -> None:
+    """`1 entries` reads as if something were missing."""
+    made = replace(draft(target("a", "1", "2")), blast="nobody notices", numbers={name: figure})
+    assert f"nobody notices ({said})" in words.plan_text(office.plan(made), "self", {})
+
+
 def test_letters_of_all_languages_are_shown_as_they_are() -> None:
     """Only what nobody could see is written out."""
     assert plainly.lines("Tür 日本 😀 ñ\nx") == "Tür 日本 😀 ñ\nx"

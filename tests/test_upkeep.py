@@ -721,6 +721,7 @@ def test_a_rebuild_needs_room_and_a_plan_has_an_end() -> None:
         and "plan again" in draft.left_out["rebuild public.second"]
     )
     assert draft.settings["sizes"]["public.notes_idx"] == "50 MB"
+    assert draft.targets[0].before["build"] == "the one of now (number 7)", "a bare number says nothing"
     assert upkeep_choice.rebuild(seen, names=names, repair="none") is None
 
 

@@ -10,7 +10,7 @@ from opslib.acts import Act
 from opslib.gate.plan import Plan, Target, Values
 from opslib.gate.results import Result
 from opslib.gate.wording import change, seen, words
-from opslib.show import commands, plainly
+from opslib.show import commands, figures, plainly
 from opslib.show.markup import escaped
 from opslib.verdict import Status
 
@@ -160,7 +160,7 @@ def _sentence(text: str) -> str:
 
 
 def _figures(numbers: Mapping[str, Any]) -> str:
-    said = [f"{value} {name}{_hours(name, value)}" for name, value in numbers.items()]
+    said = [f"{figures.counted(value, name)}{_hours(name, value)}" for name, value in numbers.items()]
     return f" ({', '.join(said)})" if said else ""
 
 
