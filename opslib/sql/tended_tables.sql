@@ -13,8 +13,8 @@
 -- pooler: yes
 -- All of them where no name is given, but for temporary ones, which only their own session can tend.
 -- Sizes are those of the last vacuum or analyze, ages those of the oldest row that is not frozen, be it
--- stored out of line; `toast_*` counts the pieces that are: four fill a page. `locked`: somebody holds a lock that keeps vacuum
--- and analyze off, which then skip the table.
+-- stored out of line; `toast_*` counts the pieces that are, of which four fill a page.
+-- `locked`: somebody holds a lock that keeps vacuum and analyze off, which then skip the table.
 select s.schemaname as schema,
        s.relname as table_name,
        s.n_live_tup as live_rows,
