@@ -291,8 +291,7 @@ def _unfit(row: Row, free_mb: int) -> str:
         return "the server cannot build the index of an exclusion constraint anew beside the old one"
     if row["needed_for"] == "partitioned index" and row["bytes"] == 0:
         return "it has no pages of its own: name the indexes of its partitions"
-    needed = int(row["bytes"]) / 1024**2
-    if free_mb and needed > free_mb / 2:
+    if free_mb and (needed := int(row["bytes"]) / 1024**2) > free_mb / 2:
         return f"it needs {needed:.0f} MB more, too much beside {free_mb} MB free (half of it is kept)"
     return ""
 
