@@ -109,7 +109,7 @@ def test_a_table_full_of_dead_rows_is_not_found_well_after_a_reset(servers: Data
     """It is as sick as before, and nobody knows of it: what was tended since is known again, and judged."""
     with servers.admin(SYSTEM) as admin:
         admin.execute(b"create table public.sick (id int) with (autovacuum_enabled = off)")
-        admin.execute(b"insert into public.sick select generate_series(1, 30000)")
+        admin.execute(b"insert into public.sick select generate_series(1, 26000)")
         admin.execute(b"delete from public.sick where id % 3 > 0")
     wait(lambda: {"public.sick"} == {one.subject for one in judged(servers, timedelta())})
     asked(servers, b"select pg_stat_reset()::text")
