@@ -119,6 +119,14 @@ def refused(found: Seen, said: str) -> None:
     assert old_rows.ways([found])[0].status is Status.WARNING
 
 
+def made_of(admin: psycopg.Connection[Any], key: str, child: str) -> None:
+    """Make the tables with a key of one type, and lines that refer to it by another; without rows."""
+    made(admin, key, rows="")
+    done(admin, "drop table lines cascade; drop table lines_old")
+    done(admin, f"create table lines (n bigint primary key, o {child} references orders on delete cascade)")
+    done(admin, "create index on lines (o); create table lines_old (like lines including all)")
+
+
 @pytest.mark.parametrize(
     ("key", "child"),
     [
@@ -132,10 +140,7 @@ def test_rows_that_hang_by_another_comparison_than_ours_keep_all_from_going(
     server: Databases, admin: psycopg.Connection[Any], key: str, child: str
 ) -> None:
     """A line in another case hangs on its order, is not found with it, and would be deleted with it."""
-    made(admin, key, rows="")
-    done(admin, "drop table lines cascade; drop table lines_old")
-    done(admin, f"create table lines (n bigint primary key, o {child} references orders on delete cascade)")
-    done(admin, "create index on lines (o); create table lines_old (like lines including all)")
+    made_of(admin, key, child)
     one = "b'10101010'" if "bit" in key else "'Order 1'"
     done(admin, f"insert into orders values ({one}, '2020-01-01')")
     done(admin, "insert into lines select 1, id from orders")
@@ -156,10 +161,7 @@ def test_rows_that_hang_by_a_comparison_that_is_ours_go_along_and_come_back(
     server: Databases, admin: psycopg.Connection[Any], key: str, child: str
 ) -> None:
     """Types need not be the same: the server finds by the foreign key what our statements find."""
-    made(admin, key, rows="")
-    done(admin, "drop table lines cascade; drop table lines_old")
-    done(admin, f"create table lines (n bigint primary key, o {child} references orders on delete cascade)")
-    done(admin, "create index on lines (o); create table lines_old (like lines including all)")
+    made_of(admin, key, child)
     one = {"uuid": "gen_random_uuid()", "timestamptz": "'2020-01-01'"}.get(key, "'7'")
     done(admin, f"insert into orders values ({one}, '2020-01-01')")
     done(admin, f"insert into lines select 1, id::{child} from orders")

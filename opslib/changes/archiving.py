@@ -98,7 +98,8 @@ class Archiving(Kind):
         params = getattr(target.act, "params", {})
         if any(set(params[name]) != set(now) for name, now in named.items()):
             return Observed({}, text="the columns are others than those that would be moved")
-        with several.opened(self._means.database(), self._means.settings.get("connections")) as connections:
+        wanted = self._means.settings.get("connections") if "child" in target.identity else 1
+        with several.opened(self._means.database(), wanted) as connections:
             found = old_rows_look.values(connections[0], target.identity, *connections[1:2])
         back = getattr(target.act, "params", {}).get("table") != target.identity["table"]
         self._rows = int(found["archived" if back else "rows"])

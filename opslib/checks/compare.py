@@ -220,3 +220,25 @@ def _limited(
         next if wrong else "",
         cause if wrong else None,
     )
+
+
+def without_statistics(check: str, blind: pd.DataFrame, of: int, things: str, cure: str) -> list[Finding]:
+    """Return that some things could not be estimated; nothing where all could be.
+
+    Args:
+        check: name of the check.
+        blind: those without statistics; column `hidden`: they may be there, and our role does not see them.
+        of: how many were to be estimated.
+        things: what they are, in the plural.
+        cure: what gives them statistics.
+    """
+    if blind.empty:
+        return []
+    hidden = int(blind["hidden"].sum())
+    reason = f"{len(blind)} of {of} large {things} have no statistics of every column: {cure}"
+    if hidden:
+        reason = (
+            f"statistics of {hidden} of {of} large {things} are hidden from this role;"
+            " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
+        )
+    return [skipped(check, reason, subject="without statistics")]

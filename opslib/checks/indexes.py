@@ -183,7 +183,8 @@ def bloat(estimate: pd.DataFrame) -> list[Finding]:
     blind = estimate[estimate["no_statistics"]]
     if not told and (len(estimate) > len(blind) or blind.empty):
         told = [_none("index bloat", expected, f"{len(estimate) - len(blind)} large enough to be looked at")]
-    return [*told, *([_blind(blind, len(estimate))] if len(blind) else [])]
+    cure = "analyze their tables"
+    return [*told, *compare.without_statistics("index bloat", blind, len(estimate), "indexes", cure)]
 
 
 def per_row(indexes: pd.DataFrame) -> pd.DataFrame:
@@ -286,14 +287,3 @@ def _none(check: str, expected: str, observed: str = "none") -> Finding:
 def _locked(check: str, count: int) -> Finding:
     reason = f"{count} indexes of tables that are locked now were left out; look again later"
     return compare.unknown(check, reason, subject="locked tables")
-
-
-def _blind(blind: pd.DataFrame, of: int) -> Finding:
-    hidden = int(blind["hidden"].sum())
-    reason = f"{len(blind)} of {of} large indexes have no statistics of every column: analyze their tables"
-    if hidden:
-        reason = (
-            f"statistics of {hidden} of {of} large indexes are hidden from this role;"
-            " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
-        )
-    return compare.skipped("index bloat", reason, subject="without statistics")

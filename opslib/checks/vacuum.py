@@ -157,7 +157,8 @@ def bloat(estimate: pd.DataFrame, to_clear: pd.DataFrame | None = None) -> list[
     if not found and (len(estimate) > len(blind) or blind.empty):
         expected = "tables are not much larger than their rows"
         found = [_all_well("bloat", len(estimate) - len(blind), expected)]
-    return [*found, *([_blind(blind, len(estimate))] if len(blind) else [])]
+    cure = "analyze them"
+    return [*found, *compare.without_statistics("bloat", blind, len(estimate), "tables", cure)]
 
 
 def old_snapshots(
@@ -257,17 +258,6 @@ def _outside(estimate: pd.DataFrame) -> pd.DataFrame:
     heap, spare = estimate["toast_bytes"], estimate["toast_bloat_bytes"]
     share = 100 * spare / heap.where(heap.gt(0))
     return estimate.assign(heap_bytes=heap, bloat_bytes=spare, bloat_pct=share, of=_TOAST)
-
-
-def _blind(blind: pd.DataFrame, of: int) -> Finding:
-    hidden = int(blind["hidden"].sum())
-    reason = f"{len(blind)} of {of} large tables have no statistics of every column: analyze them"
-    if hidden:
-        reason = (
-            f"statistics of {hidden} of {of} tables are hidden from this role;"
-            " grant it pg_read_all_data (with row security also bypassrls) to have them estimated"
-        )
-    return compare.skipped("bloat", reason, subject="without statistics")
 
 
 def _is_old(row: dict[Any, Any], most: float) -> bool:

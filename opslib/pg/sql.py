@@ -171,6 +171,7 @@ def parse(name: str, source: str) -> Statement:
         raise ProcedureError(f"opslib/sql/{name}.sql: header keys missing or unknown: {sorted(wrong)}")
     _allowed(name, "kind", header["kind"], KINDS)
     _allowed(name, "pooler", header["pooler"], ("yes", "no"))
+    _allowed(name, ROWS, header.get(ROWS, "all"), ("all",))
     return Statement(
         name=name,
         title=header["title"],
