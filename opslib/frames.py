@@ -8,8 +8,10 @@ can never pass for a clean one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _REASON = "opslib.unavailable"
 _ABSENT = "opslib.absent"
@@ -23,6 +25,8 @@ def unavailable(columns: Sequence[str], reason: str, *, absent: bool = False) ->
         reason: why there are no rows.
         absent: the system has no such source at all, so nothing is hidden: a check on it is skipped.
     """
+    import pandas as pd
+
     frame = pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
     frame.attrs[_REASON] = reason
     frame.attrs[_ABSENT] = absent
@@ -38,3 +42,9 @@ def reason(frame: pd.DataFrame) -> str | None:
 def absent(frame: pd.DataFrame) -> bool:
     """Say whether the frame is empty because the system has no such source."""
     return bool(frame.attrs.get(_ABSENT))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame by the names of its columns; what is missing is None."""
+    whole = frame.astype("object").where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in whole.to_dict("records")]

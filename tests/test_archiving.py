@@ -25,10 +25,11 @@ from opslib.checks.old_rows import Rule, Seen
 from opslib.cli.app import cli
 from opslib.config import Secret
 from opslib.config.environment import Door
-from opslib.errors import Forbidden, ParameterError, Refused, Unreachable
+from opslib.errors import Forbidden, ParameterError, Refused, SourceError, Unreachable
 from opslib.gate import faults, steps
 from opslib.gate.plan import Draft
 from opslib.pg import Database
+from opslib.pg.frame import Row
 from opslib.pg.session import Session
 from opslib.sandbox import control
 from opslib.sandbox.databases import Databases
@@ -358,7 +359,7 @@ def test_rows_with_a_key_of_several_columns_go_over_and_come_back(
         kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
         for way in (target, target.reversed()):
             assert way and kind.observe(way).fits(way.before)
-            while not operator.act(Opening(way.act, "a batch")).empty:
+            while operator.act(Opening(way.act, "a batch")):
                 pass
             assert kind.observe(way).fits(way.after)
             there = b"visits_old" if way is target else b"visits"
@@ -458,6 +459,10 @@ class Answers:
         """Return the frame."""
         return self._frame
 
+    def rows(self, name: str, /, **params: Any) -> list[Row]:
+        """Say why there are none."""
+        raise SourceError(str(frames.reason(self._frame)))
+
 
 def test_a_source_that_refuses_is_unknown() -> None:
     """The reason is the source's own."""
@@ -525,7 +530,7 @@ def test_a_line_that_comes_while_its_order_is_moved_is_not_deleted_with_it(
             operator.act(Opening(draft.targets[0].act, "a batch"))
         assert failed.value.kind == "moved"
         assert shop.execute(b"select count(*) from lines").fetchone() == (11,)
-        assert list(operator.act(Opening(draft.targets[0].act, "again")).iloc[0])[:2] == [10, 11]
+        assert list(operator.act(Opening(draft.targets[0].act, "again"))[0].values())[:2] == [10, 11]
 
 
 def test_a_line_that_somebody_works_at_holds_up_its_own_stretch_only(
@@ -555,13 +560,13 @@ def test_a_row_that_somebody_is_writing_to_waits_and_the_others_go(
     with entered(server, "operator") as operator, ThreadPoolExecutor() as pool:
         with shop.transaction():
             shop.execute(b"update orders set note = 'mine' where id = 3")
-            assert operator.act(Opening(draft.targets[0].act, "a batch")).iloc[0]["moved"] == 9
+            assert operator.act(Opening(draft.targets[0].act, "a batch"))[0]["moved"] == 9
         with shop.transaction():
             shop.execute(b"lock table orders_old in share mode")
             moving = pool.submit(operator.act, Opening(draft.targets[0].act, "the rest"))
             _awaited(shop, b"select 1 from pg_locks where relation = 'orders_old'::regclass and not granted")
             shop.execute(b"update orders set note = 'still mine' where id = 3")
-        assert moving.result().iloc[0]["moved"] == 1
+        assert moving.result()[0]["moved"] == 1
     assert shop.execute(b"select note from orders_old where id = 3").fetchone() == ("still mine",)
 
 
@@ -607,11 +612,11 @@ def test_a_column_that_comes_between_two_looks_stops_the_very_next_batch(
     draft = _movable(server, shop, batch=2, **({"along": {"lines": "lines_old"}} if along else {}))
     target = draft.targets[0]
     with entered(server, "operator") as operator:
-        assert operator.act(Opening(target.act, "before")).iloc[0]["moved"] == 2
+        assert operator.act(Opening(target.act, "before"))[0]["moved"] == 2
         shop.execute(b"alter table lines add worth int" if along else b"alter table orders add worth int")
-        assert operator.act(Opening(target.act, "after")).empty
+        assert not operator.act(Opening(target.act, "after"))
         assert target.undo
-        assert operator.act(Opening(target.undo, "the way back loses nothing")).iloc[0]["moved"] == 2
+        assert operator.act(Opening(target.undo, "the way back loses nothing"))[0]["moved"] == 2
     assert shop.execute(b"select count(*) from orders").fetchone() == (10,)
 
 
@@ -629,11 +634,11 @@ def test_a_foreign_key_that_comes_between_two_looks_stops_the_very_next_batch(
         shop.execute(_TOTALS)
         shop.execute(_REFERS)
         try:
-            assert operator.act(Opening(draft.targets[0].act, "a batch")).empty
+            assert not operator.act(Opening(draft.targets[0].act, "a batch"))
             assert shop.execute(b"select count(*) from totals").fetchone() == (10,)
         finally:
             shop.execute(b"drop table totals")
-        assert operator.act(Opening(draft.targets[0].act, "again")).iloc[0].iloc[0] == 10
+        assert operator.act(Opening(draft.targets[0].act, "again"))[0]["moved"] == 10
 
 
 @pytest.mark.parametrize("how", ["archive", "family", "delete"])
@@ -649,7 +654,7 @@ def test_a_foreign_key_that_a_batch_had_to_wait_for_stops_it_too(
                 shop.execute(_REFERS)
                 moving = pool.submit(operator.act, Opening(draft.targets[0].act, "a batch"))
                 _awaited(shop, b"select 1 from pg_locks where relation = 'orders'::regclass and not granted")
-            assert moving.result().empty
+            assert not moving.result()
             assert shop.execute(b"select count(*) from totals").fetchone() == (10,)
         finally:
             shop.execute(b"drop table totals")
@@ -751,15 +756,14 @@ def test_a_step_keeps_within_its_stretch_and_never_leaves_the_limits_of_the_plan
     act = draft.targets[0].act
     with entered(server, "operator") as operator:
         part = {"begin": "2020-01-04T00:00:00Z", "until": "2020-01-06T12:00:00Z"}
-        first = operator.act(Opening(act, "a part"), part).iloc[0]
+        first = operator.act(Opening(act, "a part"), part)[0]
         assert (first["moved"], first["begin"]) == (2, "2020-01-05T00:00:00.000000Z")
         assert (
-            operator.act(Opening(act, "the rest of it"), {**part, "begin": first["begin"]}).iloc[0]["moved"]
-            == 1
+            operator.act(Opening(act, "the rest of it"), {**part, "begin": first["begin"]})[0]["moved"] == 1
         )
-        assert operator.act(Opening(act, "nothing more"), {**part, "begin": first["begin"]}).empty
+        assert not operator.act(Opening(act, "nothing more"), {**part, "begin": first["begin"]})
         wide = {"begin": "0001-01-01T00:00:00Z", "until": "2999-01-01T00:00:00Z"}
-        while not operator.act(Opening(act, "all"), wide).empty:
+        while operator.act(Opening(act, "all"), wide):
             pass
         with pytest.raises(ParameterError, match="has no steps that since could narrow"):
             operator.act(Opening(act, "a wider plan"), {"since": "0001-01-01T00:00:00Z"})
@@ -814,7 +818,7 @@ def test_a_step_that_does_not_get_through_keeps_its_stretch(
     with two_hands(server, draft) as (kind, operator, other):
         works = hand(other, draft, told[1])
 
-        def fails_once(stretch: steps.Stretch) -> pd.DataFrame:
+        def fails_once(stretch: steps.Stretch) -> list[Row]:
             found = works(stretch) if told[1] else None
             if found is None:
                 told[1].append((stretch["begin"], stretch["until"]))
@@ -831,11 +835,11 @@ def test_a_stretch_in_which_somebody_was_in_the_way_comes_after_the_others() -> 
     """One alone would otherwise meet the same lock again and again, and nothing would ever go."""
     told = list[int]()
 
-    def meets_a_lock_at_first(stretch: steps.Stretch) -> pd.DataFrame:
+    def meets_a_lock_at_first(stretch: steps.Stretch) -> list[Row]:
         told.append(stretch["begin"])
         if stretch["begin"] == 0 and len(told) < 9:
             raise Unreachable("locked", kind="lock-timeout")
-        return pd.DataFrame()
+        return []
 
     class Patient(Watched):
         def more(self, target: object, done: dict[str, int]) -> bool:
@@ -848,7 +852,7 @@ def test_a_stretch_in_which_somebody_was_in_the_way_comes_after_the_others() -> 
 def test_who_gives_up_says_what_was_in_the_way() -> None:
     """Not merely that rows are left, as if nothing had been tried."""
 
-    def meets_a_lock(stretch: steps.Stretch) -> pd.DataFrame:
+    def meets_a_lock(stretch: steps.Stretch) -> list[Row]:
         raise Unreachable("canceling statement due to lock timeout", kind="lock-timeout")
 
     with pytest.raises(Unreachable, match="due to lock timeout"):
@@ -875,7 +879,7 @@ def test_hands_that_all_meet_a_lock_stand_still_until_somebody_has_looked() -> N
     """They would keep each other going: nobody would wait, and nobody see that the plan no longer holds."""
     tried, kind = list[int](), Watched()
 
-    def meets(stretch: steps.Stretch) -> pd.DataFrame:
+    def meets(stretch: steps.Stretch) -> list[Row]:
         tried.append(stretch["begin"])
         raise Unreachable("somebody holds it", kind="lock-timeout")
 
@@ -892,15 +896,15 @@ def test_nobody_goes_on_for_long_while_the_first_who_looks_around_is_held_up(
     monkeypatch.setattr(steps, "UNWATCHED_S", 0.0)
     again, kind, done = threading.Event(), Watched(), list[int]()
 
-    def held_up(stretch: steps.Stretch) -> pd.DataFrame:
+    def held_up(stretch: steps.Stretch) -> list[Row]:
         assert not again.wait(0.3)
-        return pd.DataFrame({"moved": [1], "with_them": [2]})
+        return [{"moved": 1, "with_them": 2}]
 
-    def quick(stretch: steps.Stretch) -> pd.DataFrame:
+    def quick(stretch: steps.Stretch) -> list[Row]:
         done.append(stretch["begin"])
         if len(done) > 1:
             again.set()
-        return pd.DataFrame({"moved": [1], "with_them": [2]})
+        return [{"moved": 1, "with_them": 2}]
 
     said = list(steps.taken([held_up, quick], kind, None, ()))  # type: ignore[arg-type]
     assert said == ["step 1: 2 moved, 4 with them"]
@@ -937,7 +941,7 @@ def two_hands(server: Databases, draft: Draft) -> Iterator[tuple[archiving.Archi
 def hand(database: Database, draft: Draft, told: list[Any]) -> steps.Hand:
     """Carry out a step, and note the stretch that was asked for."""
 
-    def step(stretch: steps.Stretch) -> pd.DataFrame:
+    def step(stretch: steps.Stretch) -> list[Row]:
         told.append((stretch["begin"], stretch["until"]))
         return database.act(Opening(draft.targets[0].act, "a batch"), stretch)
 

@@ -170,9 +170,9 @@ def test_rows_that_hang_by_a_comparison_that_is_ours_go_along_and_come_back(
     target = proposed(seen(server, **WITH_LINES)).targets[0]
     assert target.undo
     with closing(entered(server, "operator")) as operator:
-        assert list(operator.act(Opening(target.act, "there")).iloc[0])[:2] == [1, 1]
+        assert list(operator.act(Opening(target.act, "there"))[0].values())[:2] == [1, 1]
         assert (count(admin, "lines"), count(admin, "lines_old")) == (0, 1)
-        assert list(operator.act(Opening(target.undo, "and back")).iloc[0])[:2] == [1, 1]
+        assert list(operator.act(Opening(target.undo, "and back"))[0].values())[:2] == [1, 1]
     assert (count(admin, "lines"), count(admin, "lines_old")) == (1, 0)
 
 

@@ -560,7 +560,7 @@ def test_a_change_between_the_look_and_the_act_is_not_overwritten(desk: Desk, sy
     desk.meddle(name, 33)
     opening = Opening(target.act, "key")
     if isinstance(target.act, Statement):
-        assert desk.database.act(opening).empty
+        assert not desk.database.act(opening)
     else:
         with pytest.raises(SourceError, match="409"):
             posthog().act(opening)
@@ -600,7 +600,7 @@ def test_the_rights_that_the_doctor_prints_are_enough_and_no_more(kept: object) 
         with pytest.raises(SourceError, match="permission denied"):
             monitor.act(opening)
         done = operator.act(Opening(Statement("set_feature_flag", params), "key"))
-        assert list(done["was_enabled"]) == [True] and list(done["enabled"]) == [False]
+        assert (done[0]["was_enabled"], done[0]["enabled"]) == (True, False)
 
 
 def _role(admin: psycopg.Connection[Any], stack: ExitStack, name: str) -> Door:

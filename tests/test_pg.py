@@ -444,7 +444,7 @@ def test_an_act_does_what_the_opening_says_once(
     """The leave is spent, the row changed once, and the record holds no value."""
     leave = opening(credit)
     done = operator.act(leave)
-    assert list(done["balance"]) == [credit["seen"] + 5] == [balance(addresses, credit)]
+    assert done[0]["balance"] == credit["seen"] + 5 == balance(addresses, credit)
     with pytest.raises(Refused, match="used already"):
         operator.act(leave)
     assert balance(addresses, credit) == credit["seen"] + 5

@@ -22,6 +22,7 @@ from opslib.config import Limit
 from opslib.gate import signing
 from opslib.gate.plan import Draft, Observed, Risk, Target
 from opslib.pg import Database, sql
+from opslib.pg.frame import Row
 from opslib.runner.execute import Request, run
 from opslib.sandbox import control
 from opslib.sandbox.sessions import Busy
@@ -98,7 +99,7 @@ class Stage:
         assert len(made.targets) == 1, made.left_out
         return made.targets[0]
 
-    def act(self, target: Target) -> pd.DataFrame:
+    def act(self, target: Target) -> list[Row]:
         """Do what a target says, as the gate does."""
         return self.database.act(Opening(target.act, "key"))
 
@@ -179,9 +180,9 @@ def test_a_planned_session_is_ended_once_and_no_other(stage: Stage) -> None:
     target = stage.only(chosen.info.backend_pid)
     assert stage.look(target).fits(target.before)
     done = stage.act(target)
-    assert bool(done["gone"].iloc[0]) and not alive(chosen)
+    assert done[0]["gone"] and not alive(chosen)
     assert stage.look(target).fits(target.after) and stage.look(target).text == "gone"
-    assert stage.act(target).empty and alive(neighbour)
+    assert not stage.act(target) and alive(neighbour)
 
 
 @pytest.mark.parametrize("state", ["idle", "idle in transaction"])
@@ -195,7 +196,7 @@ def test_a_session_that_has_worked_since_is_left_alone(stage: Stage, state: str)
     connection.execute("select 1")
     seen = stage.look(target)
     assert seen.values["state"] == state and not seen.fits(target.before) and not seen.fits(target.after)
-    assert stage.act(target).empty and alive(connection)
+    assert not stage.act(target) and alive(connection)
 
 
 def test_another_session_with_the_same_number_is_left_alone(stage: Stage) -> None:
@@ -206,7 +207,7 @@ def test_another_session_with_the_same_number_is_left_alone(stage: Stage) -> Non
     act = Statement("terminate_session", {**found.act.params, **was})
     earlier = Target(found.name, {**found.identity, **was}, found.before, found.after, act)
     assert "another session now" in stage.look(earlier).text
-    assert stage.act(earlier).empty and alive(connection)
+    assert not stage.act(earlier) and alive(connection)
 
 
 def test_a_statement_is_cancelled_and_its_session_lives_on(stage: Stage) -> None:
@@ -217,9 +218,9 @@ def test_a_statement_is_cancelled_and_its_session_lives_on(stage: Stage) -> None
         target = stage.draft(sessions.LONG).targets[0]
         assert target.act.text.startswith("cancel_session")
         assert stage.look(target).fits(target.before)
-        assert bool(stage.act(target)["signalled"].iloc[0])
+        assert stage.act(target)[0]["signalled"]
         wait(lambda: stage.look(target).fits(target.after))
-    assert stage.act(target).empty
+    assert not stage.act(target)
 
 
 def test_a_cancel_never_hits_the_next_statement(stage: Stage) -> None:
@@ -235,7 +236,7 @@ def test_a_cancel_never_hits_the_next_statement(stage: Stage) -> None:
         row = stage.rows()["report-again"]
         moved = {"pid": row["pid"], "backend_start": row["backend_start"]}
         act = Statement("cancel_session", {**target.act.params, **moved})
-        assert stage.act(Target("x", moved, target.before, target.after, act)).empty
+        assert not stage.act(Target("x", moved, target.before, target.after, act))
         assert stage.rows()["report-again"]["state"] == "active"
 
 
@@ -248,7 +249,7 @@ def test_a_session_that_ignores_a_cancel_is_ended_instead(stage: Stage) -> None:
     for connection in (forgotten, deaf):
         target = stage.only(connection.info.backend_pid)
         assert target.act.text.startswith("terminate_session")
-        assert bool(stage.act(target)["gone"].iloc[0])
+        assert stage.act(target)[0]["gone"]
 
 
 def test_what_must_live_is_never_chosen_and_survives_the_end_of_all(
@@ -308,7 +309,7 @@ def test_an_act_that_was_forged_still_spares_what_must_live(
         row = next(r for r in stage.rows().values() if r["pid"] == connection.info.backend_pid)
         same = {name: row[name] for name in ("pid", "backend_start", "state_change")}
         act = Statement("terminate_session", {**same, "state": row["state"], "wait_ms": 1000})
-        assert stage.act(Target("forged", same, {}, {}, act)).empty
+        assert not stage.act(Target("forged", same, {}, {}, act))
     assert {row["pid"] for row in stage.rows().values()} >= {c.info.backend_pid for c in kept}
 
 

@@ -18,9 +18,10 @@ from opslib.changes import archiving
 from opslib.checks import old_rows, old_rows_look, retention
 from opslib.checks.old_rows import Rule, Seen
 from opslib.config import Limit
-from opslib.errors import ParameterError
+from opslib.errors import ParameterError, SourceError
 from opslib.gate import faults
 from opslib.pg import Database, sql
+from opslib.pg.frame import Row
 from opslib.sandbox import control
 from opslib.verdict import Status
 from tests.acting import ROOT, Case, applied, planned, ready, states
@@ -135,6 +136,10 @@ def test_whether_rows_have_a_time_is_unknown_where_nobody_answers() -> None:
         def table(self, name: str, /, **params: Any) -> pd.DataFrame:
             """Return why there is no answer."""
             return unanswered(name)
+
+        def rows(self, name: str, /, **params: Any) -> list[Row]:
+            """Say why there is no answer."""
+            raise SourceError(str(frames.reason(unanswered(name))))
 
     (found,) = old_rows_look.timeless(Nobody(), [overdue()])
     assert found.status is Status.UNKNOWN

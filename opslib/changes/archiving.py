@@ -14,8 +14,6 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pandas as pd
-
 from opslib.acts import Statement
 from opslib.changes import Kind, Means, archiving_words
 from opslib.checks import compare, old_rows_facts, old_rows_look, retention
@@ -25,6 +23,8 @@ from opslib.gate.steps import PASSING
 from opslib.pg import several, sql
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from opslib.checks.old_rows import Seen
     from opslib.config import Environment
 
@@ -120,8 +120,8 @@ class Archiving(Kind):
         # To count up to the middle would take as long as all else where the table is not vacuumed.
         with suppress(SourceError):
             place = {"schema": schema, "name": name, "column": given["time"]}
-            found = self._means.database().table("times_known", **place, since=since, cutoff=cutoff)
-            known = list(found["time"])
+            found = self._means.database().rows("times_known", **place, since=since, cutoff=cutoff)
+            known = [row["time"] for row in found]
         if len(known) >= _ENOUGH_TIMES:
             parts = min(parts, len(known))
             return [known[len(known) * part // parts] for part in range(1, parts)]
@@ -168,7 +168,7 @@ class Archiving(Kind):
     def _left(self, target: Target) -> bool:
         box = {name: target.act.params[name] for name in ("table", "time", "since", "cutoff")}
         try:
-            return bool(self._means.database().table("any_between", **box).iloc[0]["any"])
+            return bool(self._means.database().rows("any_between", **box)[0]["any"])
         except Unreachable as error:
             if error.kind not in PASSING:
                 raise
@@ -188,9 +188,9 @@ class Archiving(Kind):
         return True
 
     def _strained(self) -> bool:
-        row = self._means.database().table("server_strain").fillna(0).iloc[0]
-        behind = float(row["replica_behind"]) >= self._means.settings["replica_behind_s"]
-        return behind or int(row["waiting"]) > 0
+        row = self._means.database().rows("server_strain")[0]
+        behind = (row["replica_behind"] or 0) >= self._means.settings["replica_behind_s"]
+        return behind or (row["waiting"] or 0) > 0
 
 
 KIND = Archiving

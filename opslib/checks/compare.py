@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from numbers import Real
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from opslib import frames
 from opslib.verdict import Cause, Finding, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def below(
@@ -158,8 +159,10 @@ def number(value: float, unit: str = "") -> str:
 
 def _worst(data: Any, column: str | None, *, largest: bool) -> tuple[float | None, str]:
     """Return the value to judge, or None with the reason why there is none."""
-    if not isinstance(data, pd.DataFrame):
+    if not hasattr(data, "columns"):
         return _single(data)
+    import pandas as pd
+
     reason = frames.reason(data)
     if reason:
         return None, reason

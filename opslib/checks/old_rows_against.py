@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 
 from opslib.checks import old_rows_facts
 from opslib.checks.old_rows import Seen
-from opslib.checks.old_rows_facts import LIMITS, Asked, Identity, Table, archive_of, children, differing, one
+from opslib.checks.old_rows_facts import (
+    LIMITS,
+    AskedByRow,
+    Identity,
+    Table,
+    archive_of,
+    children,
+    differing,
+    one,
+)
 from opslib.pg import relations
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
@@ -21,10 +31,10 @@ def index(source: Table) -> Iterator[str]:
         yield f"no btree index of {source.text} begins with its time, so each batch would read all of it"
 
 
-def pair(database: Asked, source: Table, archive: Table) -> Iterator[str]:
+def pair(database: AskedByRow, source: Table, archive: Table) -> Iterator[str]:
     """Say why rows could not go from one table into the other, and back."""
     differ = differing(database, source.relation.parts, archive.relation.parts)
-    for row in differ[differ["problem"] != ""].to_dict("records"):
+    for row in filter(itemgetter("problem"), differ):
         types = " and ".join(filter(None, (row["source_type"], row["archive_type"])))
         yield f"column {row['column_name']} of {source.text} and {archive.text}: {row['problem']} ({types})"
     if not source.facts["key"] or set(archive.facts["key"] or ()) != set(source.facts["key"]):
@@ -35,16 +45,15 @@ def pair(database: Asked, source: Table, archive: Table) -> Iterator[str]:
         yield from triggers(database, table)
 
 
-def triggers(database: Asked, table: Table) -> Iterator[str]:
+def triggers(database: AskedByRow, table: Table) -> Iterator[str]:
     """Say what runs by itself when rows come or go, and which tables inherit."""
-    found = old_rows_facts.effects(database, table.relation.parts)
-    for row in found[found["kind"] == "trigger"].to_dict("records"):
+    for row in old_rows_facts.effects(database, table.relation.parts, "trigger"):
         yield f"the trigger {row['name']} of {table.text} runs {row['effect']}: nobody knows what it does"
-    for name in found[found["kind"] == "heir"]["name"]:
-        yield f"{name} inherits from {table.text}: rows of both would be taken for each other"
+    for row in old_rows_facts.effects(database, table.relation.parts, "heir"):
+        yield f"{row['name']} inherits from {table.text}: rows of both would be taken for each other"
 
 
-def effects(database: Asked, source: Table, along: Mapping[str, str]) -> Iterator[str]:
+def effects(database: AskedByRow, source: Table, along: Mapping[str, str]) -> Iterator[str]:
     """Say which foreign keys forbid that rows are deleted here."""
     found = children(database, source.relation.parts)
     for row in found:
@@ -65,14 +74,13 @@ def effects(database: Asked, source: Table, along: Mapping[str, str]) -> Iterato
     yield from _when_emptied(database, source)
 
 
-def _when_emptied(database: Asked, source: Table) -> Iterator[str]:
-    found = old_rows_facts.effects(database, source.relation.parts)
-    for row in found[found["kind"] == "emptied"].to_dict("records"):
+def _when_emptied(database: AskedByRow, source: Table) -> Iterator[str]:
+    for row in old_rows_facts.effects(database, source.relation.parts, "emptied"):
         what = f"the trigger {row['column_name']} of {row['name']} runs {row['effect']}"
         yield f"{what} when its link to the rows is emptied: nobody knows what it does"
 
 
-def strays(database: Asked, identity: Identity) -> Iterator[str]:
+def strays(database: AskedByRow, identity: Identity) -> Iterator[str]:
     """Say which rows of the child went before those that they hang on: nobody could count them as moved."""
     box = {name: identity[name] for name in ("key", "child_key", "parent_key", *LIMITS)}
     child = identity["child_archive"]
@@ -80,7 +88,7 @@ def strays(database: Asked, identity: Identity) -> Iterator[str]:
         yield f"{strays} rows of {'.'.join(child)} hang on rows that have not gone: move them back first"
 
 
-def doubled(database: Asked, identity: Identity) -> Iterator[str]:
+def doubled(database: AskedByRow, identity: Identity) -> Iterator[str]:
     """Say which rows of the child are in its archive already: no batch that has one of them would succeed."""
     names = ("table", "key", "child", "child_archive", "child_key", "parent_key", *LIMITS)
     box = {name: identity[name] for name in names}
@@ -89,7 +97,7 @@ def doubled(database: Asked, identity: Identity) -> Iterator[str]:
         yield f"{twice} of the rows that hang on them are in {where} already: somebody copied them before"
 
 
-def way_back(database: Asked, archive: Table, along: Sequence[str] = ()) -> Iterator[str]:
+def way_back(database: AskedByRow, archive: Table, along: Sequence[str] = ()) -> Iterator[str]:
     """Say what would be deleted for good when rows are moved back.
 
     Args:
@@ -127,7 +135,7 @@ def _to_make(table: Table, column: str) -> str:
     return f"each batch back would read all of {table.text}: create index on {table.text} ({quoted})"
 
 
-def emptied(database: Asked, table: Sequence[str]) -> tuple[str, ...]:
+def emptied(database: AskedByRow, table: Sequence[str]) -> tuple[str, ...]:
     """Return which links to the rows are lost once they go."""
     rows = children(database, table)
     kept = [row for row in rows if row["effect"].startswith("set")]

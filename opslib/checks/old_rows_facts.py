@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pandas as pd
-
-from opslib import frames
 from opslib.errors import SourceError
 from opslib.pg import relations
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from opslib.pg.frame import Row
 
 Identity = Mapping[str, Any]
 LIMITS = ("time", "since", "cutoff")
@@ -43,16 +46,27 @@ class Asked(Protocol):
         """Run one packaged statement that reads."""
 
 
-def structure(database: Asked, identity: Identity) -> str:
+class AskedByRow(Asked, Protocol):
+    """The same, and it tells the rows of an answer without a frame around them."""
+
+    def rows(self, name: str, /, **params: Any) -> list[Row]:
+        """Run one packaged statement that reads, and return its rows.
+
+        Raises:
+            SourceError: it could not be answered.
+        """
+
+
+def structure(database: AskedByRow, identity: Identity) -> str:
     """Return a digest of columns, foreign keys and triggers: when it is another, nothing is moved."""
     pairs = [(identity[one], identity[other]) for one, other in _PAIRS if {one, other} <= set(identity)]
     parts = [differing(database, source, archive) for source, archive in pairs]
     parts += [effects(database, table) for table in _tables(identity)]
-    text = "\n".join(part.to_json(orient="values") for part in parts)
+    text = "\n".join(json.dumps([list(row.values()) for row in part]) for part in parts)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def mark(database: Asked, identity: Identity) -> str:
+def mark(database: AskedByRow, identity: Identity) -> str:
     """Return what is another as soon as `structure` could be; it takes a tenth of its time."""
     schemas, names = zip(*_tables(identity), strict=True)
     return str(one(database, "structure_marks", schemas=list(schemas), names=list(names))["mark"])
@@ -62,52 +76,39 @@ def _tables(identity: Identity) -> list[Sequence[str]]:
     return [identity[name] for name in ("table", "archive", "child", "child_archive") if name in identity]
 
 
-def columns(database: Asked, identity: Identity) -> dict[str, list[str]]:
+def columns(database: AskedByRow, identity: Identity) -> dict[str, list[str]]:
     """Return the columns that go over now, by the parameter of the statement that names them."""
     pairs = zip(("columns", "child_columns"), _PAIRS, strict=True)
     there = {name: pair for name, pair in pairs if set(pair) <= set(identity)}
     return {name: named(database, identity[one], identity[other]) for name, (one, other) in there.items()}
 
 
-def one(database: Asked, name: str, /, **params: Any) -> dict[str, Any]:
+def one(database: AskedByRow, name: str, /, **params: Any) -> Row:
     """Return the one row of an answer; what is missing there is None."""
-    found = database.table(name, **params)
-    if reason := frames.reason(found):
-        raise SourceError(reason)
+    found = database.rows(name, **params)
     if len(found) != 1:
         raise SourceError(f"{name} answered with {len(found)} rows where one was promised")
-    row = {str(column): value for column, value in found.iloc[0].items()}
-    return {
-        column: value if isinstance(value, list) or pd.notna(value) else None for column, value in row.items()
-    }
+    return found[0]
 
 
-def _frame(database: Asked, name: str, /, **params: Any) -> pd.DataFrame:
-    found = database.table(name, **params)
-    if reason := frames.reason(found):
-        raise SourceError(reason)
-    return found
-
-
-def differing(database: Asked, source: Sequence[str], archive: Sequence[str]) -> pd.DataFrame:
+def differing(database: AskedByRow, source: Sequence[str], archive: Sequence[str]) -> list[Row]:
     """Return the columns of a table beside those of its archive: `archive_columns`."""
     sides = {"schema": source[0], "name": source[1], "archive_schema": archive[0], "archive_name": archive[1]}
-    return _frame(database, "archive_columns", **sides)
+    return database.rows("archive_columns", **sides)
 
 
-def effects(database: Asked, table: Sequence[str]) -> pd.DataFrame:
-    """Return what else happens when rows of a table are deleted or inserted: `delete_effects`."""
-    return _frame(database, "delete_effects", schema=table[0], name=table[1])
+def effects(database: AskedByRow, table: Sequence[str], kind: str = "") -> list[Row]:
+    """Return what else happens when rows of a table come or go: `delete_effects`, of one kind or all."""
+    found = database.rows("delete_effects", schema=table[0], name=table[1])
+    return [row for row in found if kind in ("", row["kind"])]
 
 
-def children(database: Asked, table: Sequence[str]) -> list[dict[str, Any]]:
+def children(database: AskedByRow, table: Sequence[str]) -> list[Row]:
     """Return the foreign keys that lead to a table, with what they do when its rows go."""
-    found = effects(database, table)
-    rows = found[found["kind"] == "child"].to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    return effects(database, table, "child")
 
 
-def archive_of(database: Asked, child: Mapping[str, Any], along: Mapping[str, str]) -> str:
+def archive_of(database: AskedByRow, child: Mapping[str, Any], along: Mapping[str, str]) -> str:
     """Return the archive that is named for a table; nothing where none is, or where the name means several.
 
     Args:
@@ -124,12 +125,12 @@ def archive_of(database: Asked, child: Mapping[str, Any], along: Mapping[str, st
     return ""
 
 
-def _alone(database: Asked, name: str) -> bool:
-    found = _frame(database, "relation", schema="", name=name)
-    return int(found["kind"].isin(relations.TABLES).sum()) == 1
+def _alone(database: AskedByRow, name: str) -> bool:
+    found = database.rows("relation", schema="", name=name)
+    return sum(row["kind"] in relations.TABLES for row in found) == 1
 
 
-def named(database: Asked, source: Sequence[str], archive: Sequence[str]) -> list[str]:
+def named(database: AskedByRow, source: Sequence[str], archive: Sequence[str]) -> list[str]:
     """Return the columns that go over: all of the table but those that are computed."""
     found = differing(database, source, archive)
-    return [str(name) for name in found[found["source_type"].notna() & ~found["computed"]]["column_name"]]
+    return [row["column_name"] for row in found if row["source_type"] is not None and not row["computed"]]

@@ -7,12 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from opslib import frames
 from opslib.checks import compare, old_rows_against
 from opslib.checks.old_rows import FOREVER, Rule, Seen
 from opslib.checks.old_rows_facts import (
     LIMITS,
-    Asked,
+    AskedByRow,
     Identity,
     Table,
     archive_of,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
-def look(database: Asked, rules: Sequence[Rule]) -> list[Seen]:
+def look(database: AskedByRow, rules: Sequence[Rule]) -> list[Seen]:
     """Look at the tables of some rules.
 
     Args:
@@ -44,7 +43,7 @@ def look(database: Asked, rules: Sequence[Rule]) -> list[Seen]:
     return [_look(database, rule) for rule in rules]
 
 
-def timeless(database: Asked, looks: Sequence[Seen]) -> list[Finding]:
+def timeless(database: AskedByRow, looks: Sequence[Seen]) -> list[Finding]:
     """Find rows that never grow old, because they have no time: by no rule do they ever go.
 
     Args:
@@ -54,7 +53,7 @@ def timeless(database: Asked, looks: Sequence[Seen]) -> list[Finding]:
     return [_timeless(database, one.rule) for one in looks if not one.reason]
 
 
-def values(database: Asked, identity: Identity, beside: Database | None = None) -> dict[str, Any]:
+def values(database: AskedByRow, identity: Identity, beside: Database | None = None) -> dict[str, Any]:
     """Return how many rows are old and how many are in the archive already, and a checksum over all keys.
 
     Args:
@@ -76,14 +75,14 @@ def values(database: Asked, identity: Identity, beside: Database | None = None) 
         return _counted(database, identity) | hung.result()
 
 
-def _counted(database: Asked, identity: Identity) -> dict[str, Any]:
+def _counted(database: AskedByRow, identity: Identity) -> dict[str, Any]:
     box = {name: identity[name] for name in ("key", *LIMITS)}
     counted = [one(database, "rows_between", table=side, **box) for side in _sides(identity)]
     rows = zip(("rows", "archived"), (int(side["rows"]) for side in counted), strict=False)
     return {**dict(rows), "checksum": _sum(counted), "structure": structure(database, identity)}
 
 
-def _hung(database: Asked, identity: Identity) -> dict[str, Any]:
+def _hung(database: AskedByRow, identity: Identity) -> dict[str, Any]:
     if "child" not in identity:
         return {}
     box = {name: identity[name] for name in ("key", "child_key", "parent_key", *LIMITS)}
@@ -99,7 +98,7 @@ def _sides(identity: Identity) -> list[Sequence[str]]:
     return [identity[name] for name in ("table", "archive") if name in identity]
 
 
-def _timeless(database: Asked, rule: Rule) -> Finding:
+def _timeless(database: AskedByRow, rule: Rule) -> Finding:
     expected = f"each row has a time in {rule.column}"
     try:
         table = relations.find(database, "table", rule.table, ("table",))  # type: ignore[arg-type]
@@ -114,14 +113,14 @@ def _timeless(database: Asked, rule: Rule) -> Finding:
     return Finding("rows without a time", status, rule.table, seen, "none", expected, why)
 
 
-def _look(database: Asked, rule: Rule) -> Seen:
+def _look(database: AskedByRow, rule: Rule) -> Seen:
     try:
         return _seen(database, rule)
     except SourceError as error:
         return Seen(rule, error.message)
 
 
-def _seen(database: Asked, rule: Rule) -> Seen:
+def _seen(database: AskedByRow, rule: Rule) -> Seen:
     source = _table(database, "table", rule.table, rule.column)
     time = source.facts["time_type"]
     if time not in _TIMES:
@@ -146,7 +145,7 @@ def _seen(database: Asked, rule: Rule) -> Seen:
 
 
 def _with_archive(
-    database: Asked, seen: Seen, source: Table, identity: dict[str, Any], against: list[str]
+    database: AskedByRow, seen: Seen, source: Table, identity: dict[str, Any], against: list[str]
 ) -> Seen:
     rule = seen.rule
     archive = _table(database, "archive", rule.archive, rule.column)
@@ -190,7 +189,7 @@ def _with_archive(
 
 
 def _judged(
-    database: Asked, seen: Seen, identity: Identity, against: Sequence[str],
+    database: AskedByRow, seen: Seen, identity: Identity, against: Sequence[str],
     columns: Mapping[str, Sequence[str]], stays: tuple[str, ...],
 ) -> Seen:  # fmt: skip
     if against:
@@ -205,11 +204,10 @@ def _with_them(seen: Seen, child: Table) -> Seen:
     return replace(seen, row_bytes=seen.row_bytes + round(each * int(child.facts["row_bytes"] or 0)))
 
 
-def _table(database: Asked, key: str, text: str, time: str) -> Table:
+def _table(database: AskedByRow, key: str, text: str, time: str) -> Table:
     """Return the one table that is meant; a role that cannot see its rows has seen nothing."""
     schema, name = relations.taken_apart(text)
-    if unseen := frames.reason(database.table("relation", schema=schema, name=name)):
-        raise SourceError(unseen)
+    database.rows("relation", schema=schema, name=name)  # or it ends here: nobody could tell
     found = relations.find(database, key, text, ("table",))  # type: ignore[arg-type]
     facts = one(database, "table_facts", schema=found.schema, name=found.name, time=time)
     if not facts["readable"]:

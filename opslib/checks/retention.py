@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from opslib import frames
 from opslib.checks import compare
 from opslib.checks.old_rows import Seen
@@ -22,6 +20,8 @@ from opslib.pg import sql
 from opslib.verdict import Cause, Finding, Status
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from opslib.config import Limit, System
 
 _SCHEMA, _TABLE = "public", "retention_policies"
@@ -67,7 +67,7 @@ def standing(own: pd.DataFrame, system: System, table: Sequence[str]) -> str:
         raise SourceError(reason)
     names = [".".join(table), *([table[1]] if table[0] == _SCHEMA else ())]
     part = next((system.tables[name] for name in names if name in system.tables), None)
-    row = next((row for row in _rows(own) if row["table_name"] in names), None)
+    row = next((row for row in frames.records(own) if row["table_name"] in names), None)
     said = _said(part.keep_days, part.age_column, part.legal_hold) if part else "no rule"
     told = _said(row["keep_days"], row["column_name"], row["legal_hold"]) if row else "no rule"
     return f"the system's file: {said}; the app: {told}"
@@ -136,14 +136,14 @@ def cleanup(own: pd.DataFrame, limit: Limit, now: datetime | None = None) -> lis
         return [blind]
     if own.empty:
         return [compare.unknown("clean-up", "the app's table of policies has no rows", expected=expected)]
-    return [_cleanup(row, limit, now or datetime.now(UTC), expected) for row in _rows(own)]
+    return [_cleanup(row, limit, now or datetime.now(UTC), expected) for row in frames.records(own)]
 
 
 def _cleanup(row: Mapping[str, Any], limit: Limit, now: datetime, expected: str) -> Finding:
     name, last = str(row["table_name"]), row["last_cleanup_at"]
     if row["legal_hold"]:
         return compare.skipped("clean-up", "legal hold: nothing is cleared away", subject=name)
-    if pd.isna(last):
+    if last is None:
         return Finding(
             "clean-up", Status.WARNING, name, "never", "", expected, "its job never ran", cause=STOPPED
         )
@@ -158,21 +158,17 @@ def _cleanup(row: Mapping[str, Any], limit: Limit, now: datetime, expected: str)
 def _agreed(one: Seen, own: pd.DataFrame) -> Seen:
     if reason := frames.reason(own):
         return one if frames.absent(own) else replace(one, reason=one.reason or reason, identity={})
-    held = any(row["legal_hold"] for row in _rows(own) if row["table_name"] == one.rule.table)
+    held = any(row["legal_hold"] for row in frames.records(own) if row["table_name"] == one.rule.table)
     seen = replace(one, rule=replace(one.rule, hold=one.rule.hold or held))
     said = _difference(one, own)
     return replace(seen, against=(*seen.against, said), identity={}) if said else seen
 
 
 def _difference(one: Seen, own: pd.DataFrame) -> str:
-    row = next((row for row in _rows(own) if row["table_name"] == one.rule.table), None)
+    row = next((row for row in frames.records(own) if row["table_name"] == one.rule.table), None)
     if row is None:
         return "the app has no policy for it"
     days, column = int(row["keep_days"]), row["column_name"]
     if (days, column) == (one.rule.days, one.rule.column):
         return ""
     return f"{one.rule.days} d by {one.rule.column} in the system's file, {days} d by {column} in the app"
-
-
-def _rows(own: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in own.to_dict("records")]

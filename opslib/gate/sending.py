@@ -45,7 +45,7 @@ def send(
     else:
         found = means.database().act(opening())
         # A command answers without columns, whatever it has done: only looking tells.
-        if found.empty and len(found.columns):
+        if not found and sql.load(way.act.name).returns:
             raise Moved("it moved at the last moment: the database found nothing to do")
 
 

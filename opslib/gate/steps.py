@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 from opslib.errors import Unreachable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from opslib.changes import Kind
     from opslib.gate.plan import Target
+    from opslib.pg.frame import Row
 
 Stretch = Mapping[str, Any]
-Hand = Callable[[Stretch], "pd.DataFrame"]
+Hand = Callable[[Stretch], "list[Row]"]
 Answer = dict[str, Any] | Unreachable  # the latter: it did not get through, and may the next time
 
 # A disk that syncs slowly must not hold up each step; what is done is told by looking, not by these notes.
@@ -142,4 +141,4 @@ def _once(hand: Hand, stretch: Stretch) -> Answer:
         if error.kind not in PASSING:
             raise
         return error
-    return {} if found.empty else {str(name): value for name, value in found.iloc[0].items()}
+    return found[0] if found else {}

@@ -6,22 +6,24 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opslib import acts
 from opslib.errors import Malformed, ParameterError, Refused, SourceError
 from opslib.pg import script, sql
 from opslib.pg.settings import SEARCHED_BY_REQUESTS
 
+Answer = TypeVar("Answer")
+
 if TYPE_CHECKING:
-    import pandas as pd
     import psycopg
 
-    Read = Callable[[list[str], list[tuple[Any, ...]]], pd.DataFrame]
-
+    from opslib.pg.frame import Row
     from opslib.pg.session import Session
+
+    Read = Callable[[list[str], list[tuple[Any, ...]]], Answer]
 
 AGAIN = "run apply again: what was done is not repeated"
 _LOCKS = "opslib:"
@@ -56,7 +58,9 @@ def demanded(act: acts.Act, stretch: Mapping[str, Any]) -> tuple[sql.Statement, 
     return statement, {name: _bound(statement, name, value) for name, value in given.items()}
 
 
-def around(act: acts.Act | None, read: Read) -> tuple[Callable[[psycopg.Connection], None] | None, Read]:
+def around(
+    act: acts.Act | None, read: Read[Answer]
+) -> tuple[Callable[[psycopg.Connection], None] | None, Read[Answer]]:
     """Return what goes before an act's statement, and how its answer is read then.
 
     A file of people's own must be noted by exactly one row: where it is not, both are undone.
@@ -64,7 +68,7 @@ def around(act: acts.Act | None, read: Read) -> tuple[Callable[[psycopg.Connecti
     if not isinstance(act, acts.Statement) or not act.script:
         return None, read
 
-    def noted(names: list[str], rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    def noted(names: list[str], rows: list[tuple[Any, ...]]) -> Answer:
         if len(rows) != 1:
             raise SourceError(
                 f"{act.script_name} was noted by somebody else: nothing was done", kind="conflict"
@@ -75,9 +79,9 @@ def around(act: acts.Act | None, read: Read) -> tuple[Callable[[psycopg.Connecti
 
 
 def carried_out(
-    session: Session, statement: sql.Statement, text: str, params: Mapping[str, Any], read: Read,
+    session: Session, statement: sql.Statement, text: str, params: Mapping[str, Any], read: Read[Answer],
     backend: int | None, act: acts.Act | None, locked: Sequence[str],
-) -> pd.DataFrame:  # fmt: skip
+) -> Answer:  # fmt: skip
     """Have a session carry out a statement that changes something, as its kind demands."""
     if statement.kind == sql.COMMAND:
         return session.command(text, read, backend, unbroken=statement.unbroken)
@@ -154,16 +158,14 @@ def lock_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{_LOCKS}{name}".encode()).digest()[:8], "big", signed=True)
 
 
-def held_by(holder: pd.DataFrame) -> str:
+def held_by(holders: Sequence[Row]) -> str:
     """Say who has a lock, from the answer of `advisory_holder`."""
-    import pandas as pd
-
-    if holder.empty:
+    if not holders:
         return "somebody who has just given it back"
-    row = holder.iloc[0]
+    row = holders[0]
     # Who may not see other people's sessions is not told when they began.
-    known = not pd.isna(row["connected_at"])
-    since = f", connected since {row['connected_at']:%Y-%m-%d %H:%M:%S} UTC" if known else ""
+    connected = row["connected_at"]
+    since = f", connected since {connected.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if connected else ""
     return f"{row['application']} (pid {row['pid']}, role {row['role']}{since})"
 
 

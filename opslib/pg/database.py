@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opslib.calls import Call
 from opslib.errors import OpsError, Refused, SourceError
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from opslib.acts import Act, Opening
+    from opslib.pg.frame import Row
+
+Answer = TypeVar("Answer", bound=Sized)
+Build = Callable[[sql.Statement, list[str], list[tuple[Any, ...]]], Answer]
 
 DOOR_COLUMNS = ("door", "reachable", "kind", "error", "ms")
 _CONNECT = "connect"
@@ -57,7 +61,7 @@ class Database:
     @property
     def facts(self) -> dict[str, Any]:
         """What the server says of itself and of our role: the row of `server_facts`."""
-        return {str(name): value for name, value in self.table("server_facts").iloc[0].items()}
+        return self.rows("server_facts")[0]
 
     def table(self, name: str, /, **params: Any) -> pd.DataFrame:
         """Run one packaged statement that reads.
@@ -75,7 +79,11 @@ class Database:
             Refused: it does not only read.
             ParameterError: a parameter is missing or unknown.
         """
-        return self._looked(name, params, {})
+        return self._looked(name, params, {}, frame.build)
+
+    def rows(self, name: str, /, **params: Any) -> list[Row]:
+        """Run one packaged statement that reads; as `table`, but row by row, by the names of the columns."""
+        return self._looked(name, params, {}, frame.rows)
 
     def table_as(self, role: str, claims: Mapping[str, str], name: str, /, **params: Any) -> pd.DataFrame:
         """Run one packaged statement that reads, as a request of the web API would run it.
@@ -84,7 +92,7 @@ class Database:
             role: the role to be for one transaction that reads only; ours must be a member.
             claims: what the request's token says, as policies read it; all else is as for `table`.
         """
-        return self._looked(name, params, acting.request(role, claims))
+        return self._looked(name, params, acting.request(role, claims), frame.build)
 
     def plan(self, query: str) -> Any:
         """Return the plan of a recorded statement, as EXPLAIN gives it in JSON; raises as `Session.plan`."""
@@ -103,7 +111,7 @@ class Database:
         other._opened()
         return other
 
-    def act(self, opening: Opening, stretch: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    def act(self, opening: Opening, stretch: Mapping[str, Any] | None = None) -> list[Row]:
         """Carry out exactly the statement that an opening of the gate is for, once.
 
         It is never repeated: when the connection is lost on the way, whoever asked must look.
@@ -114,7 +122,7 @@ class Database:
                 parameters that its header names for that; None for all of it.
 
         Returns:
-            The columns that the statement's header promises.
+            The rows that the statement's header promises, by the names of their columns.
 
         Raises:
             Refused: no statement of kind `write`, used before, only a pooler leads in, or a lock that
@@ -130,7 +138,7 @@ class Database:
         session = self._opened()
         acting.fits(session, statement)
         opening.use()
-        return self._on(session, statement, params, backend, act=opening.act)
+        return self._on(session, statement, params, frame.rows, backend, act=opening.act)
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -147,9 +155,9 @@ class Database:
             raise Refused(f"{name} is locked by this very run")
         key = {"key": acting.lock_key(name)}
         session = self._opened()
-        given = self._on(session, sql.load("advisory_lock"), key).iloc[0]
+        given = self._on(session, sql.load("advisory_lock"), key, frame.rows)[0]
         if not given["taken"]:
-            holder = acting.held_by(self.table("advisory_holder", **key))
+            holder = acting.held_by(self.rows("advisory_holder", **key))
             raise Refused(f"{name} is being changed by {holder}", hint="wait for it to end")
         self._locks[name] = acting.Held(session, int(given["backend"]))
         try:
@@ -182,36 +190,39 @@ class Database:
             self._session.close()
             self._session = None
 
-    def _looked(self, name: str, params: Mapping[str, Any], local: Mapping[str, str]) -> pd.DataFrame:
+    def _looked(
+        self, name: str, params: Mapping[str, Any], local: Mapping[str, str], build: Build[Answer]
+    ) -> Answer:
         statement = sql.load(name)
         if statement.kind != sql.READ:
             raise Refused(f"{name} changes something; only the gate may run it")
         acting.named(statement, params)
         try:
-            return self._on(self._opened(), statement, params, local=local)
+            return self._on(self._opened(), statement, params, build, local=local)
         except SourceError:
             # A warm connection may have been cut since the last question; then one new one is tried.
             if not (self._session and self._session.lost):
                 raise
             self.close()
-            return self._on(self._opened(), statement, params, local=local)
+            return self._on(self._opened(), statement, params, build, local=local)
 
     def _on(
         self,
         session: Session,
         statement: sql.Statement,
         params: Mapping[str, Any],
+        build: Build[Answer],
         backend: int | None = None,
         local: Mapping[str, str] | None = None,
         act: Act | None = None,
-    ) -> pd.DataFrame:
+    ) -> Answer:
         """Run a statement of any kind on one session, and record it."""
         acting.fits(session, statement)
         locked = statement.locking(params)
         text, params = statement.filled(session.major, params)
         plain = statement.kind == sql.READ and not local
         asked = text if plain else f"{text}\n{sorted({**params, **(local or {})}.items())}"
-        read: acting.Read = partial(frame.build, statement)
+        read = partial(build, statement)
         with self._recorded(session.door, statement.name, asked) as answer:
             if statement.kind in sql.ACTING:
                 found = acting.carried_out(session, statement, text, params, read, backend, act, locked)
@@ -225,7 +236,7 @@ class Database:
         """Give a lock back; where that fails, ending the session does."""
         try:
             if not session.lost:
-                self._on(session, sql.load("advisory_unlock"), key)
+                self._on(session, sql.load("advisory_unlock"), key, frame.rows)
         except SourceError:
             session.close()
 

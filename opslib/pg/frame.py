@@ -1,4 +1,4 @@
-"""Rows of an answer as a frame with the promised columns and types."""
+"""Rows of an answer with the promised columns and types: as a frame, or by themselves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from opslib.pg.sql import Statement
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Row = dict[str, Any]
 
 
 def _seconds(value: Any) -> float:
@@ -43,14 +45,37 @@ def build(statement: Statement, columns: Sequence[str], rows: Sequence[Sequence[
     """
     import pandas as pd
 
-    promised = [column.name for column in statement.returns]
-    if list(columns) != promised:
-        raise Malformed(f"{statement.name} answered with the columns {list(columns)}, promised: {promised}")
+    promised = _promised(statement, columns)
     data = {
         column.name: pd.Series([_value(row[place], column.type) for row in rows], dtype=_DTYPE[column.type])
         for place, column in enumerate(statement.returns)
     }
     return pd.DataFrame(data, columns=promised)
+
+
+def rows(statement: Statement, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Row]:
+    """Return the answer to a statement row by row, for whoever needs no frame: pandas takes long to load.
+
+    Args:
+        statement: what was asked.
+        columns: the names that came.
+        rows: the values that came.
+
+    Returns:
+        By the names of the columns: values of Python's own types, what is missing None.
+
+    Raises:
+        Malformed: as for `build`.
+    """
+    names, kinds = _promised(statement, columns), [column.type for column in statement.returns]
+    return [dict(zip(names, map(_value, row, kinds), strict=True)) for row in rows]
+
+
+def _promised(statement: Statement, columns: Sequence[str]) -> list[str]:
+    promised = [column.name for column in statement.returns]
+    if list(columns) != promised:
+        raise Malformed(f"{statement.name} answered with the columns {list(columns)}, promised: {promised}")
+    return promised
 
 
 def _value(value: Any, kind: str) -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from opslib.pg import Database
+    from opslib.pg.frame import Row
 
 Record = Callable[[Call], None]
 
@@ -53,6 +54,20 @@ class DatabaseSource:
         columns = [column.name for column in sql.load(name).returns]
         frame = _attempt(columns, lambda: self._database().table(name, **parameters))
         return self._told_once(frame, columns)
+
+    def rows(self, name: str, /, **parameters: Any) -> list[Row]:
+        """Run one packaged statement, for a check that reads an answer row by row.
+
+        Returns:
+            By the names of the columns; what is missing is None.
+
+        Raises:
+            SourceError: the database could not be asked.
+        """
+        found = self.table(name, **parameters)
+        if reason := frames.reason(found):
+            raise SourceError(reason)
+        return frames.records(found)
 
     def table_as(self, role: str, claims: Mapping[str, str], name: str, /, **parameters: Any) -> pd.DataFrame:
         """Run one packaged statement as a role of the web API; columns and reason as for `table`."""
