@@ -207,7 +207,7 @@ def _ours(databases: Databases, plan: Plan, shape: Tables) -> Iterator[Callable[
 
         def act() -> Took:
             for _ in range(plan.kills):
-                fault = f"{faults.STEP}:{max(1, batches // _CONNECTIONS // (plan.kills + 2))}"
+                fault = f"{faults.STEP}:{max(1, batches // (plan.kills + 2))}"
                 killed = subprocess.run(command, env={**known, faults.VARIABLE: fault}, check=False)
                 assert killed.returncode < 0, "it was not killed"
             began = time.time()

@@ -33,8 +33,7 @@ _OTHER_SIDE = {
 }  # fmt: skip
 _AGAIN_S = 0.2
 _COMPARED_S = 0.5
-_PARTS = 8  # for each hand: the rows are never parted evenly, and who is free takes the next part
-_ENOUGH_TIMES = 6  # fewer say little of how the rows lie
+_PARTS = 16  # for each hand: the rows are never parted as wanted, and who is free takes the next part
 # A batch holds its own rows while it moves them: so much takes a tenth of a second, on a slow disk one.
 # More than the server's work memory (4 MB as it comes) it would put on the disk first.
 _BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 2 << 20, 500, 10_000, 2000
@@ -107,26 +106,34 @@ class Archiving(Kind):
         return Observed(found, text=_said(found), partly=_partly(target, found))
 
     def stretches(self, target: Target, hands: int) -> list[Mapping[str, Any]]:
-        """Cut the time between the limits into parts of about as many rows; of a few rows make one part."""
+        """Cut the time between the limits into parts; of a few rows make one part.
+
+        The rows in them get fewer and fewer, so that who is through first waits for nobody in the end.
+        """
         most = self._rows // (2 * int(target.act.params["rows"]))
-        cuts = self._cuts(target, min(hands * _PARTS, most)) if 1 < hands <= most else []
+        parts = min(hands * _PARTS, most) if hands > 1 else 0
+        cuts = self._cuts(target, [1 - (1 - part / parts) ** 1.5 for part in range(1, parts)])
         return [{"begin": a, "until": b} for a, b in pairwise((None, *cuts, None))]
 
-    def _cuts(self, target: Target, parts: int) -> list[str]:
-        """Return times that part the rows about evenly, or, where nobody knows any, the time itself."""
+    def _cuts(self, target: Target, shares: Sequence[float]) -> list[str]:
+        """Return times before which about such shares of the rows lie; where nobody knows, of the time."""
+        given: Mapping[str, Any] = target.act.params
+        since, cutoff = (datetime.fromisoformat(given[name]) for name in ("since", "cutoff"))
+        marks = [since, *(self._known(target) if shares else ())]
+        # Nobody knows how far the last rows reach: as far as their like before them, and not to the limit.
+        marks.append(min(cutoff, marks[-1] + (marks[-1] - marks[-2])) if len(marks) > 1 else cutoff)
+        return [_between(marks, share).isoformat() for share in shares]
+
+    def _known(self, target: Target) -> list[datetime]:
+        """Return times that part the rows about evenly, as far as somebody knows any."""
         given: Mapping[str, Any] = target.act.params
         (schema, name), since, cutoff = given["table"], given["since"], given["cutoff"]
-        known = list[str]()
         # To count up to the middle would take as long as all else where the table is not vacuumed.
         with suppress(SourceError):
             place = {"schema": schema, "name": name, "column": given["time"]}
             found = self._means.database().rows("times_known", **place, since=since, cutoff=cutoff)
-            known = [row["time"] for row in found]
-        if len(known) >= _ENOUGH_TIMES:
-            parts = min(parts, len(known))
-            return [known[len(known) * part // parts] for part in range(1, parts)]
-        begin, end = datetime.fromisoformat(since), datetime.fromisoformat(cutoff)
-        return [(begin + (end - begin) * part / parts).isoformat() for part in range(1, parts)]
+            return [datetime.fromisoformat(row["time"]) for row in found]
+        return []
 
     def more(self, target: Target, done: Mapping[str, int]) -> bool:
         """Tell whether rows are left; wait for those that somebody works at, and for replicas and queues."""
@@ -140,7 +147,10 @@ class Archiving(Kind):
         if self._rows <= 0 or not self._left(target):
             return False
         now = time.monotonic()
-        self._idle_since = self._idle_since or now
+        if not self._idle_since:
+            # Who worked at them may be done by now.
+            self._idle_since = now
+            return True
         time.sleep(_AGAIN_S)
         return now - self._idle_since < self.PATIENCE_S
 
@@ -261,6 +271,13 @@ def _partly(target: Target, found: Mapping[str, Any]) -> bool:
     sums = [(found[a] + found[b], target.before[a] + target.before[b]) for a, b in pairs if a in found]
     sums += [(found[n], target.before[n]) for n in ("checksum", "hanging_checksum") if n in found]
     return all(now == then for now, then in sums)
+
+
+def _between(marks: Sequence[datetime], share: float) -> datetime:
+    """Return the time at such a share of the way along marks that part the rows evenly."""
+    place, rest = divmod(share * (len(marks) - 1), 1)
+    begin, end = marks[int(place) : int(place) + 2]
+    return begin + (end - begin) * rest
 
 
 def _said(found: Mapping[str, Any]) -> str:

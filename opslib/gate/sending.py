@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from opslib.acts import Opening, Statement, Work
-from opslib.gate import faults, steps
+from opslib.gate import steps
 from opslib.pg import several, sql
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def _in_steps(
             if time.monotonic() - noted >= steps.NOTED_S:
                 note(text)
                 noted = time.monotonic()
-            faults.reach(faults.STEP)
 
 
 def _hand(database: Database, opening: Callable[[], Opening]) -> steps.Hand:

@@ -2,6 +2,7 @@
 
 Several hands can be at it at once, each over a connection of its own and in a stretch of its own; who is
 through with one takes the next. What a step says of where it came to is where the next one there begins.
+Each goes on by itself: to be told of every step would cost as much as a small one takes.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from opslib.errors import Unreachable
+from opslib.gate import faults
 
 if TYPE_CHECKING:
     from opslib.changes import Kind
@@ -20,18 +23,22 @@ if TYPE_CHECKING:
 
 Stretch = Mapping[str, Any]
 Hand = Callable[[Stretch], "list[Row]"]
+Done = dict[str, int]
 Answer = dict[str, Any] | Unreachable  # the latter: it did not get through, and may the next time
 
-# A disk that syncs slowly must not hold up each step; what is done is told by looking, not by these notes.
+# A disk that syncs slowly must not hold up the steps; what is done is told by looking, not by these notes.
 NOTED_S = 1.0
-# How long the others go on while the first is at a step of its own: it is the one that looks around.
+# How long all are at it until the first rests, so that somebody can look around over its connection.
+TURN_S = 0.2
+# How much longer the others go on while it is at a step of its own: nobody looks around meanwhile.
 UNWATCHED_S = 0.2
-# Others were at the same rows, or held a lock too long: nothing was done, and the next step may get through.
-PASSING = ("moved", "lock-timeout", "statement-timeout")
+# Others held a lock too long, or were at the same rows: nothing was done, and the next step may get through.
+HELD = ("lock-timeout", "statement-timeout")
+PASSING = (*HELD, "moved")
 
 
 def taken(hands: Sequence[Hand], kind: Kind, way: Target, narrows: Sequence[str]) -> Iterator[str]:
-    """Take one step after the other, and say now and then how many there were and what they have done.
+    """Take one step after the other, and say now and then what all of them have done so far.
 
     Args:
         hands: each carries the act out once within a stretch. Another one than the first whose connection
@@ -39,25 +46,27 @@ def taken(hands: Sequence[Hand], kind: Kind, way: Target, narrows: Sequence[str]
         kind: tells how to cut the act into stretches, and when nothing is left to do. It is asked only
             while the first hand rests, as it asks over the same connection.
         way: the target.
-        narrows: the columns of an answer that say where the next step begins.
+        narrows: the columns of an answer that say where the next step begins, null where none follows.
 
     Raises:
         SourceError: a step failed in a way that does not pass, or what passes else did not while it waited.
     """
-    number = 0
+    so_far = Done()
     with ThreadPoolExecutor(len(hands)) as pool:
         crew = _Crew(hands, pool, narrows)
-        while True:
-            if not crew.has_work:
-                crew.stretches += kind.stretches(way, len(crew.able))
-            if done := crew.work():
-                number += 1
-                said = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in done.items())
-                yield f"step {number}: {said}"
-            if not kind.more(way, done):
-                if crew.hindrance and not done:
-                    raise crew.hindrance
-                return
+        try:
+            while True:
+                if not crew.has_work:
+                    crew.stretches += kind.stretches(way, len(crew.able))
+                if done := crew.turn():
+                    _add(so_far, done)
+                    yield ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in so_far.items())
+                if not kind.more(way, done):
+                    if crew.hindrance and not done:
+                        raise crew.hindrance
+                    return
+        finally:
+            crew.stop()
 
 
 class _Crew:
@@ -71,66 +80,86 @@ class _Crew:
 
     def __init__(self, hands: Sequence[Hand], pool: Executor, narrows: Sequence[str]) -> None:
         self.able, self.stretches = list(hands), list[Stretch]()
-        self._first, self._pool, self._narrows = hands[0], pool, narrows
-        self._busy: dict[Future[Answer], tuple[Hand, Stretch]] = {}
         self.hindrance: Unreachable | None = None  # why the last step did not get through
+        self._first, self._pool, self._narrows = hands[0], pool, narrows
+        self._busy: dict[Future[None], Hand] = {}
+        self._changing, self._done = Lock(), Done()
+        self._turn_ends, self._hindered = 0.0, False
 
     @property
     def has_work(self) -> bool:
         """Somebody is at work, or a stretch is left."""
         return bool(self._busy or self.stretches)
 
-    def work(self) -> dict[str, int]:
-        """Let all work until the first has taken a step, or any other where none is left to it.
+    def turn(self) -> Done:
+        """Let all work for a while until the first rests, or any other where nothing is left to it.
 
-        Meanwhile the others go on, as nobody should wait for the slowest; but not for long, because nobody
-        looks meanwhile whether they may, and not after a step that did not get through.
+        Meanwhile and after it the others go on, as nobody should wait for the slowest; but not for long,
+        because nobody looks meanwhile whether they may, and not after a step that a lock held up.
         """
-        found, until, hindered = dict[str, int](), time.monotonic() + UNWATCHED_S, False
+        self._turn_ends, self._hindered = time.monotonic() + TURN_S, False
         self._set_to_work()
         while self._busy:
-            for step in wait(self._busy, return_when=FIRST_COMPLETED).done:
-                hand, stretch = self._busy.pop(step)
-                answer = self._answer(step, hand)
-                self._go_on(stretch, answer)
-                self.hindrance = answer if isinstance(answer, Unreachable) else None
-                hindered |= self.hindrance is not None
-                self._add(found, answer)
-            rests = all(hand is not self._first for hand, _ in self._busy.values())
-            if rests and (found or not self._busy):
+            for shift in wait(self._busy, return_when=FIRST_COMPLETED).done:
+                del self._busy[shift]
+                shift.result()
+            rests = self._first not in self._busy.values()
+            if rests and (self._done or not self._busy):
                 break
-            if not hindered and time.monotonic() < until:
-                self._set_to_work()
-        return found
+        with self._changing:
+            done, self._done = self._done, Done()
+        return done
+
+    def stop(self) -> None:
+        """Have nobody begin another step."""
+        self._turn_ends = -UNWATCHED_S
 
     def _set_to_work(self) -> None:
-        at_work = [hand for hand, _ in self._busy.values()]
-        free = [hand for hand in self.able if hand not in at_work]
-        for hand, stretch in zip(free, list(self.stretches), strict=False):
-            self.stretches.remove(stretch)
-            self._busy[self._pool.submit(_once, hand, stretch)] = hand, stretch
+        at_work = list(self._busy.values())
+        for hand in [hand for hand in self.able if hand not in at_work]:
+            with self._changing:
+                stretch = self.stretches.pop(0) if self.stretches else None
+            if stretch is not None:
+                self._busy[self._pool.submit(self._work, hand, stretch)] = hand
 
-    def _go_on(self, stretch: Stretch, answer: Answer) -> None:
-        """Put what is left of a stretch before the others, and after them where somebody was in the way."""
-        if isinstance(answer, Unreachable):
-            self.stretches.append(stretch)
-        elif answer:
-            came_to = {name: answer[name] for name in self._narrows if name in answer}
-            self.stretches.insert(0, {**stretch, **came_to})
+    def _work(self, hand: Hand, stretch: Stretch) -> None:
+        """Take step after step, until it is time to rest or no stretch is left."""
+        until = 0.0 if hand is self._first else UNWATCHED_S
+        left: Stretch | None = stretch
+        while left is not None:
+            answer = self._answer(hand, left)
+            with self._changing:
+                self._note(left, answer)
+                over = self._hindered or time.monotonic() >= self._turn_ends + until
+                goes_on = self.stretches and hand in self.able and not over
+                left = self.stretches.pop(0) if goes_on else None
 
-    def _add(self, found: dict[str, int], answer: Answer) -> None:
-        for name, value in answer.items() if isinstance(answer, dict) else ():
-            if name not in self._narrows:
-                found[name] = found.get(name, 0) + int(value)
-
-    def _answer(self, step: Future[Answer], hand: Hand) -> Answer:
+    def _answer(self, hand: Hand, stretch: Stretch) -> Answer:
         try:
-            return step.result()
+            return _once(hand, stretch)
         except Unreachable as error:
             if hand is self._first:
                 raise
             self.able.remove(hand)
             return error
+
+    def _note(self, stretch: Stretch, answer: Answer) -> None:
+        """Put what is left of a stretch before the others, and after them where somebody was in the way."""
+        self.hindrance = answer if isinstance(answer, Unreachable) else None
+        if isinstance(answer, Unreachable):
+            self._hindered |= answer.kind in HELD
+            self.stretches.append(stretch)
+        elif answer:
+            came_to = {name: answer[name] for name in self._narrows if name in answer}
+            if None not in came_to.values():
+                self.stretches.insert(0, {**stretch, **came_to})
+            _add(self._done, {name: int(value) for name, value in answer.items() if name not in came_to})
+            faults.reach(faults.STEP)
+
+
+def _add(to: Done, more: Mapping[str, int]) -> None:
+    for name, value in more.items():
+        to[name] = to.get(name, 0) + value
 
 
 def _once(hand: Hand, stretch: Stretch) -> Answer:

@@ -61,7 +61,7 @@ class Statement:
         returns: its columns, in order.
         params: its parameters, by name, with their types.
         step: parameters that narrow one of many steps of it, null for no narrower; a column of the answer
-            that is called like one is where the next step begins.
+            that is called like one is where the next step begins, null where none follows.
         needs: the role membership that it needs to see everything, or `nothing`.
         cost: what it costs the server.
         lock: the strongest lock that it takes on a user's table.

@@ -17,7 +17,8 @@
 -- elsewhere. Asked under the lock, of what is so now.
 -- What went is counted, and not what came: to return each row once more would cost a fifth.
 -- It begins where the last step came to: from the start, each would pass by all rows that went before,
--- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told.
+-- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told. Where it
+-- finds less than it may take, no other step follows there.
 -- By the places of the rows: a join by key would read the whole table, batch after batch.
 with grown as (
   select has_column_privilege(to_regclass(%(table)s), (%(columns_ever)s + 1)::int2, 'select') is not null
@@ -40,5 +41,6 @@ kept as (
   insert into {archive} ({columns}) overriding system value select {columns} from moved
 )
 select count(*) as moved,
-       (select to_char(max(b.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from batch b) as begin
+       (select to_char(max(b.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from batch b
+        having count(*) = %(rows)s) as begin
 from moved having count(*) > 0

@@ -19,7 +19,8 @@
 -- would be lost. Nor while there is another trigger, as each foreign key brings one along that may delete
 -- elsewhere. The tables are locked before anything is seen, so that this is of what is so now.
 -- It begins where the last step came to: from the start, each would pass by all rows that went before,
--- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told.
+-- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told. Where it
+-- finds less than it may take, no other step follows there.
 -- By the places of the rows: a join by key would read the whole table, batch after batch.
 with grown as (
   select coalesce(
@@ -54,5 +55,6 @@ kept_too as (
   select {child_columns} from hanging
 )
 select count(*) as moved, (select count(*) from hanging) as with_them,
-       (select to_char(max(b.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from batch b) as begin
+       (select to_char(max(b.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from batch b
+        having count(*) = %(rows)s) as begin
 from moved having count(*) > 0

@@ -13,7 +13,8 @@
 -- that may delete elsewhere. Asked under the lock, of what is so now.
 -- Rows that somebody works at are left for a later batch. No row is returned where nothing was found.
 -- It begins where the last step came to: from the start, each would pass by all rows that went before,
--- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told.
+-- which an old snapshot keeps from being forgotten. Within the limits, whatever a step is told. Where it
+-- finds less than it may take, no other step follows there.
 -- By the places of the rows: a join by key would read the whole table, batch after batch.
 with other as (
   select %(triggers)s <> (
@@ -32,5 +33,6 @@ gone as (
   delete from {table} t where t.ctid = any (array(select b.place from batch b)) returning 1
 )
 select count(*) as deleted,
-       (select to_char(max(b.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from batch b) as begin
+       (select to_char(max(b.at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from batch b
+        having count(*) = %(rows)s) as begin
 from gone having count(*) > 0
