@@ -581,6 +581,7 @@ def test_a_table_that_is_altered_on_the_way_ends_the_move(
     assert draft
     with entered(server, "operator") as operator:
         kind = archiving.KIND(Means(env, lambda: operator, lambda name: None, draft.settings))
+        kind.observe(draft.targets[0])
         assert kind.more(draft.targets[0], {"moved": 2})
         shop.execute(b"create index on orders (at desc)")
         assert kind.more(draft.targets[0], {"moved": 2}), "an index holds nothing that could be lost"
@@ -783,6 +784,7 @@ def test_several_hands_share_the_rows_and_go_on_where_each_came_to(
     steps_taken = Counter(told[0] + told[1])
     (middle,) = {until for _, until in steps_taken if until}
     assert set(steps_taken.values()) == {1}, "somebody began again where rows had gone already"
+    assert (None, None) not in steps_taken, "all were gone, and somebody passed by them once more"
     assert told[0] and told[1], "one did it all"
     assert middle.startswith("2020-01-08")
     assert {(None, middle), ("2020-01-03T00:00:00.000000Z", middle), (middle, None)} <= set(steps_taken)
@@ -887,6 +889,57 @@ def test_hands_that_all_meet_a_lock_stand_still_until_somebody_has_looked() -> N
     with pytest.raises(Unreachable, match="somebody holds it"):
         list(steps.taken(hands, kind, None, ()))  # type: ignore[arg-type]
     assert (sorted(tried), kind.asked) == ([0, 1], [{}])
+
+
+def test_a_hand_whose_rows_somebody_has_changed_meanwhile_tries_again_at_once() -> None:
+    """Nobody holds them any more: to wait for whoever looks around would cost as long as a step."""
+    again, tried, kind = threading.Event(), list[int](), Watched()
+
+    def goes_on_until_then(stretch: steps.Stretch) -> list[Row]:
+        assert again.wait(5), "the other stands still"
+        return [{"moved": 1}]
+
+    def is_late(stretch: steps.Stretch) -> list[Row]:
+        tried.append(stretch["begin"])
+        if len(tried) == 1:
+            raise Unreachable("somebody was faster", kind="moved")
+        again.set()
+        return []
+
+    list(steps.taken([goes_on_until_then, is_late], kind, None, ()))  # type: ignore[arg-type]
+    assert len(tried) > 1
+
+
+def test_hands_work_on_by_themselves_until_it_is_time_to_look_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look after each step would cost as much as a small step takes."""
+    kind, done = Watched(), list[int]()
+
+    def quick(stretch: steps.Stretch) -> list[Row]:
+        done.append(stretch["begin"])
+        return [{"moved": 1, "begin": None}]
+
+    monkeypatch.setattr(steps, "TURN_S", 3600.0)
+    said = list(steps.taken([quick], kind, None, ("begin",)))  # type: ignore[arg-type]
+    assert (done, said, kind.asked) == (list(range(9)), ["9 moved"], [{"moved": 9}])
+
+
+def test_once_one_has_failed_for_good_nobody_begins_another_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more is done than what was under way, also where somebody presses Ctrl-C."""
+    begun, taken, many = threading.Event(), list[int](), 200_000
+
+    def may_not(stretch: steps.Stretch) -> list[Row]:
+        assert begun.wait(5)
+        raise Forbidden("permission denied")
+
+    def goes_on(stretch: steps.Stretch) -> list[Row]:
+        begun.set()
+        taken.append(stretch["begin"])
+        return [{"moved": 1, "begin": 0}] if len(taken) < many else []
+
+    monkeypatch.setattr(steps, "TURN_S", 3600.0)
+    with pytest.raises(Forbidden):
+        list(steps.taken([may_not, goes_on], Watched(), None, ("begin",)))  # type: ignore[arg-type]
+    assert 0 < len(taken) < many
 
 
 def test_nobody_goes_on_for_long_while_the_first_who_looks_around_is_held_up(

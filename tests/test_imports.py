@@ -185,6 +185,16 @@ def test_a_run_imports_what_drives_the_kernel_and_not_what_works_in_it(tmp_path:
     assert len(list((tmp_path / "archive").glob("runs/*/*/*/*/run.html"))) == 1
 
 
+def test_whoever_moves_rows_by_a_plan_waits_for_no_frames() -> None:
+    """The longest part of its start would be pandas, which only a look at a page needs."""
+    code = (
+        "import sys; from opslib.changes import archiving; from opslib.gate import apply, making, undo\n"
+        "from opslib.pg import database; import opslib.cli.changes\n"
+        "print(*[name for name in ('numpy', 'pandas') if name in sys.modules])"
+    )
+    assert _said(code) == [""]
+
+
 def test_who_has_a_run_done_elsewhere_imports_next_to_nothing() -> None:
     """What a fork has already, its caller would load in vain."""
     code = (

@@ -138,13 +138,13 @@ class Archiving(Kind):
     def more(self, target: Target, done: Mapping[str, int]) -> bool:
         """Tell whether rows are left; wait for those that somebody works at, and for replicas and queues."""
         self._rows -= next(iter(done.values()), 0)
-        if self._altered(target):
+        # Where as many went as were seen, the look that follows is enough.
+        if self._rows <= 0 or self._altered(target):
             return False
         if done:
             self._idle_since = 0.0
             return self._has_room()
-        # Where as many went as were seen, the look that follows is enough.
-        if self._rows <= 0 or not self._left(target):
+        if not self._left(target):
             return False
         now = time.monotonic()
         if not self._idle_since:
