@@ -27,6 +27,12 @@ _REQUIRED: dict[str, type | tuple[type, ...]] = {
     "reviewed": str,
     "next": list,
 }
+_OPTIONAL: dict[str, type | tuple[type, ...]] = {
+    "controls": list,
+    "cell_minutes": (int, float),
+    "usual": dict,
+}
+KEYS = (*_REQUIRED, *_OPTIONAL)
 _LONGEST = 24 * 60  # minutes
 
 
@@ -56,10 +62,13 @@ def check(path: Path, meta: Any) -> None:
     """Raise `ConfigError` with file and key unless the metadata of a notebook is right."""
     if not isinstance(meta, dict):
         raise ConfigError(f"{path}: metadata.opslib: not an object")
-    for key, kind in _REQUIRED.items():
-        if key not in meta:
+    for key in meta:
+        if key not in KEYS:
+            raise wrong(path, key, f"no such key{parameters.close(key, KEYS)}")
+    for key, kind in (_REQUIRED | _OPTIONAL).items():
+        if key in _REQUIRED and key not in meta:
             raise wrong(path, key, "missing")
-        if not _is(meta[key], kind):
+        if key in meta and not _is(meta[key], kind):
             raise wrong(path, key, f"{meta[key]!r} is not of type {_kind(kind)}")
     for key in ("symptoms", "next"):
         if not all(isinstance(value, str) for value in meta[key]):
@@ -73,10 +82,8 @@ def check(path: Path, meta: Any) -> None:
     if meta["severity"] not in SEVERITIES:
         raise wrong(path, "severity", f"not one of {', '.join(SEVERITIES)}")
     longest = meta.get("cell_minutes", _LONGEST)
-    if not (_is(longest, (int, float)) and 0 < longest <= _LONGEST):
+    if not 0 < longest <= _LONGEST:
         raise wrong(path, "cell_minutes", f"{longest!r} is no number above 0 and up to {_LONGEST}")
-    if not isinstance(meta.get("usual", {}), dict):
-        raise wrong(path, "usual", "not an object of parameters")
     for key, value in meta["needs"].items():
         if key not in _NEEDS:
             raise wrong(path, f"needs.{key}", f"no such need{parameters.close(key, _NEEDS)}")
