@@ -37,7 +37,7 @@ def numbers(free: Sequence[Seen], sizes: Mapping[str, int]) -> dict[str, int]:
     rows = sum(one.rows for one in free)
     hanging = sum(int(one.values.get("hanging", 0)) for one in free)
     batches = sum(-(-one.rows // sizes[one.rule.table]) for one in free)
-    counts = {"rows": rows, "rows that hang on them": hanging, "batches": batches}
+    counts = {"rows": rows, "rows hanging on them": hanging, "batches": batches}
     return {name: count for name, count in counts.items() if count}
 
 

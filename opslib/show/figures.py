@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_HISSING = ("ches", "shes", "sses", "xes")
+
 
 def counted(value: Any, name: str) -> str:
     """Return a figure with what it counts: `1 entry`, `2 entries`, `1 byte of the backup`.
@@ -22,6 +24,12 @@ def _single(name: str) -> str:
         if word in ("of", "in", "into", "out"):
             break
         if word.endswith("s"):
-            words[place] = f"{word.removesuffix('ies')}y" if word.endswith("ies") else word.removesuffix("s")
+            words[place] = _one(word)
             break
     return " ".join(words)
+
+
+def _one(word: str) -> str:
+    if word.endswith("ies"):
+        return f"{word.removesuffix('ies')}y"
+    return word.removesuffix("es" if word.endswith(_HISSING) else "s")
