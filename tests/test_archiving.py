@@ -809,6 +809,28 @@ def test_rows_that_lie_unevenly_in_time_are_shared_as_the_planner_knows_them(
     assert first["until"] == second["begin"] and first["until"][:9] == "2020-01-0"
 
 
+def test_rows_that_hang_on_others_of_their_own_table_are_left_to_one_hand(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """Two would wait for each other's rows until the server ends one of them, again and again."""
+    shop.execute(b"alter table orders add before bigint references orders on delete set null")
+    shop.execute(b"alter table orders_old add before bigint; create index on orders (before); analyze orders")
+    with two_hands(server, _movable(server, shop, batch=2)) as (kind, _, _):
+        assert len(kind.stretches(_movable(server, shop, batch=2).targets[0], 2)) == 1
+
+
+def test_each_table_of_a_plan_has_a_patience_of_its_own(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """What was waited for at the first must not end the second at its first lock."""
+    draft = _movable(server, shop, batch=2)
+    with two_hands(server, draft) as (kind, _, _):
+        kind.PATIENCE_S = 0.0  # type: ignore[misc]
+        assert [kind.more(draft.targets[0], {}) for _ in range(2)] == [True, False]
+        kind.observe(draft.targets[0])
+        assert kind.more(draft.targets[0], {})
+
+
 @pytest.mark.parametrize("broken", ["moved", "lost"])
 def test_a_step_that_does_not_get_through_keeps_its_stretch(
     server: Databases, shop: psycopg.Connection[Any], broken: str

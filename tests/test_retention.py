@@ -216,6 +216,27 @@ def test_a_hold_or_a_rule_that_comes_after_the_plan_is_seen_by_the_gate(sandbox:
         assert "no rule; the app: no rule" in retention.standing(own, system, ["elsewhere", "events"])
 
 
+def test_rows_of_which_nobody_has_said_whether_they_are_held_are_held(sandbox: object) -> None:
+    """The app's own `where not legal_hold` would keep them, too."""
+    env = config.load_system(SYSTEM).environment("sandbox")
+    change = "alter table retention_policies alter legal_hold {} not null".format
+    undecided = b"update retention_policies set legal_hold = null where table_name = 'events'"
+    assert env.operator
+    with (
+        closing(Database([env.operator], application_name="opslib/test")) as database,
+        psycopg.connect(control.status()["databases"][SYSTEM]["admin"], autocommit=True) as admin,
+    ):
+        admin.execute(change("drop").encode())
+        try:
+            admin.execute(undecided)
+            found = retention.policies(database)
+        finally:
+            admin.execute(undecided.replace(b"null", b"false"))
+            admin.execute(change("set").encode())
+            admin.execute(b"vacuum retention_policies")  # others look for dead rows
+    assert "legal hold" in retention.standing(found, env.system, ["public", "events"])
+
+
 def test_a_policy_of_the_app_that_cannot_be_read_plans_nothing() -> None:
     """It may hold what the file does not know."""
     hidden = frames.unavailable(["table_name"], "our role may not see the rows")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from opslib.errors import Forbidden, Unreachable
+from opslib.errors import Forbidden, Refused, Unreachable
 from opslib.gate import steps
 from opslib.pg.frame import Row
 
@@ -118,6 +118,22 @@ def test_once_one_has_failed_for_good_nobody_begins_another_step(monkeypatch: py
     with pytest.raises(Forbidden):
         list(steps.taken([may_not, goes_on], Watched(), None, ("begin",)))  # type: ignore[arg-type]
     assert 0 < len(taken) < many
+
+
+def test_a_lost_connection_weighs_more_than_what_broke_with_it() -> None:
+    """What it was doing may have been done: to call it failed would be wrong, and nobody would look again."""
+    refused = threading.Event()
+
+    def is_lost(stretch: steps.Stretch) -> list[Row]:
+        assert refused.wait(5)
+        raise Unreachable("whether the change was made is not known", kind="lost")
+
+    def has_no_lock_any_more(stretch: steps.Stretch) -> list[Row]:
+        refused.set()
+        raise Refused("the lock was lost")
+
+    with pytest.raises(Unreachable, match="is not known"):
+        list(steps.taken([is_lost, has_no_lock_any_more], Watched(), None, ()))  # type: ignore[arg-type]
 
 
 def test_nobody_goes_on_for_long_while_the_first_who_looks_around_is_held_up(

@@ -101,7 +101,7 @@ class Archiving(Kind):
         with several.opened(self._means.database(), wanted) as connections:
             found = old_rows_look.values(connections[0], target.identity, *connections[1:2])
         back = getattr(target.act, "params", {}).get("table") != target.identity["table"]
-        self._rows = int(found["archived" if back else "rows"])
+        self._rows, self._idle_since = int(found["archived" if back else "rows"]), 0.0
         found |= self._policy(target)
         return Observed(found, text=_said(found), partly=_partly(target, found))
 
@@ -111,9 +111,17 @@ class Archiving(Kind):
         The rows in them get fewer and fewer, so that who is through first waits for nobody in the end.
         """
         most = self._rows // (2 * int(target.act.params["rows"]))
-        parts = min(hands * _PARTS, most) if hands > 1 else 0
+        shared = min(hands, most) > 1 and not self._refers_to_itself(target)
+        parts = min(hands * _PARTS, most) if shared else 0
         cuts = self._cuts(target, [1 - (1 - part / parts) ** 1.5 for part in range(1, parts)])
         return [{"begin": a, "until": b} for a, b in pairwise((None, *cuts, None))]
+
+    def _refers_to_itself(self, target: Target) -> bool:
+        """Tell whether rows of the table hang on others of it: two hands would wait for each other's rows."""
+        given: Mapping[str, Any] = target.act.params
+        table = list(given["table"])
+        found = old_rows_facts.children(self._means.database(), table)
+        return table in [[row["schema"], row["name"]] for row in found]
 
     def _cuts(self, target: Target, shares: Sequence[float]) -> list[str]:
         """Return times before which about such shares of the rows lie; where nobody knows, of the time."""

@@ -8,7 +8,7 @@ Each goes on by itself: to be told of every step would cost as much as a small o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -100,15 +100,23 @@ class _Crew:
         self._turn_ends, self._hindered = time.monotonic() + TURN_S, False
         self._set_to_work()
         while self._busy:
-            for shift in wait(self._busy, return_when=FIRST_COMPLETED).done:
-                del self._busy[shift]
-                shift.result()
+            self._ended(wait(self._busy, return_when=FIRST_COMPLETED).done)
             rests = self._first not in self._busy.values()
             if rests and (self._done or not self._busy):
                 break
         with self._changing:
             done, self._done = self._done, Done()
         return done
+
+    def _ended(self, shifts: Iterable[Future[None]]) -> None:
+        """Note whose shift is over; where several broke, a lost connection weighs most: nobody knows then."""
+        for shift in shifts:
+            del self._busy[shift]
+        broken = [error for shift in shifts if (error := shift.exception())]
+        if broken:
+            self.stop()
+            broken += [error for shift in wait(self._busy).done if (error := shift.exception())]
+            raise min(broken, key=lambda error: not isinstance(error, Unreachable))
 
     def stop(self) -> None:
         """Have nobody begin another step."""

@@ -8,6 +8,8 @@
 -- lock: access share
 -- since: 14
 -- pooler: yes
-select table_name, column_name, keep_days, legal_hold, last_cleanup_at, last_deleted
+-- Where nobody has said whether something holds the rows, it does.
+select table_name, column_name, keep_days, legal_hold is distinct from false as legal_hold,
+       last_cleanup_at, last_deleted
 from public.retention_policies
 order by table_name
