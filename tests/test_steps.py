@@ -120,18 +120,18 @@ def test_once_one_has_failed_for_good_nobody_begins_another_step(monkeypatch: py
     assert 0 < len(taken) < many
 
 
-def test_a_lost_connection_weighs_more_than_what_broke_with_it() -> None:
+def test_a_lost_connection_weighs_more_than_what_broke_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it was doing may have been done: to call it failed would be wrong, and nobody would look again."""
-    refused = threading.Event()
+    noticed = threading.Event()
 
     def is_lost(stretch: steps.Stretch) -> list[Row]:
-        assert refused.wait(5)
+        assert noticed.wait(5)
         raise Unreachable("whether the change was made is not known", kind="lost")
 
     def has_no_lock_any_more(stretch: steps.Stretch) -> list[Row]:
-        refused.set()
         raise Refused("the lock was lost")
 
+    monkeypatch.setattr(steps._Crew, "stop", lambda crew: noticed.set())
     with pytest.raises(Unreachable, match="is not known"):
         list(steps.taken([is_lost, has_no_lock_any_more], Watched(), None, ()))  # type: ignore[arg-type]
 
