@@ -487,7 +487,7 @@ def test_a_system_without_a_rule_is_not_called_well() -> None:
 
 @pytest.mark.parametrize(
     ("row_bytes", "given", "rows"),
-    [(0, 0, 1048), (80, 0, 10_000), (2048, 0, 1024), (1 << 20, 0, 500), (2048, 100, 100)],
+    [(0, 0, 1572), (80, 0, 12_000), (2048, 0, 1536), (1 << 20, 0, 500), (2048, 100, 100)],
 )
 def test_a_batch_is_as_large_as_can_be_moved_in_a_moment(row_bytes: int, given: int, rows: int) -> None:
     """Large rows go by the hundred, small ones by the thousand, and a person's word is final."""

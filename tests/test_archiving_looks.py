@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from typing import Any
 
 import psycopg
@@ -110,18 +110,35 @@ def test_what_hangs_on_the_rows_is_counted_on_both_sides(
 
 
 def test_two_connections_see_what_one_sees(server: Databases, shop: psycopg.Connection[Any]) -> None:
-    """What hangs on the rows is counted over the second one, and not over the first as well."""
+    """And nothing is asked over both of them."""
     told = list[str]()
-    with closing(entered(server)) as database, closing(entered(server, told=told)) as beside:
-        alone = old_rows_look.values(database, IDENTITY)
-        assert old_rows_look.values(database, IDENTITY, beside) == alone
-    assert told == ["connect", "rows_hanging_archived", "rows_hanging"]
+    with closing(entered(server)) as alone, closing(entered(server, told)) as one:
+        expected = old_rows_look.values(alone, IDENTITY)
+        with closing(entered(server, told)) as other:
+            assert old_rows_look.values_at_once([one, other], IDENTITY) == expected
+    counts = [what for what in told if what.startswith("rows_")]
+    assert sorted(counts) == ["rows_between", "rows_between", "rows_hanging", "rows_hanging_archived"]
 
 
-def test_a_second_connection_that_is_refused_an_answer_hides_nothing(
-    server: Databases, shop: psycopg.Connection[Any]
-) -> None:
-    """What could not be counted is not none."""
+def test_each_connection_takes_the_next_question_and_the_answers_keep_their_order(server: Databases) -> None:
+    """While one counts for long, the other gets through with all the rest."""
+    others_done = threading.Event()
+
+    def long(database: Database) -> list[Database]:
+        assert others_done.wait(10), "the others waited for it"
+        return [database]
+
+    def last(database: Database) -> list[Database]:
+        others_done.set()
+        return [database]
+
+    with closing(entered(server)) as one, closing(entered(server)) as other:
+        took = several.shared([one, other], [long, lambda database: [database], last])
+        assert took[0] != took[1] == took[2]
+
+
+def test_what_a_connection_is_refused_hides_nothing(server: Databases, shop: psycopg.Connection[Any]) -> None:
+    """What could not be counted is not none; and the connections are good for the next look."""
     with closing(entered(server)) as database, closing(entered(server)) as beside:
         database.table("server_facts")
         shop.execute(b"alter table lines owner to postgres; revoke all on lines from public")
@@ -129,26 +146,35 @@ def test_a_second_connection_that_is_refused_an_answer_hides_nothing(
         shop.execute(b"grant select on orders, orders_old, lines_old to opslib_monitor")
         try:
             with pytest.raises(SourceError, match="lines"):
-                old_rows_look.values(database, IDENTITY, beside)
+                old_rows_look.values_at_once([database, beside], IDENTITY)
         finally:
             shop.execute(b"grant pg_read_all_data to opslib_monitor")
+        assert old_rows_look.values_at_once([database, beside], IDENTITY)["hanging"] == 900
 
 
-def test_whoever_stops_waiting_stops_what_is_asked_beside(server: Databases) -> None:
+@pytest.mark.parametrize("broken", [KeyboardInterrupt(), SourceError("it went away")])
+def test_whoever_stops_waiting_stops_what_is_asked_beside(server: Databases, broken: BaseException) -> None:
     """Rows by the million may be counted for minutes: nobody who gave up should have to sit them out."""
+    ended = list[str]()
 
-    def slowly(beside: Database) -> None:
-        beside.table("server_facts")
-        assert beside._session
-        beside._session.run("select pg_sleep(30)", {})
+    def slowly(database: Database) -> None:
+        database.table("server_facts")
+        assert database._session
+        with pytest.raises(SourceError) as error:
+            database._session.run("select pg_sleep(30)", {})
+        ended.append(error.value.message)
 
-    with closing(entered(server)) as beside, server.admin(SYSTEM) as admin:
-        with pytest.raises(KeyboardInterrupt), several.meanwhile(beside, partial(slowly, beside)) as asked:
-            until = time.monotonic() + 10
-            while admin.execute(_ASLEEP).fetchone() is None:
-                assert time.monotonic() < until, "it was never asked"
-            raise KeyboardInterrupt
-        assert "user request" in str(asked.exception())
+    def breaks(database: Database) -> None:
+        until = time.monotonic() + 10
+        while admin.execute(_ASLEEP).fetchone() is None:
+            assert time.monotonic() < until, "it was never asked"
+        raise broken
+
+    with closing(entered(server)) as one, closing(entered(server)) as other, server.admin(SYSTEM) as admin:
+        connections, questions = [one, other], [slowly, breaks, slowly]
+        with pytest.raises(type(broken)):
+            several.shared(connections, questions)
+    assert len(ended) == 1 and "user request" in ended[0]
 
 
 def test_once_all_rows_have_gone_nothing_is_read_to_find_that_nothing_hangs_on_them(

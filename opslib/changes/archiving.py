@@ -36,7 +36,7 @@ _COMPARED_S = 0.5
 _PARTS = 16  # for each hand: the rows are never parted as wanted, and who is free takes the next part
 # A batch holds its own rows while it moves them: so much takes a tenth of a second, on a slow disk one.
 # More than the server's work memory (4 MB as it comes) it would put on the disk first.
-_BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 2 << 20, 500, 10_000, 2000
+_BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 3 << 20, 500, 12_000, 2000
 
 
 def draft(
@@ -97,9 +97,9 @@ class Archiving(Kind):
         params = getattr(target.act, "params", {})
         if any(set(params[name]) != set(now) for name, now in named.items()):
             return Observed({}, text="the columns are others than those that would be moved")
-        wanted = self._means.settings.get("connections") if "child" in target.identity else 1
+        wanted = self._means.settings.get("connections") if "archive" in target.identity else 1
         with several.opened(self._means.database(), wanted) as connections:
-            found = old_rows_look.values(connections[0], target.identity, *connections[1:2])
+            found = old_rows_look.values_at_once(connections, target.identity)
         back = getattr(target.act, "params", {}).get("table") != target.identity["table"]
         self._rows, self._idle_since = int(found["archived" if back else "rows"]), 0.0
         found |= self._policy(target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from opslib.verdict import Finding, Status
 if TYPE_CHECKING:
     from opslib.pg import Database
 
+Question = Callable[[AskedByRow], Mapping[str, Any]]
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
@@ -53,13 +54,12 @@ def timeless(database: AskedByRow, looks: Sequence[Seen]) -> list[Finding]:
     return [_timeless(database, one.rule) for one in looks if not one.reason]
 
 
-def values(database: AskedByRow, identity: Identity, beside: Database | None = None) -> dict[str, Any]:
+def values(database: AskedByRow, identity: Identity) -> dict[str, Any]:
     """Return how many rows are old and how many are in the archive already, and a checksum over all keys.
 
     Args:
         database: where.
         identity: of the target.
-        beside: the same database over another connection, which counts what hangs on the rows meanwhile.
 
     Returns:
         rows, checksum, structure; archived where there is an archive; hanging, hanging_archived and
@@ -69,33 +69,62 @@ def values(database: AskedByRow, identity: Identity, beside: Database | None = N
     Raises:
         SourceError: it cannot be looked at.
     """
-    if beside is None:
-        return _counted(database, identity) | _hung(database, identity)
-    with several.meanwhile(beside, partial(_hung, beside, identity)) as hung:
-        return _counted(database, identity) | hung.result()
+    asked = _questions(identity)
+    return _summed({name: ask(database) for name, ask in asked.items()})
 
 
-def _counted(database: AskedByRow, identity: Identity) -> dict[str, Any]:
+def values_at_once(connections: Sequence[Database], identity: Identity) -> dict[str, Any]:
+    """Return the same, asked over several connections.
+
+    Args:
+        connections: to the database, from `several.opened`.
+        identity: of the target.
+
+    Raises:
+        SourceError: it cannot be looked at.
+    """
+    asked = _questions(identity)
+    return _summed(dict(zip(asked, several.shared(connections, list(asked.values())), strict=True)))
+
+
+def _questions(identity: Identity) -> dict[str, Question]:
+    """Return what is asked, by the table that it is about; in an order that spares the server work twice.
+
+    Who counts a table or archive first finds out what of it is there no more, or for good; to count what
+    hangs on its rows at the same time would take both as long.
+    """
+    found: dict[str, Question] = {
+        side: partial(_between, identity, side) for side in ("table", "archive") if side in identity
+    }
+    if "child" in identity:
+        found["child_archive"] = partial(
+            _hanging, identity, "rows_hanging_archived", "archive", "child_archive"
+        )
+    found["structure"] = lambda database: {"structure": structure(database, identity)}
+    if "child" in identity:
+        found["child"] = partial(_hanging, identity, "rows_hanging", "table", "child")
+    return found
+
+
+def _between(identity: Identity, side: str, database: AskedByRow) -> Mapping[str, Any]:
     box = {name: identity[name] for name in ("key", *LIMITS)}
-    counted = [one(database, "rows_between", table=side, **box) for side in _sides(identity)]
-    rows = zip(("rows", "archived"), (int(side["rows"]) for side in counted), strict=False)
-    return {**dict(rows), "checksum": _sum(counted), "structure": structure(database, identity)}
+    return one(database, "rows_between", table=identity[side], **box)
 
 
-def _hung(database: AskedByRow, identity: Identity) -> dict[str, Any]:
-    if "child" not in identity:
-        return {}
+def _hanging(identity: Identity, asked: str, on: str, side: str, database: AskedByRow) -> Mapping[str, Any]:
     box = {name: identity[name] for name in ("key", "child_key", "parent_key", *LIMITS)}
-    table, archive = _sides(identity)
-    # The archive first: meanwhile the count of the table finds what of its index leads nowhere any more.
-    kept = one(database, "rows_hanging_archived", table=archive, child=identity["child_archive"], **box)
-    hung = [one(database, "rows_hanging", table=table, child=identity["child"], **box), kept]
-    rows = zip(("hanging", "hanging_archived"), (int(side["rows"]) for side in hung), strict=True)
-    return {**dict(rows), "hanging_checksum": _sum(hung)}
+    return one(database, asked, table=identity[on], child=identity[side], **box)
 
 
-def _sides(identity: Identity) -> list[Sequence[str]]:
-    return [identity[name] for name in ("table", "archive") if name in identity]
+def _summed(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    sums = {"rows": found["table"]["rows"], "checksum": _sum(found, "table", "archive"), **found["structure"]}
+    if "archive" in found:
+        sums["archived"] = found["archive"]["rows"]
+    if "child" in found:
+        sums["hanging"] = found["child"]["rows"]
+        sums["hanging_archived"] = found["child_archive"]["rows"]
+        sums["hanging_checksum"] = _sum(found, "child", "child_archive")
+    return sums
 
 
 def _timeless(database: AskedByRow, rule: Rule) -> Finding:
@@ -223,5 +252,5 @@ def _dotted(row: Mapping[str, Any]) -> str:
     return ".".join('"' + str(row[part]).replace('"', '""') + '"' for part in ("schema", "name"))
 
 
-def _sum(counted: Sequence[Mapping[str, Any]]) -> str:
-    return str(sum(int(one["checksum"]) for one in counted))
+def _sum(found: Mapping[str, Mapping[str, Any]], *sides: str) -> str:
+    return str(sum(int(found[side]["checksum"]) for side in sides if side in found))

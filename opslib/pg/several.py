@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
+from queue import SimpleQueue
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opslib.errors import SourceError
@@ -16,6 +18,7 @@ Answer = TypeVar("Answer")
 
 # The operator's role may have one more, by what `opslib doctor --sql` prints: to ask who has the lock.
 _MOST = 2
+_AGAIN_S = 0.05
 
 
 @contextmanager
@@ -34,18 +37,54 @@ def opened(database: Database, wanted: Any) -> Iterator[list[Database]]:
         yield databases
 
 
-@contextmanager
-def meanwhile(beside: Database, ask: Callable[[], Answer]) -> Iterator[Future[Answer]]:
-    """Ask something over another connection while the one here is asked.
+def shared(
+    connections: Sequence[Database], questions: Sequence[Callable[[Database], Answer]]
+) -> list[Answer]:
+    """Ask several things; each connection takes the next question when it is free.
 
     Args:
-        beside: the other connection; what it is asked ends when whoever waits for it has gone.
-        ask: asks it, and nothing else.
+        connections: to one database, from `opened`.
+        questions: ask whichever takes them, and nothing else. Those that take long come first, so that
+            nobody waits for the last.
+
+    Returns:
+        The answers, in the order of the questions.
+
+    Raises:
+        SourceError: one of them could not be answered; what else was being asked has ended then.
     """
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(ask)
+    if len(connections) == 1:
+        return [ask(connections[0]) for ask in questions]
+    free: SimpleQueue[Database] = SimpleQueue()
+    for connection in connections:
+        free.put(connection)
+    answers, over = dict[int, Answer](), Event()
+
+    def answer(number: int) -> None:
+        connection = free.get()
         try:
-            yield asked
+            if not over.is_set():
+                answers[number] = questions[number](connection)
         except BaseException:
-            beside.cancel()
+            over.set()
             raise
+        finally:
+            free.put(connection)
+
+    with ThreadPoolExecutor(len(connections)) as pool:
+        asked = [pool.submit(answer, number) for number in range(len(questions))]
+        try:
+            for one in as_completed(asked):
+                one.result()
+        except BaseException:
+            over.set()
+            _end(connections, asked)
+            raise
+    return [answers[number] for number in range(len(questions))]
+
+
+def _end(connections: Sequence[Database], asked: Sequence[Future[None]]) -> None:
+    # More than once: a question that is only on its way to the server cannot be ended there yet.
+    while wait(asked, timeout=_AGAIN_S).not_done:
+        for connection in connections:
+            connection.cancel()
