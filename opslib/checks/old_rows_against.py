@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from opslib.checks import old_rows_facts
 from opslib.checks.old_rows import Seen
 from opslib.checks.old_rows_facts import (
     LIMITS,
-    AskedByRow,
     Identity,
     Table,
     archive_of,
@@ -18,6 +18,9 @@ from opslib.checks.old_rows_facts import (
     one,
 )
 from opslib.pg import relations
+
+if TYPE_CHECKING:
+    from opslib.pg.frame import AskedByRow
 
 # Up to here a table is read through in a moment; a larger one needs an index for each batch.
 _SMALL = 100_000

@@ -14,7 +14,7 @@ from opslib.pg import relations
 if TYPE_CHECKING:
     import pandas as pd
 
-    from opslib.pg.frame import Row
+    from opslib.pg.frame import AskedByRow, Row
 
 Identity = Mapping[str, Any]
 LIMITS = ("time", "since", "cutoff")
@@ -44,17 +44,6 @@ class Asked(Protocol):
 
     def table(self, name: str, /, **params: Any) -> pd.DataFrame:
         """Run one packaged statement that reads."""
-
-
-class AskedByRow(Asked, Protocol):
-    """The same, and it tells the rows of an answer without a frame around them."""
-
-    def rows(self, name: str, /, **params: Any) -> list[Row]:
-        """Run one packaged statement that reads, and return its rows.
-
-        Raises:
-            SourceError: it could not be answered.
-        """
 
 
 def structure(database: AskedByRow, identity: Identity) -> str:

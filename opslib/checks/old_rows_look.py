@@ -11,7 +11,6 @@ from opslib.checks import compare, old_rows_against
 from opslib.checks.old_rows import FOREVER, Rule, Seen
 from opslib.checks.old_rows_facts import (
     LIMITS,
-    AskedByRow,
     Identity,
     Table,
     archive_of,
@@ -26,8 +25,10 @@ from opslib.verdict import Finding, Status
 
 if TYPE_CHECKING:
     from opslib.pg import Database
+    from opslib.pg.frame import AskedByRow
 
-Question = Callable[[AskedByRow], Mapping[str, Any]]
+    Question = Callable[[AskedByRow], Mapping[str, Any]]
+
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
@@ -130,7 +131,7 @@ def _summed(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def _timeless(database: AskedByRow, rule: Rule) -> Finding:
     expected = f"each row has a time in {rule.column}"
     try:
-        table = relations.find(database, "table", rule.table, ("table",))  # type: ignore[arg-type]
+        table = relations.find(database, "table", rule.table, ("table",))
         found = one(database, "rows_without_time", table=table.parts, time=rule.column, since=FOREVER)
     except SourceError as error:
         return compare.unknown("rows without a time", error.message, subject=rule.table, expected=expected)
@@ -235,9 +236,7 @@ def _with_them(seen: Seen, child: Table) -> Seen:
 
 def _table(database: AskedByRow, key: str, text: str, time: str) -> Table:
     """Return the one table that is meant; a role that cannot see its rows has seen nothing."""
-    schema, name = relations.taken_apart(text)
-    database.rows("relation", schema=schema, name=name)  # or it ends here: nobody could tell
-    found = relations.find(database, key, text, ("table",))  # type: ignore[arg-type]
+    found = relations.find(database, key, text, ("table",))
     facts = one(database, "table_facts", schema=found.schema, name=found.name, time=time)
     if not facts["readable"]:
         raise SourceError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opslib.errors import Malformed
 from opslib.pg.sql import Statement
@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = dict[str, Any]
+
+
+class AskedByRow(Protocol):
+    """Whoever tells the rows of an answer without a frame around them."""
+
+    def rows(self, name: str, /, **params: Any) -> list[Row]:
+        """Run one packaged statement that reads, and return its rows.
+
+        Raises:
+            SourceError: it could not be answered.
+        """
 
 
 def _seconds(value: Any) -> float:

@@ -7,11 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opslib import frames
-from opslib.errors import ParameterError, SourceError
+from opslib.errors import ParameterError
 
 if TYPE_CHECKING:
-    from opslib.pg.database import Database
+    from opslib.pg.frame import AskedByRow
 
 TABLES = ("table", "partitioned table")
 _PART = r'("(?:[^"]|"")+"|[^\s".]+)'
@@ -52,7 +51,7 @@ class Relation:
         return written(self.schema, self.name)
 
 
-def find(database: Database, key: str, text: str, kinds: Collection[str] = TABLES) -> Relation:
+def find(database: AskedByRow, key: str, text: str, kinds: Collection[str] = TABLES) -> Relation:
     """Return the relation that a parameter names.
 
     Args:
@@ -68,13 +67,8 @@ def find(database: Database, key: str, text: str, kinds: Collection[str] = TABLE
     schema, name = taken_apart(text)
     if schema.startswith("pg_") or schema == "information_schema":
         raise ParameterError(f"{key}: {text!r} is the server's own, and left alone")
-    found = database.table("relation", schema=schema, name=name)
-    if reason := frames.reason(found):
-        raise SourceError(f"{key}: {text!r} could not be looked for: {reason}")
-    rows = [
-        Relation(*(row[column] for column in Relation.__dataclass_fields__))
-        for row in found.to_dict("records")
-    ]
+    found = database.rows("relation", schema=schema, name=name)
+    rows = [Relation(*(row[column] for column in Relation.__dataclass_fields__)) for row in found]
     fits = [row for row in rows if row.kind in kinds]
     if len(fits) == 1:
         return fits[0]
