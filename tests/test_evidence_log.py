@@ -187,7 +187,12 @@ def test_a_killed_writer_leaves_a_whole_log_and_every_head_was_a_prefix(tmp_path
     assert len(heads) >= KILLS and [one.size for one in heads] == sorted(one.size for one in heads)
     for one in heads:
         assert tree.root(one.size) == one.root
-    assert not [path for path in files(tmp_path) if path.split("/")[-1].startswith(".")]
+    assert not left_over(tmp_path)
+
+
+def left_over(folder: Path) -> list[str]:
+    """Return what killed writers left, and nobody has removed."""
+    return [path for path in files(folder) if path.split("/")[-1].startswith(".")]
 
 
 def dying(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +233,7 @@ def test_whoever_dies_at_any_step_leaves_the_old_head_or_the_new_one(
         assert published in ((before or False, before + 2) if died else (before + 2,))
         log_in(folder).append(remark(3))
         assert whole(folder).size == (published or 0) + 1
+        assert not left_over(folder)
         shutil.rmtree(folder)
         if not died:
             assert step > 8

@@ -216,7 +216,12 @@ class Log:
         head = self._head()
         if self._known and self._known[0] == head:
             return self._known[1]
-        note = self._parsed(head)
+        edge = self._read(self._parsed(head))
+        if self._known is None:
+            self._sweep(edge)
+        return edge
+
+    def _read(self, note: Note | None) -> Edge:
         if note is None:
             self._must_be_new()
             return Edge()
@@ -225,8 +230,6 @@ class Log:
             edge = Edge.read(self.folder, checkpoint.size)
             if edge.root != checkpoint.root:
                 raise NotSound("its last tiles are not those over which its head was signed")
-        if self._known is None:
-            self._sweep(edge)
         return edge
 
     def _must_be_new(self) -> None:
@@ -256,8 +259,12 @@ class Log:
             shutil.rmtree(self.folder / f"{name}.p", ignore_errors=True)
 
     def _sweep(self, edge: Edge) -> None:
-        """Remove what killed writers left; they can only have been at work at the edge."""
-        paths = [self.folder / path for path in (CHECKPOINT, *edge.extended([b""]).files)]
+        """Remove what killed writers left; they can only have been at work at the edge.
+
+        Who was about to fill a tile was at work in the next one too, and in the one above.
+        """
+        files = [path for added in (1, WIDTH) for path in edge.extended([b""] * added).files]
+        paths = [self.folder / path for path in (CHECKPOINT, *files)]
         for folder in {place for path in paths for place in (path.parent, path.parents[1])}:
             for left in folder.glob(_LEFT_OVER):
                 left.unlink(missing_ok=True)
