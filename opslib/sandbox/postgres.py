@@ -195,10 +195,18 @@ class Cluster:
         """Major version of the server."""
         return self._ground.programs.major
 
-    def create(self, template: Path) -> None:
-        """Copy the template and write the configuration."""
+    def create(self, template: Path, *, last: bool = False) -> None:
+        """Copy the template and write the configuration.
+
+        Args:
+            template: of the ground.
+            last: no other cluster is copied from it, so that this one may take it itself.
+        """
         self._ground.folder(self.name)
-        subprocess.run(["cp", "-Rp", str(template), str(self._data)], check=True)
+        if last:
+            template.rename(self._data)
+        else:
+            subprocess.run(["cp", "-Rp", str(template), str(self._data)], check=True)
         settings = {
             **self._settings,
             "port": str(self.port),

@@ -59,7 +59,7 @@ def scratch(
                 hint="let OPSLIB_PG_BIN name the folder of one",
             )
         cluster = Cluster(ground, _DATABASE, 0, settings)
-        cluster.create(ground.template())
+        cluster.create(ground.template(), last=True)
         cluster.start()
         try:
             door = partial(_address, cluster, superuser, password)
