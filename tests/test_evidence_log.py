@@ -241,6 +241,22 @@ def test_whoever_dies_at_any_step_leaves_the_old_head_or_the_new_one(
     raise AssertionError("it never came to its end")
 
 
+@pytest.mark.parametrize("before", [0, 3])
+def test_what_others_keep_beside_the_log_is_left_alone(before: int, tmp_path: Path) -> None:
+    """A folder of somebody's own in the archive, and what another process is about to put into the log's."""
+    log = tmp_path / "archive" / "log"
+    if before:
+        filled(log, before)
+    log.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "archive" / ".trash-20261122").mkdir()
+    theirs = [tmp_path / "archive" / ".backup-20261122", log / ".origin-364c2480"]
+    for path in theirs:
+        path.write_text("theirs")
+    log_in(log).append(remark(1))
+    assert [path.read_text() for path in theirs] == ["theirs", "theirs"]
+    assert whole(log).size == before + 1
+
+
 def test_a_full_disk_is_said_and_leaves_the_old_head(tmp_path: Path) -> None:
     """Code 3 and the next step; what was sealed is sealed, and there is room for the next try."""
     log = filled(tmp_path, 10)

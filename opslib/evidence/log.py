@@ -33,7 +33,6 @@ _LOCK = ".lock"
 _WAIT_SECONDS = 30
 _PAUSE_SECONDS = 300  # so long the log is only asked for in passing, after nobody has let go of it
 _ASK_SECONDS = 0.25
-_LEFT_OVER = ".*-????????"  # what `shared` writes beside a file, where its writer was killed
 _DAMAGED = "nothing more is appended to it: `opslib verify` says what was altered"
 
 
@@ -259,15 +258,15 @@ class Log:
             shutil.rmtree(self.folder / f"{name}.p", ignore_errors=True)
 
     def _sweep(self, edge: Edge) -> None:
-        """Remove what killed writers left; they can only have been at work at the edge.
-
-        Who was about to fill a tile was at work in the next one too, and in the one above.
-        """
-        files = [path for added in (1, WIDTH) for path in edge.extended([b""] * added).files]
-        paths = [self.folder / path for path in (CHECKPOINT, *files)]
-        for folder in {place for path in paths for place in (path.parent, path.parents[1])}:
-            for left in folder.glob(_LEFT_OVER):
-                left.unlink(missing_ok=True)
+        """Remove what `shared` wrote for writers that were killed; they can only have been at the edge."""
+        # Who was about to fill a tile was at work in the next one too, and in the one above.
+        files = [self.folder / path for added in (1, WIDTH) for path in edge.extended([b""] * added).files]
+        left = {(place, "*") for path in files for place in (path.parent, path.parents[1])}
+        # Elsewhere others keep files of their own, and some write without this lock.
+        left |= {(self.folder, CHECKPOINT), (self.folder, ROTATIONS)}
+        for folder, name in left:
+            for path in folder.glob(f".{name}-????????"):
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
