@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -14,8 +15,8 @@ import pytest
 from opslib.checks import old_rows_look
 from opslib.config import Secret
 from opslib.config.environment import Door
-from opslib.errors import SourceError
-from opslib.pg import Database, several, sql
+from opslib.errors import SourceError, Unreachable
+from opslib.pg import Database, cutting, several, sql
 from opslib.sandbox.databases import Databases
 
 SYSTEM = "voiceaitraining"
@@ -150,6 +151,101 @@ def test_what_a_connection_is_refused_hides_nothing(server: Databases, shop: psy
         finally:
             shop.execute(b"grant pg_read_all_data to opslib_monitor")
         assert old_rows_look.values_at_once([database, beside], IDENTITY)["hanging"] == 900
+
+
+def test_a_second_connection_that_is_lost_is_done_without(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """The first can answer alone, only slower; when rows have gone already, no verdict would be worse."""
+    limit = b"select rolconnlimit from pg_roles where rolname = 'opslib_monitor'"
+    before = shop.execute(limit).fetchone()
+    assert before
+    with closing(entered(server)) as one, closing(entered(server)) as other:
+        expected = old_rows_look.values(one, IDENTITY)
+        other.table("server_facts")
+        assert other._session
+        shop.execute(b"alter role opslib_monitor connection limit 1")
+        shop.execute("select pg_terminate_backend(%s, 5000)", [other._session._connection.info.backend_pid])
+        try:
+            assert old_rows_look.values_at_once([one, other], IDENTITY) == expected
+        finally:
+            shop.execute(f"alter role opslib_monitor connection limit {before[0]}".encode())
+
+
+def test_a_first_connection_that_is_lost_ends_the_look(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """It has the lock: what another sees would be true, and nobody could act on it."""
+    with closing(entered(server)) as one, closing(entered(server)) as other:
+
+        def away(database: Database) -> bool:
+            if database is one:
+                raise Unreachable("it went away")
+            return True
+
+        with pytest.raises(Unreachable, match="went away"):
+            several.shared([one, other], [away, away, away])
+
+
+def test_a_second_interrupt_does_not_end_the_first(
+    server: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People press the keys twice: counts that nobody waits for must not go on in the server."""
+    interrupted, ended = list[str](), list[str]()
+
+    def slowly(database: Database) -> None:
+        database.table("server_facts")
+        assert database._session
+        with pytest.raises(SourceError) as error:
+            database._session.run("select pg_sleep(30)", {})
+        ended.append(error.value.message)
+
+    def breaks(database: Database) -> None:
+        until = time.monotonic() + 10
+        while admin.execute(_ASLEEP).fetchone() is None:
+            assert time.monotonic() < until, "it was never asked"
+        raise KeyboardInterrupt
+
+    def cancel(database: Database) -> None:
+        if not interrupted:
+            interrupted.append("again")
+            raise KeyboardInterrupt
+        cancelled(database)
+
+    cancelled = Database.cancel
+    monkeypatch.setattr(Database, "cancel", cancel)
+    with closing(entered(server)) as one, closing(entered(server)) as other, server.admin(SYSTEM) as admin:
+        connections = [one, other]
+        with pytest.raises(KeyboardInterrupt):
+            several.shared(connections, [slowly, breaks])
+    assert interrupted and "user request" in ended[0]
+
+
+def test_what_was_ended_is_not_asked_again_over_a_new_connection(
+    server: Databases, shop: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server cannot be told to end it, the connection is cut: that one was not merely lost."""
+    told, waiting = list[str](), "select from pg_locks where not granted"
+    with closing(entered(server, told)) as one, closing(entered(server)) as other:
+        one.table("server_facts")
+        assert one._session
+        monkeypatch.setattr(one._session, "cancel", partial(cutting.cut, one._session._connection))
+
+        def breaks(database: Database) -> None:
+            until = time.monotonic() + 10
+            while shop.execute(waiting.encode()).fetchone() is None:
+                assert time.monotonic() < until, "it was never asked"
+            raise SourceError("it went away")
+
+        def asks(database: Database) -> None:
+            one.rows("rows_without_time", table=["public", "orders"], time="at", since=SINCE)
+
+        with shop.transaction():
+            shop.execute(b"lock table orders in access exclusive mode")
+            connections = [one, other]
+            with pytest.raises(SourceError, match="went away"):
+                several.shared(connections, [asks, breaks])
+    assert told.count("rows_without_time") == 1
 
 
 @pytest.mark.parametrize("broken", [KeyboardInterrupt(), SourceError("it went away")])

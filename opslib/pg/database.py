@@ -51,6 +51,7 @@ class Database:
         self._session: Session | None = None
         self._locks: dict[str, acting.Held] = {}
         self._first: Database | None = None
+        self._cancelled = 0  # how often, so that nothing is asked again for whoever has gone
         self._ladder = Ladder(self._doors, self._enter)
 
     @property
@@ -181,8 +182,10 @@ class Database:
 
     def cancel(self) -> None:
         """End what is being asked, from another thread: whoever waited for the answer has gone."""
-        if self._session is not None:
-            self._session.cancel()
+        self._cancelled += 1
+        session = self._session
+        if session is not None:
+            session.cancel()
 
     def close(self) -> None:
         """Close the connection; the next question opens one again."""
@@ -197,11 +200,12 @@ class Database:
         if statement.kind != sql.READ:
             raise Refused(f"{name} changes something; only the gate may run it")
         acting.named(statement, params)
+        cancelled = self._cancelled
         try:
             return self._on(self._opened(), statement, params, build, local=local)
         except SourceError:
             # A warm connection may have been cut since the last question; then one new one is tried.
-            if not (self._session and self._session.lost):
+            if not (self._session and self._session.lost) or self._cancelled > cancelled:
                 raise
             self.close()
             return self._on(self._opened(), statement, params, build, local=local)
