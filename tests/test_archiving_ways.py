@@ -408,3 +408,20 @@ def test_rows_that_hang_on_others_and_are_in_their_archive_already_are_told_befo
     assert seen(server, **WITH_LINES).against == ()
     done(shop, "insert into lines_old values (5, 999999)")
     refused(seen(server, **WITH_LINES), "1 of the rows that hang on them are in public.lines_old already")
+
+
+def test_a_batch_stays_in_memory_however_little_the_role_has(
+    server: Databases, shop: psycopg.Connection[Any]
+) -> None:
+    """On the disk it would hold its rows for longer; where files are forbidden to a role, it would fail."""
+    done(shop, "insert into orders select n, '2020-01-01' from generate_series(11, 9000) n")
+    (target,) = proposed(seen(server, **WITH_LINES), batch=9000).targets
+    done(shop, "alter role opslib_operator set work_mem = '64kB'")
+    done(shop, "alter role opslib_operator set temp_file_limit = '1kB'")
+    try:
+        with closing(entered(server, "operator")) as operator:
+            (row,) = operator.act(Opening(target.act, "key"))
+    finally:
+        done(shop, "alter role opslib_operator reset work_mem")
+        done(shop, "alter role opslib_operator reset temp_file_limit")
+    assert row["moved"] == 9000

@@ -35,7 +35,6 @@ _AGAIN_S = 0.2
 _COMPARED_S = 0.5
 _PARTS = 16  # for each hand: the rows are never parted as wanted, and who is free takes the next part
 # A batch holds its own rows while it moves them: so much takes a tenth of a second, on a slow disk one.
-# More than the server's work memory (4 MB as it comes) it would put on the disk first.
 _BATCH_BYTES, _LEAST, _MOST, _UNKNOWN_ROW = 3 << 20, 500, 12_000, 2000
 
 

@@ -139,6 +139,7 @@ class Session:
             with self._bounded(seconds), self._connection.transaction():
                 # The session reads only, and goes on to: this holds until the end of the transaction.
                 told = {
+                    **({} if before else settings.FOR_ACT),
                     **(settings.FOR_BATCH if repeatable else {}),
                     **(settings.ALL_ROWS if all_rows else {}),
                 }

@@ -21,6 +21,8 @@ SETTINGS = {
     # A question takes one process of the server, never its helpers: they are few, and the app's as well.
     "max_parallel_workers_per_gather": "0",
 }
+# What a batch moves it keeps in memory: in as much as comes with a server, up to 17, half as much finds room.
+FOR_ACT = {"work_mem": "16MB"}
 # A batch holds the rows that it has, and whoever wants those waits as long as it waits for others.
 FOR_BATCH = {"lock_timeout": "100ms"}
 FOR_SESSION = {
