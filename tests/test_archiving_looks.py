@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -49,6 +49,8 @@ insert into lines_old select * from lines where o <= 1000;
 insert into orders_old select * from orders where id <= 1000;
 delete from orders where id <= 1000;
 """
+Question = Callable[[Database], None]
+_WAITING = b"select from pg_locks where not granted"
 _ASLEEP = b"select from pg_stat_activity where query = 'select pg_sleep(30)' and state = 'active'"
 _FILLED = """
 insert into orders_old select n, '2020-01-01'::timestamptz + n * interval '1 second'
@@ -82,6 +84,31 @@ def entered(server: Databases, told: list[str] | None = None) -> Database:
     door = Door("direct", Secret.literal("test", server.dsn(SYSTEM, "monitor")), False)
     note = [] if told is None else told
     return Database([door], application_name="opslib/test/1", on_call=lambda call: note.append(call.what))
+
+
+def slow(ended: list[str]) -> Question:
+    """Return a question that takes half a minute; what ends it is noted."""
+
+    def ask(database: Database) -> None:
+        database.table("server_facts")
+        assert database._session
+        with pytest.raises(SourceError) as error:
+            database._session.run("select pg_sleep(30)", {})
+        ended.append(error.value.message)
+
+    return ask
+
+
+def breaking(admin: psycopg.Connection[Any], once: bytes, error: BaseException) -> Question:
+    """Return a question that breaks once the server has a row to tell for a statement."""
+
+    def ask(database: Database) -> None:
+        until = time.monotonic() + 10
+        while admin.execute(once).fetchone() is None:
+            assert time.monotonic() < until, "it was never asked"
+        raise error
+
+    return ask
 
 
 def plan(shop: psycopg.Connection[Any], name: str) -> str:
@@ -193,19 +220,6 @@ def test_a_second_interrupt_does_not_end_the_first(
     """People press the keys twice: counts that nobody waits for must not go on in the server."""
     interrupted, ended = list[str](), list[str]()
 
-    def slowly(database: Database) -> None:
-        database.table("server_facts")
-        assert database._session
-        with pytest.raises(SourceError) as error:
-            database._session.run("select pg_sleep(30)", {})
-        ended.append(error.value.message)
-
-    def breaks(database: Database) -> None:
-        until = time.monotonic() + 10
-        while admin.execute(_ASLEEP).fetchone() is None:
-            assert time.monotonic() < until, "it was never asked"
-        raise KeyboardInterrupt
-
     def cancel(database: Database) -> None:
         if not interrupted:
             interrupted.append("again")
@@ -215,9 +229,9 @@ def test_a_second_interrupt_does_not_end_the_first(
     cancelled = Database.cancel
     monkeypatch.setattr(Database, "cancel", cancel)
     with closing(entered(server)) as one, closing(entered(server)) as other, server.admin(SYSTEM) as admin:
-        connections = [one, other]
+        connections, questions = [one, other], [slow(ended), breaking(admin, _ASLEEP, KeyboardInterrupt())]
         with pytest.raises(KeyboardInterrupt):
-            several.shared(connections, [slowly, breaks])
+            several.shared(connections, questions)
     assert interrupted and "user request" in ended[0]
 
 
@@ -225,26 +239,20 @@ def test_what_was_ended_is_not_asked_again_over_a_new_connection(
     server: Databases, shop: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the server cannot be told to end it, the connection is cut: that one was not merely lost."""
-    told, waiting = list[str](), "select from pg_locks where not granted"
+    told = list[str]()
     with closing(entered(server, told)) as one, closing(entered(server)) as other:
         one.table("server_facts")
         assert one._session
         monkeypatch.setattr(one._session, "cancel", partial(cutting.cut, one._session._connection))
-
-        def breaks(database: Database) -> None:
-            until = time.monotonic() + 10
-            while shop.execute(waiting.encode()).fetchone() is None:
-                assert time.monotonic() < until, "it was never asked"
-            raise SourceError("it went away")
 
         def asks(database: Database) -> None:
             one.rows("rows_without_time", table=["public", "orders"], time="at", since=SINCE)
 
         with shop.transaction():
             shop.execute(b"lock table orders in access exclusive mode")
-            connections = [one, other]
+            connections, away = [one, other], SourceError("it went away")
             with pytest.raises(SourceError, match="went away"):
-                several.shared(connections, [asks, breaks])
+                several.shared(connections, [asks, breaking(shop, _WAITING, away)])
     assert told.count("rows_without_time") == 1
 
 
@@ -253,21 +261,8 @@ def test_whoever_stops_waiting_stops_what_is_asked_beside(server: Databases, bro
     """Rows by the million may be counted for minutes: nobody who gave up should have to sit them out."""
     ended = list[str]()
 
-    def slowly(database: Database) -> None:
-        database.table("server_facts")
-        assert database._session
-        with pytest.raises(SourceError) as error:
-            database._session.run("select pg_sleep(30)", {})
-        ended.append(error.value.message)
-
-    def breaks(database: Database) -> None:
-        until = time.monotonic() + 10
-        while admin.execute(_ASLEEP).fetchone() is None:
-            assert time.monotonic() < until, "it was never asked"
-        raise broken
-
     with closing(entered(server)) as one, closing(entered(server)) as other, server.admin(SYSTEM) as admin:
-        connections, questions = [one, other], [slowly, breaks, slowly]
+        connections, questions = [one, other], [slow(ended), breaking(admin, _ASLEEP, broken), slow(ended)]
         with pytest.raises(type(broken)):
             several.shared(connections, questions)
     assert len(ended) == 1 and "user request" in ended[0]
